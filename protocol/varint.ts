@@ -1,7 +1,8 @@
 // Variable-length unsigned integers: seven bits a byte, lowest first, high bit set on all bytes but the last.
 // Signed values go through zigzag: 0, -1, 1, -2, … become 0, 1, 2, 3, ….
 //
-// Values up to 2^53 - 1. The hot loops of the batch codec inline the one- and two-byte cases; these are the general ones.
+// Values up to 2^53 - 1. The hot loops of the batch codec inline the one- and two-byte cases; these are the general
+// ones.
 
 /** Most bytes that a varint up to 2^53 - 1 takes. */
 export const VARINT_BYTES_MAX = 8

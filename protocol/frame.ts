@@ -1,0 +1,187 @@
+// Frames: how messages are cut out of a TCP stream. Big-endian.
+//
+//    0          4      6       7       8             12           16
+//    ├ size u32 ┼ api ─┼ ver ──┼ flags ┼ correlation ┼ bodySize ──┼ body (Avro) … ┼ payload (raw bytes) … ┤
+//               └────────────────────────── size bytes ────────────────────────────────────────────────┘
+//
+// A response carries api, version and correlation of its request. Responses leave in request order per connection,
+// but for those of requests with the UNORDERED flag, which leave when they are ready and hold up nothing.
+//
+// FrameReader never holds more than one incomplete frame, grows with the bytes that arrive and not with what a size
+// field claims, and refuses a size above its limit before it keeps a byte of it.
+
+import { ERROR } from './generated/errors.js'
+
+/** Bytes before the body. */
+export const FRAME_HEADER_BYTES = 16
+/** What `size` counts at least: the header fields behind it. */
+export const FRAME_SIZE_MIN = FRAME_HEADER_BYTES - 4
+/** Default of the largest `size` that is accepted, in bytes. */
+export const FRAME_BYTES_MAX_DEFAULT = 16 * 1024 * 1024
+
+/** Bits of the flags field. Unknown bits are ignored. */
+export const FRAME_FLAG = {
+  /** From broker to client. */
+  response: 1 << 0,
+  /** Request and its response: the response need not keep its place in the order. */
+  unordered: 1 << 1,
+  /** Response: the body is an ErrorResponse, whatever the api. */
+  error: 1 << 2,
+  /** From broker to client without a request; correlation is 0. */
+  notice: 1 << 3,
+} as const
+
+/** A frame in some buffer. Readers reuse one object: take out what must outlive the callback. */
+export interface Frame {
+  bytes: Buffer
+  api: number
+  version: number
+  flags: number
+  correlation: number
+  bodyStart: number
+  bodyEnd: number
+  payloadEnd: number
+}
+
+/** Header fields of a frame to be sent. */
+export interface FrameHead { api: number, version: number, flags: number, correlation: number }
+
+/** The stream cannot be cut into frames any further: the connection has to be closed. */
+export class FrameError extends Error {
+  readonly code: number
+
+  constructor (code: number, message: string) {
+    super(message)
+    this.name = 'FrameError'
+    this.code = code
+  }
+}
+
+/** Writes the 16 header bytes at the start of `bytes`. */
+export function writeFrameHeader (bytes: Buffer, head: FrameHead, bodySize: number, payloadSize: number): void {
+  bytes.writeUInt32BE(FRAME_SIZE_MIN + bodySize + payloadSize, 0)
+  bytes.writeUInt16BE(head.api, 4)
+  bytes[6] = head.version
+  bytes[7] = head.flags
+  bytes.writeUInt32BE(head.correlation, 8)
+  bytes.writeUInt32BE(bodySize, 12)
+}
+
+const FIRST_BYTES = 64 * 1024
+
+/** Cuts a stream into frames. */
+export class FrameReader {
+  private readonly onFrame: (frame: Frame) => void
+  private readonly frame: Frame = {
+    bytes: Buffer.alloc(0), api: 0, version: 0, flags: 0, correlation: 0, bodyStart: 0, bodyEnd: 0, payloadEnd: 0,
+  }
+
+  private readonly keep: boolean
+  /** An incomplete frame: `held` bytes of it so far. */
+  private partial: Buffer | null = null
+  private held = 0
+
+  /** Largest size accepted, in bytes; may be changed between frames. */
+  maxFrameBytes: number
+
+  /**
+   * @param onFrame called for each frame, in order, inside `push`. Its bytes are valid during the call only, unless
+   *   `keep` is set: then they are the receiver's, not shared with other frames of interest.
+   */
+  constructor (onFrame: (frame: Frame) => void, options: { maxFrameBytes?: number, keep?: boolean } = {}) {
+    this.onFrame = onFrame
+    this.maxFrameBytes = options.maxFrameBytes ?? FRAME_BYTES_MAX_DEFAULT
+    this.keep = options.keep ?? false
+  }
+
+  /** Bytes of an incomplete frame that are held. */
+  get heldBytes (): number { return this.held }
+
+  /**
+   * Takes the next bytes of the stream. They are not kept: the caller may reuse the chunk afterwards.
+   *
+   * @throws FrameError when the stream makes no sense; the reader is of no use afterwards.
+   */
+  push (chunk: Buffer): void {
+    let position = 0
+    while (position < chunk.length) {
+      if (this.partial !== null) {
+        position = this.fill(chunk, position)
+        continue
+      }
+      const available = chunk.length - position
+      const total = available >= FRAME_HEADER_BYTES ? this.totalBytes(chunk, position) : 0
+      if (total === 0 || total > available) {
+        this.begin(chunk, position, total)
+        return
+      }
+      if (this.keep) this.emit(Buffer.from(chunk.subarray(position, position + total)), 0, total)
+      else this.emit(chunk, position, total)
+      position += total
+    }
+  }
+
+  /** Keeps the start of a frame; `total` is 0 while its header is incomplete. */
+  private begin (chunk: Buffer, position: number, total: number): void {
+    const size = chunk.length - position
+    const capacity = total === 0 ? FRAME_HEADER_BYTES : Math.min(total, Math.max(FIRST_BYTES, size * 2))
+    this.partial = Buffer.allocUnsafeSlow(capacity)
+    chunk.copy(this.partial, 0, position)
+    this.held = size
+  }
+
+  /** Adds bytes to the incomplete frame; returns the position in `chunk` after those taken. */
+  private fill (chunk: Buffer, position: number): number {
+    let partial = this.partial!
+    if (this.held < FRAME_HEADER_BYTES) {
+      const taken = Math.min(FRAME_HEADER_BYTES - this.held, chunk.length - position)
+      chunk.copy(partial, this.held, position, position + taken)
+      this.held += taken
+      position += taken
+      if (this.held < FRAME_HEADER_BYTES) return position
+    }
+    const total = this.totalBytes(partial, 0)
+    const taken = Math.min(total - this.held, chunk.length - position)
+    if (this.held + taken > partial.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.min(total, Math.max(this.held + taken, partial.length * 2)))
+      partial.copy(grown, 0, 0, this.held)
+      this.partial = partial = grown
+    }
+    chunk.copy(partial, this.held, position, position + taken)
+    this.held += taken
+    if (this.held === total) {
+      this.partial = null
+      this.held = 0
+      this.emit(partial, 0, total)
+    }
+    return position + taken
+  }
+
+  private totalBytes (bytes: Buffer, position: number): number {
+    const size = bytes.readUInt32BE(position)
+    if (size < FRAME_SIZE_MIN) {
+      throw new FrameError(ERROR.MALFORMED_FRAME, `frame size ${size} is below the ${FRAME_SIZE_MIN} bytes of its header fields`)
+    }
+    if (size > this.maxFrameBytes) {
+      throw new FrameError(ERROR.FRAME_TOO_LARGE, `frame of ${size} bytes is above the limit of ${this.maxFrameBytes} bytes; send less at once`)
+    }
+    const bodySize = bytes.readUInt32BE(position + 12)
+    if (bodySize > size - FRAME_SIZE_MIN) {
+      throw new FrameError(ERROR.MALFORMED_FRAME, `body of ${bodySize} bytes does not fit a frame of size ${size}`)
+    }
+    return size + 4
+  }
+
+  private emit (bytes: Buffer, position: number, total: number): void {
+    const frame = this.frame
+    frame.bytes = bytes
+    frame.api = bytes.readUInt16BE(position + 4)
+    frame.version = bytes[position + 6]!
+    frame.flags = bytes[position + 7]!
+    frame.correlation = bytes.readUInt32BE(position + 8)
+    frame.bodyStart = position + FRAME_HEADER_BYTES
+    frame.bodyEnd = frame.bodyStart + bytes.readUInt32BE(position + 12)
+    frame.payloadEnd = position + total
+    this.onFrame(frame)
+  }
+}

@@ -1,0 +1,15 @@
+// The public face of @sluice/protocol.
+
+export * from './avro-guard.js'
+export * from './batch-header.js'
+export * from './codec.js'
+export * from './crc32c.js'
+export * from './error-table.js'
+export * from './frame.js'
+export * from './generated/errors.js'
+export * from './generated/messages.js'
+export * from './message-codec.js'
+export * from './record-batch-builder.js'
+export * from './record-reader.js'
+export * from './topic-name.js'
+export * from './varint.js'

@@ -1,0 +1,179 @@
+// Reads the records of a batch one by one, without an object per record.
+//
+// `RecordReader` is a cursor: `next()` moves it and its fields say where key, value and headers of the record lie in
+// `bytes`. Whoever wants to keep something takes it out before moving on. Nothing is trusted: a record that does not
+// fit its batch ends the reading with a CorruptBatchError, whatever the bytes.
+
+import { BATCH_HEADER_BYTES, BATCH_POSITION, readInt64 } from './batch-header.js'
+import { CODEC, decompressSync } from './codec.js'
+import { readVarint, unzigzag, type ReadPosition } from './varint.js'
+
+/** The records of a batch do not follow the format although its checksum holds: a faulty producer wrote it. */
+export class CorruptBatchError extends Error {
+  readonly baseOffset: number
+
+  constructor (baseOffset: number, message: string) {
+    super(`record batch at offset ${baseOffset}: ${message}`)
+    this.name = 'CorruptBatchError'
+    this.baseOffset = baseOffset
+  }
+}
+
+/** Reads batches one after the other; see the head of this file. */
+export class RecordReader {
+  /** What the positions below refer to: the batch itself, or its decompressed records. */
+  bytes: Buffer = Buffer.alloc(0)
+  /** Offset of the record. */
+  offset = 0
+  /** Milliseconds since 1970-01-01 UTC. */
+  timestamp = 0
+  /** Position of the key; -1 where it is null. */
+  keyStart = -1
+  keyEnd = -1
+  /** Position of the value; -1 where it is null. */
+  valueStart = -1
+  valueEnd = -1
+  headerCount = 0
+  /** Position of the first header. */
+  headersStart = 0
+  /** Position after the record. */
+  recordEnd = 0
+
+  private end = 0
+  private remaining = 0
+  private baseOffset = 0
+  private lastOffset = -1
+  private limitOffset = 0
+  private firstTimestamp = 0
+  private readonly at: ReadPosition = { position: 0 }
+
+  /**
+   * Starts on the batch at `position`, whose bytes are all there (checkBatch).
+   *
+   * @throws CodecError where its records cannot be decompressed.
+   */
+  open (batch: Buffer, position = 0): this {
+    const size = batch.readUInt32BE(position + BATCH_POSITION.size)
+    const recordsStart = position + BATCH_HEADER_BYTES + batch.readUInt32BE(position + BATCH_POSITION.extrasSize)
+    const codec = batch[position + BATCH_POSITION.codec]!
+    if (codec === CODEC.none) {
+      this.bytes = batch
+      this.at.position = recordsStart
+      this.end = position + size
+    } else {
+      this.bytes = decompressSync(codec, batch.subarray(recordsStart, position + size))
+      this.at.position = 0
+      this.end = this.bytes.length
+    }
+    this.baseOffset = readInt64(batch, position)
+    this.limitOffset = this.baseOffset + batch.readUInt32BE(position + BATCH_POSITION.lastOffsetDelta) + 1
+    this.lastOffset = -1
+    this.firstTimestamp = readInt64(batch, position + BATCH_POSITION.firstTimestamp)
+    this.remaining = batch.readUInt32BE(position + BATCH_POSITION.recordCount)
+    return this
+  }
+
+  /**
+   * Moves to the next record; false after the last.
+   *
+   * @throws CorruptBatchError
+   */
+  next (): boolean {
+    if (this.remaining === 0) {
+      if (this.at.position !== this.end) throw this.corrupt('bytes are left over behind the last record')
+      return false
+    }
+    this.remaining--
+    const { bytes, at, end } = this
+    const length = readSmall(bytes, at, end)
+    const recordEnd = at.position + length
+    if (length < 0 || recordEnd > end) throw this.corrupt('a record is longer than the batch')
+    const offset = this.baseOffset + readSmall(bytes, at, recordEnd)
+    const timestampDelta = readSmall(bytes, at, recordEnd)
+    if (offset <= this.lastOffset || offset < this.baseOffset || offset >= this.limitOffset || timestampDelta < 0) {
+      throw this.corrupt('offsets of its records do not rise inside the batch')
+    }
+    this.offset = this.lastOffset = offset
+    this.timestamp = this.firstTimestamp + unzigzag(timestampDelta)
+    const keySize = readSmall(bytes, at, recordEnd) - 1
+    this.keyStart = keySize < 0 ? -1 : at.position
+    this.keyEnd = keySize < 0 ? -1 : at.position + keySize
+    if (keySize < -1 || this.keyEnd > recordEnd) throw this.corrupt('a key is longer than its record')
+    if (keySize > 0) at.position += keySize
+    const valueSize = readSmall(bytes, at, recordEnd) - 1
+    this.valueStart = valueSize < 0 ? -1 : at.position
+    this.valueEnd = valueSize < 0 ? -1 : at.position + valueSize
+    if (valueSize < -1 || this.valueEnd > recordEnd) throw this.corrupt('a value is longer than its record')
+    if (valueSize > 0) at.position += valueSize
+    this.headerCount = readSmall(bytes, at, recordEnd)
+    if (this.headerCount < 0 || this.headerCount > recordEnd - at.position) throw this.corrupt('headers are cut off')
+    this.headersStart = at.position
+    at.position = this.recordEnd = recordEnd
+    return true
+  }
+
+  /** The key: a view of `bytes`, or null. */
+  get key (): Buffer | null {
+    return this.keyStart < 0 ? null : this.bytes.subarray(this.keyStart, this.keyEnd)
+  }
+
+  /** The value: a view of `bytes`, or null. */
+  get value (): Buffer | null {
+    return this.valueStart < 0 ? null : this.bytes.subarray(this.valueStart, this.valueEnd)
+  }
+
+  /**
+   * The headers in order; values are views of `bytes`.
+   *
+   * @throws CorruptBatchError
+   */
+  headers (): { name: string, value: Buffer | null }[] {
+    if (this.headerCount === 0) return []
+    return readHeaders(this.bytes, this.headersStart, this.recordEnd, this.headerCount, this.baseOffset)
+  }
+
+  private corrupt (message: string): CorruptBatchError {
+    return new CorruptBatchError(this.baseOffset, message)
+  }
+}
+
+/**
+ * Reads `count` headers that lie from `start` up to at most `end`.
+ *
+ * @throws CorruptBatchError
+ */
+export function readHeaders (
+  bytes: Buffer, start: number, end: number, count: number, baseOffset: number,
+): { name: string, value: Buffer | null }[] {
+  const at = { position: start }
+  const headers: { name: string, value: Buffer | null }[] = []
+  for (let index = 0; index < count; index++) {
+    const nameSize = readSmall(bytes, at, end)
+    if (nameSize < 0 || at.position + nameSize > end) throw new CorruptBatchError(baseOffset, 'a header name is cut off')
+    const name = bytes.utf8Slice(at.position, at.position + nameSize)
+    at.position += nameSize
+    const valueSize = readSmall(bytes, at, end) - 1
+    if (valueSize < -1 || at.position + valueSize > end) throw new CorruptBatchError(baseOffset, 'a header value is cut off')
+    headers.push({ name, value: valueSize < 0 ? null : bytes.subarray(at.position, at.position + valueSize) })
+    if (valueSize > 0) at.position += valueSize
+  }
+  return headers
+}
+
+/** readVarint with the one- and two-byte cases in line; what is cut off comes out as a negative number. */
+function readSmall (bytes: Buffer, at: ReadPosition, end: number): number {
+  const position = at.position
+  if (position + 2 <= end) {
+    const first = bytes[position]!
+    if (first < 0x80) {
+      at.position = position + 1
+      return first
+    }
+    const second = bytes[position + 1]!
+    if (second < 0x80) {
+      at.position = position + 2
+      return (first & 0x7f) | (second << 7)
+    }
+  }
+  return readVarint(bytes, at, end)
+}
