@@ -83,7 +83,7 @@ export class RecordBatchBuilder {
     this.count++
   }
 
-  /** Finishes the batch: the caller's own Buffer, ready to send. The builder is empty afterwards and may be used again. */
+  /** Finishes the batch: the caller's own Buffer, ready to send. The builder is empty afterwards, for the next one. */
   build (options: { codec?: CodecName, producer?: ProducerStamp, flags?: number, extras?: Buffer } = {}): Buffer {
     if (this.count === 0) throw new RangeError('a record batch holds at least one record')
     const { codec = 'none', producer = NO_PRODUCER, flags = 0, extras } = options
