@@ -23,6 +23,7 @@ export interface DiskFile {
   size (): Promise<number>
   /** Cuts the file, or fills it with zeros, to `size` bytes. */
   truncate (size: number): Promise<void>
+  /** Waits for the operations under way, then gives the handle back. Operations started after it fail with 'EBADF'. */
   close (): Promise<void>
 }
 
@@ -62,7 +63,13 @@ export class DiskError extends Error {
     this.path = path
   }
 
-  /** True where the same operation may succeed later without a restart: the disk is full, read-only, or handles ran out. */
+  /** The DiskError of a failed system call; what is a DiskError already stays as it is. */
+  static from (error: unknown, operation: string, path: string): DiskError {
+    if (error instanceof DiskError) return error
+    return new DiskError((error as NodeJS.ErrnoException).code ?? 'EIO', operation, path, error)
+  }
+
+  /** True where the same operation may succeed later without a restart: disk full, read-only, or out of handles. */
   get passing (): boolean {
     return this.code === 'ENOSPC' || this.code === 'EDQUOT' || this.code === 'EROFS' ||
       this.code === 'EMFILE' || this.code === 'ENFILE'

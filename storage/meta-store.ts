@@ -4,7 +4,7 @@
 // It holds nothing that could not be rebuilt from the logs, but for the control store's tables; and it is never in the
 // path of an acknowledgement.
 //
-// - Keys are Buffers, ordered byte by byte; at most 480 bytes. Values are Buffers. A table is a name.
+// - Keys are Buffers of 1 to 480 bytes, ordered byte by byte. Values are Buffers, possibly empty. A table is a name.
 // - Reads are synchronous and see every write whose `write` call has returned, committed or not.
 // - `write` queues; commits happen off the event loop, many writes to a commit, in the order of the calls. One call is
 //   atomic: after a crash all of its operations are there or none.
@@ -33,4 +33,14 @@ export interface MetaStore {
   flush (): Promise<void>
   /** Flushes, then closes. */
   close (): Promise<void>
+}
+
+/** Bytes of the longest key. */
+export const META_KEY_BYTES_MAX = 480
+
+/** Throws a RangeError for a key that is empty or longer than META_KEY_BYTES_MAX: a bug of the caller. */
+export function assertMetaKey (key: Buffer): void {
+  if (key.length === 0 || key.length > META_KEY_BYTES_MAX) {
+    throw new RangeError(`A meta key has 1 to ${META_KEY_BYTES_MAX} bytes, not ${key.length}.`)
+  }
 }

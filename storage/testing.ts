@@ -1,0 +1,4 @@
+// The entry for tests and simulators, `@sluice/storage/testing`: a disk and a meta store in memory whose crashes, power
+// cuts and faults are at the test's command. Production code does not import it.
+
+export { MemoryMetaStore, type MemoryMetaStoreOptions } from './memory-meta-store.js'
