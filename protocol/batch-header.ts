@@ -18,12 +18,17 @@
 // - `committedOffset` is the high watermark at the moment of stamping: everything below it was durable by then. With
 //   it a log tells damage from a torn tail by itself: what a valid batch calls committed must be there.
 
+import { CODEC, CODEC_NAMES, DECOMPRESSED_BYTES_MAX } from './codec.js'
 import { crc32c } from './crc32c.js'
 
 /** Bytes of the fixed header. */
 export const BATCH_HEADER_BYTES = 84
 /** The first byte after the stamped part that `crc` covers. */
 export const BATCH_CRC_START = 36
+/** Fewest bytes that a record takes: six varints of one byte. */
+export const RECORD_BYTES_MIN = 6
+/** Highest timestamp, in milliseconds since 1970-01-01 UTC; the lowest is 0. Differences stay exact in zigzag. */
+export const TIMESTAMP_MAX = 2 ** 52 - 1
 /** Value of the magic byte of this layout. */
 export const BATCH_MAGIC = 1
 /** Largest batch that the format allows, in bytes; brokers and topics set lower limits. */
@@ -104,6 +109,7 @@ export type BatchFault =
   | 'crc' // the rest is damaged
   | 'magic' // a layout that this version does not know
   | 'fields' // checksums hold but the fields contradict each other
+  | 'codec' // a compression that this version does not know, in a batch to be appended
 
 const TWO_32 = 0x100000000
 
@@ -171,7 +177,8 @@ export function checkBatchStamp (bytes: Buffer, position = 0): BatchFault | null
   if (actual !== expected) return 'header-crc'
   const size = bytes.readUInt32BE(position + BATCH_POSITION.size)
   if (size < BATCH_HEADER_BYTES || size > BATCH_BYTES_MAX) return 'size'
-  return null
+  const sound = readInt64(bytes, position) >= 0 && readInt64(bytes, position + BATCH_POSITION.committedOffset) >= 0
+  return sound ? null : 'fields'
 }
 
 /** Checks both checksums and the fields of the batch at `position`; `null` where it is sound. */
@@ -194,6 +201,29 @@ export function checkBatchBody (bytes: Buffer, position = 0): BatchFault | null 
   return fieldsAgree(bytes, position, size) ? null : 'fields'
 }
 
+/**
+ * Checks a batch that a client wants to have appended: all of `checkBatchBody`, that it is exactly `size` bytes, and
+ * what holds for new batches only: at least one record, no gaps between offsets, no control batch, a known codec, and
+ * no more records than its bytes can hold. Without that a few bytes could use up the offsets of a partition.
+ */
+export function checkNewBatch (bytes: Buffer, position: number, size: number): BatchFault | null {
+  if (bytes.length - position < size) return 'short'
+  if (size < BATCH_HEADER_BYTES || bytes.readUInt32BE(position + BATCH_POSITION.size) !== size) return 'size'
+  const fault = checkBatchBody(bytes, position)
+  if (fault !== null) return fault
+  const codec = bytes[position + BATCH_POSITION.codec]!
+  const flags = bytes.readUInt16BE(position + BATCH_POSITION.flags)
+  const recordCount = bytes.readUInt32BE(position + BATCH_POSITION.recordCount)
+  const recordsBytesMax = codec === CODEC.none && (flags & BATCH_FLAG.encrypted) === 0
+    ? size - BATCH_HEADER_BYTES - bytes.readUInt32BE(position + BATCH_POSITION.extrasSize)
+    : DECOMPRESSED_BYTES_MAX
+  const sound = recordCount > 0 && recordCount * RECORD_BYTES_MIN <= recordsBytesMax &&
+    bytes.readUInt32BE(position + BATCH_POSITION.lastOffsetDelta) === recordCount - 1 &&
+    (flags & BATCH_FLAG.control) === 0
+  if (!sound) return 'fields'
+  return codec < CODEC_NAMES.length ? null : 'codec'
+}
+
 function fieldsAgree (bytes: Buffer, position: number, size: number): boolean {
   const recordCount = bytes.readUInt32BE(position + BATCH_POSITION.recordCount)
   const lastOffsetDelta = bytes.readUInt32BE(position + BATCH_POSITION.lastOffsetDelta)
@@ -204,7 +234,7 @@ function fieldsAgree (bytes: Buffer, position: number, size: number): boolean {
   const baseSequence = bytes.readInt32BE(position + BATCH_POSITION.baseSequence)
   return recordCount <= lastOffsetDelta + 1 && // fewer after a compaction, and 0 where only the offsets are left
     BATCH_HEADER_BYTES + extrasSize <= size &&
-    firstTimestamp <= maxTimestamp &&
+    firstTimestamp >= 0 && firstTimestamp <= maxTimestamp && maxTimestamp <= TIMESTAMP_MAX &&
     producerId >= NO_PRODUCER_ID &&
     (producerId === NO_PRODUCER_ID) === (baseSequence === NO_SEQUENCE) && baseSequence >= NO_SEQUENCE
 }

@@ -49,11 +49,14 @@ export interface FrameHead { api: number, version: number, flags: number, correl
 /** The stream cannot be cut into frames any further: the connection has to be closed. */
 export class FrameError extends Error {
   readonly code: number
+  /** Header fields of the frame at fault, for an answer that its sender can match. */
+  readonly head: FrameHead
 
-  constructor (code: number, message: string) {
+  constructor (code: number, message: string, head: FrameHead) {
     super(message)
     this.name = 'FrameError'
     this.code = code
+    this.head = head
   }
 }
 
@@ -160,14 +163,14 @@ export class FrameReader {
   private totalBytes (bytes: Buffer, position: number): number {
     const size = bytes.readUInt32BE(position)
     if (size < FRAME_SIZE_MIN) {
-      throw new FrameError(ERROR.MALFORMED_FRAME, `frame size ${size} is below the ${FRAME_SIZE_MIN} bytes of its header fields`)
+      throw frameError(ERROR.MALFORMED_FRAME, `frame size ${size} is below the ${FRAME_SIZE_MIN} bytes of its header fields`, bytes, position)
     }
     if (size > this.maxFrameBytes) {
-      throw new FrameError(ERROR.FRAME_TOO_LARGE, `frame of ${size} bytes is above the limit of ${this.maxFrameBytes} bytes; send less at once`)
+      throw frameError(ERROR.FRAME_TOO_LARGE, `frame of ${size} bytes is above the limit of ${this.maxFrameBytes} bytes; send less at once`, bytes, position)
     }
     const bodySize = bytes.readUInt32BE(position + 12)
     if (bodySize > size - FRAME_SIZE_MIN) {
-      throw new FrameError(ERROR.MALFORMED_FRAME, `body of ${bodySize} bytes does not fit a frame of size ${size}`)
+      throw frameError(ERROR.MALFORMED_FRAME, `body of ${bodySize} bytes does not fit a frame of size ${size}`, bytes, position)
     }
     return size + 4
   }
@@ -184,4 +187,13 @@ export class FrameReader {
     frame.payloadEnd = position + total
     this.onFrame(frame)
   }
+}
+
+function frameError (code: number, message: string, bytes: Buffer, position: number): FrameError {
+  return new FrameError(code, message, {
+    api: bytes.readUInt16BE(position + 4),
+    version: bytes[position + 6]!,
+    flags: bytes[position + 7]!,
+    correlation: bytes.readUInt32BE(position + 8),
+  })
 }

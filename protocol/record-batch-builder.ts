@@ -15,7 +15,8 @@
 // most text; where it is not, the record is written again with measured sizes.
 
 import {
-  BATCH_CRC_START, BATCH_HEADER_BYTES, BATCH_MAGIC, BATCH_POSITION, NO_PRODUCER_ID, NO_SEQUENCE, writeInt64,
+  BATCH_CRC_START, BATCH_HEADER_BYTES, BATCH_MAGIC, BATCH_POSITION, NO_PRODUCER_ID, NO_SEQUENCE, TIMESTAMP_MAX,
+  writeInt64,
 } from './batch-header.js'
 import { CODEC, compressSync, type CodecName } from './codec.js'
 import { crc32c } from './crc32c.js'
@@ -32,6 +33,9 @@ export interface ProducerStamp { producerId: number, producerEpoch: number, base
 
 const NO_PRODUCER: ProducerStamp = { producerId: NO_PRODUCER_ID, producerEpoch: 0, baseSequence: NO_SEQUENCE }
 const INITIAL_BYTES = 4 * 1024
+/** Most headers of one record. A header of two bytes becomes an object in the reader: without a bound, a small batch
+ * could fill the memory of every consumer. */
+export const HEADER_COUNT_MAX = 65_535
 /** The fixed fields of a record at their largest: length, offset delta, timestamp delta, two sizes, header count. */
 const RECORD_OVERHEAD_BYTES_MAX = 6 * 8
 
@@ -66,9 +70,17 @@ export class RecordBatchBuilder {
   /**
    * Adds a record.
    *
-   * @param timestampMs milliseconds since 1970-01-01 UTC, an integer.
+   * @param timestampMs milliseconds since 1970-01-01 UTC, an integer from 0 to TIMESTAMP_MAX.
+   * @param headers at most HEADER_COUNT_MAX.
+   * @throws RangeError for a timestamp or a number of headers out of range; the batch is as it was.
    */
   append (key: RecordBytes, value: RecordBytes, timestampMs: number, headers?: readonly RecordHeader[]): void {
+    if (!Number.isInteger(timestampMs) || timestampMs < 0 || timestampMs > TIMESTAMP_MAX) {
+      throw new RangeError(`timestamp ${timestampMs} is not an integer from 0 to ${TIMESTAMP_MAX} (milliseconds)`)
+    }
+    if (headers !== undefined && headers.length > HEADER_COUNT_MAX) {
+      throw new RangeError(`${headers.length} headers are above the ${HEADER_COUNT_MAX} that a record may have`)
+    }
     if (this.count === 0) {
       this.firstTimestamp = timestampMs
       this.maxTimestamp = timestampMs

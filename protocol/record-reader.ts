@@ -4,8 +4,9 @@
 // `bytes`. Whoever wants to keep something takes it out before moving on. Nothing is trusted: a record that does not
 // fit its batch ends the reading with a CorruptBatchError, whatever the bytes.
 
-import { BATCH_HEADER_BYTES, BATCH_POSITION, readInt64 } from './batch-header.js'
+import { BATCH_HEADER_BYTES, BATCH_POSITION, readInt64, TIMESTAMP_MAX } from './batch-header.js'
 import { CODEC, decompressSync } from './codec.js'
+import { HEADER_COUNT_MAX } from './record-batch-builder.js'
 import { readVarint, unzigzag, type ReadPosition } from './varint.js'
 
 /** The records of a batch do not follow the format although its checksum holds: a faulty producer wrote it. */
@@ -90,11 +91,16 @@ export class RecordReader {
     if (length < 0 || recordEnd > end) throw this.corrupt('a record is longer than the batch')
     const offset = this.baseOffset + readSmall(bytes, at, recordEnd)
     const timestampDelta = readSmall(bytes, at, recordEnd)
-    if (offset <= this.lastOffset || offset < this.baseOffset || offset >= this.limitOffset || timestampDelta < 0) {
+    // Written so that NaN, which stands for what no safe integer holds, fails.
+    if (!(offset > this.lastOffset && offset >= this.baseOffset && offset < this.limitOffset)) {
       throw this.corrupt('offsets of its records do not rise inside the batch')
     }
+    const timestamp = this.firstTimestamp + unzigzag(timestampDelta)
+    if (!(timestampDelta >= 0 && timestamp >= 0 && timestamp <= TIMESTAMP_MAX)) {
+      throw this.corrupt('a timestamp is out of range')
+    }
     this.offset = this.lastOffset = offset
-    this.timestamp = this.firstTimestamp + unzigzag(timestampDelta)
+    this.timestamp = timestamp
     const keySize = readSmall(bytes, at, recordEnd) - 1
     this.keyStart = keySize < 0 ? -1 : at.position
     this.keyEnd = keySize < 0 ? -1 : at.position + keySize
@@ -107,6 +113,7 @@ export class RecordReader {
     if (valueSize > 0) at.position += valueSize
     this.headerCount = readSmall(bytes, at, recordEnd)
     if (this.headerCount < 0 || this.headerCount > recordEnd - at.position) throw this.corrupt('headers are cut off')
+    if (this.headerCount > HEADER_COUNT_MAX) throw this.corrupt('a record has too many headers')
     this.headersStart = at.position
     at.position = this.recordEnd = recordEnd
     return true
