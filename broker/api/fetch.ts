@@ -1,0 +1,239 @@
+// fetch: reads record batches; where there are none, waits for some.
+//
+//   gather ── enough, an error, or no time left ──▶ respond
+//     ▲  └── too little ──▶ park on the partitions ── new data ──┐
+//     └─────────────────────────────────────────────────────────┘ (deadline: respond with what there is)
+//
+// A client that does not take its responses is served no further: a fetch begins to read only when the connection is
+// not congested and all connections together are below the broker's bound for bytes not taken.
+
+import { ERROR, type FetchedPartition, type FetchPartition, type FetchRequest, type FetchResponse } from '@sluice/protocol'
+import type { LogReadError, LogSlice } from '@sluice/storage'
+import { LIMITS } from '../limits.js'
+import type { ApiHandler, Call } from '../net/call.js'
+import type { Partition } from '../partition/partition.js'
+import type { Deadline } from '../runtime/deadline-queue.js'
+import { findPartition } from './find-partition.js'
+import type { BrokerServices } from './services.js'
+
+export function fetchHandler (services: BrokerServices): ApiHandler<FetchRequest, FetchResponse> {
+  return {
+    api: 'fetch',
+    handle (request, call) {
+      const fault = requestFault(request)
+      if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
+      new Fetch(services, request, call).start()
+    },
+  }
+}
+
+function requestFault (request: FetchRequest): string | null {
+  if (request.maxWaitMs < 0 || request.maxWaitMs > LIMITS.fetchWaitMs) {
+    return `maxWaitMs is ${request.maxWaitMs}; it must be 0 to ${LIMITS.fetchWaitMs}`
+  }
+  if (request.maxBytes < 1) return `maxBytes is ${request.maxBytes}; it must be at least 1`
+  if (request.minBytes < 0 || request.minBytes > request.maxBytes) {
+    return `minBytes is ${request.minBytes}; it must be 0 to maxBytes, which is ${request.maxBytes}`
+  }
+  if (request.partitions.length > LIMITS.partitionsPerRequest) {
+    return `the request names ${request.partitions.length} partitions; at most ${LIMITS.partitionsPerRequest} go into one`
+  }
+  return null
+}
+
+/** One fetch until it is answered. */
+class Fetch {
+  private readonly services: BrokerServices
+  private readonly request: FetchRequest
+  private readonly call: Call<FetchResponse>
+  private readonly maxBytes: number
+  private readonly minBytes: number
+  private readonly deadlineMs: number
+  private results: FetchedPartition[] = []
+  private payload: Buffer[] = []
+  private bytes = 0
+  private failed = false
+  /** The next partition to read in the running round. */
+  private index = 0
+  private reserved = false
+  private deadline: Deadline | null = null
+  private parkedOn: Partition[] = []
+  private woken = false
+  private readonly wake = (): void => this.onWake()
+  private readonly startAgain = (): void => this.start()
+  private readonly onConnectionClosed = (): void => this.onGone()
+
+  constructor (services: BrokerServices, request: FetchRequest, call: Call<FetchResponse>) {
+    this.services = services
+    this.request = request
+    this.call = call
+    this.maxBytes = Math.min(request.maxBytes, LIMITS.fetchResponseBytes, services.config.maxFrameBytes >> 1)
+    this.minBytes = Math.min(request.minBytes, this.maxBytes)
+    this.deadlineMs = services.clock.monotonicMs() + request.maxWaitMs
+    call.connection.onClosed.add(this.onConnectionClosed)
+  }
+
+  /** Begins a round of reading as soon as the client and the broker have room for its result. */
+  start (): void {
+    const { connection } = this.call
+    if (connection.isClosed) return this.onGone()
+    if (connection.isCongested) return connection.whenDrained(this.startAgain)
+    const { unsent } = this.services
+    if (unsent.exhausted) return unsent.whenRoom(this.startAgain)
+    unsent.add(this.maxBytes)
+    this.reserved = true
+    this.results = []
+    this.payload = []
+    this.bytes = 0
+    this.index = 0
+    this.failed = false
+    this.gather()
+  }
+
+  /** Reads partition after partition; goes on by itself where one has to come from the disk. */
+  private gather (): void {
+    const { partitions } = this.request
+    while (this.index < partitions.length && this.bytes < this.maxBytes) {
+      const asked = partitions[this.index++]!
+      const found = findPartition(this.services, asked.topicId, asked.partition)
+      if (found.partition === null) {
+        this.addError(asked, null, found.error, found.message, -1)
+      } else if (!this.read(found.partition, asked)) {
+        return
+      }
+    }
+    this.onGathered()
+  }
+
+  /** False where the read goes on in the background. */
+  private read (partition: Partition, asked: FetchPartition): boolean {
+    const { log, highWatermark } = partition
+    const { offset } = asked
+    if (offset < log.logStartOffset || offset > log.nextOffset) {
+      this.addOutOfRange(asked, partition)
+      return true
+    }
+    // Up to the log end there may be records soon; the high watermark has not got there yet.
+    if (offset >= highWatermark) return true
+    const maxBytes = Math.max(1, Math.min(asked.maxBytes, this.maxBytes - this.bytes))
+    const cached = log.readCached(offset, maxBytes, highWatermark)
+    if (cached !== null) {
+      this.addSlice(asked, partition, cached)
+      return true
+    }
+    log.read(offset, maxBytes, highWatermark, (error, slice) => {
+      if (this.call.answered || this.call.connection.isClosed) return this.onGone()
+      if (error !== null) this.addReadError(asked, partition, error)
+      else this.addSlice(asked, partition, slice!)
+      this.gather()
+    })
+    return false
+  }
+
+  private onGathered (): void {
+    const enough = this.bytes >= this.minBytes && this.bytes > 0
+    if (enough || this.failed || this.services.clock.monotonicMs() >= this.deadlineMs) this.respond()
+    else this.park()
+  }
+
+  private park (): void {
+    this.releaseReservation()
+    this.results = []
+    this.payload = []
+    this.woken = false
+    for (const { topicId, partition: index } of this.request.partitions) {
+      const partition = this.services.partitions.find(topicId, index)
+      if (partition === undefined) continue
+      partition.addWaiter(this.wake)
+      this.parkedOn.push(partition)
+    }
+    this.deadline ??= this.services.deadlines.add(this.deadlineMs, () => this.onWake())
+  }
+
+  private onWake (): void {
+    if (this.woken) return
+    this.woken = true
+    this.unpark()
+    // Many partitions may move in one turn: read once, at its end.
+    this.services.endOfTurn(this.startAgain)
+  }
+
+  private unpark (): void {
+    for (const partition of this.parkedOn) partition.removeWaiter(this.wake)
+    this.parkedOn = []
+  }
+
+  private respond (): void {
+    this.call.respond({ throttleMs: 0, partitions: this.results }, this.payload, this.bytes)
+    this.finish()
+  }
+
+  private onGone (): void {
+    if (!this.call.answered) this.call.finishSilently()
+    this.finish()
+  }
+
+  private finish (): void {
+    this.releaseReservation()
+    this.unpark()
+    this.call.connection.onClosed.delete(this.onConnectionClosed)
+    this.services.unsent.forget(this.startAgain)
+    if (this.deadline !== null) this.services.deadlines.cancel(this.deadline)
+  }
+
+  private releaseReservation (): void {
+    if (!this.reserved) return
+    this.reserved = false
+    this.services.unsent.release(this.maxBytes)
+  }
+
+  private addSlice (asked: FetchPartition, partition: Partition, slice: LogSlice): void {
+    if (slice.sizeBytes === 0) return
+    // A log gives one batch at least. Only the first of a response may be larger than what was asked for.
+    if (this.bytes > 0 && this.bytes + slice.sizeBytes > this.maxBytes) return
+    for (const buffer of slice.buffers) this.payload.push(buffer)
+    this.bytes += slice.sizeBytes
+    this.results.push(this.item(asked, partition, slice.sizeBytes))
+  }
+
+  private addReadError (asked: FetchPartition, partition: Partition, error: LogReadError): void {
+    switch (error.kind) {
+      case 'out-of-range': return this.addOutOfRange(asked, partition)
+      case 'corrupt':
+        return this.addError(asked, partition, ERROR.CORRUPT_DATA,
+          `offsets ${error.from} to ${error.to - 1} of ${partition.label} are damaged on disk; go on from ${error.to}, and run sluice segment verify on the data folder`,
+          error.to)
+      case 'io':
+        return this.addError(asked, partition, ERROR.STORAGE_UNAVAILABLE, `reading ${partition.label} failed: ${error.message}`, -1)
+      case 'truncated':
+        return this.addError(asked, partition, ERROR.OFFSET_NOT_AVAILABLE, `${partition.label} was cut while it was read; retry`, -1)
+    }
+  }
+
+  private addOutOfRange (asked: FetchPartition, partition: Partition): void {
+    const { logStartOffset } = partition.log
+    const resume = asked.offset < logStartOffset ? logStartOffset : partition.highWatermark
+    this.addError(asked, partition, ERROR.OFFSET_OUT_OF_RANGE,
+      `offset ${asked.offset} is not in ${partition.label}, which holds ${logStartOffset} to ${partition.highWatermark}`, resume)
+  }
+
+  private addError (asked: FetchPartition, partition: Partition | null, error: number, message: string, resumeOffset: number): void {
+    this.failed = true
+    this.results.push({ ...this.item(asked, partition, 0), error, message, resumeOffset })
+  }
+
+  private item (asked: FetchPartition, partition: Partition | null, size: number): FetchedPartition {
+    return {
+      topicId: asked.topicId,
+      partition: asked.partition,
+      error: 0,
+      message: '',
+      highWatermark: partition?.highWatermark ?? -1,
+      logStartOffset: partition?.log.logStartOffset ?? -1,
+      leader: this.services.brokerId,
+      leaderEpoch: partition?.leaderEpoch ?? -1,
+      resumeOffset: -1,
+      size,
+    }
+  }
+}

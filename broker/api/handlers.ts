@@ -1,0 +1,36 @@
+// All request handlers of a broker: the list to look at for what it serves.
+
+import type { ApiName } from '@sluice/protocol'
+import type { ApiHandler } from '../net/call.js'
+import { deleteRecordsHandler } from './delete-records.js'
+import { describeBrokerHandler, type ProcessFacts } from './describe-broker.js'
+import { describeTopicsHandler } from './describe-topics.js'
+import { fetchHandler } from './fetch.js'
+import { helloHandler } from './hello.js'
+import { initProducerHandler } from './init-producer.js'
+import { listOffsetsHandler } from './list-offsets.js'
+import { metadataHandler } from './metadata.js'
+import { produceHandler } from './produce.js'
+import type { BrokerServices } from './services.js'
+import { alterTopicsHandler, createTopicsHandler, deleteTopicsHandler, listTopicsHandler } from './topics.js'
+
+/** @param served the apis of the dispatcher that will hold these handlers. */
+export function apiHandlers (
+  services: BrokerServices, facts: ProcessFacts, served: () => readonly ApiName[],
+): ApiHandler<never, never>[] {
+  return [
+    helloHandler(services, served),
+    metadataHandler(services),
+    produceHandler(services),
+    fetchHandler(services),
+    listOffsetsHandler(services),
+    initProducerHandler(services),
+    createTopicsHandler(services),
+    deleteTopicsHandler(services),
+    alterTopicsHandler(services),
+    listTopicsHandler(services),
+    describeTopicsHandler(services),
+    deleteRecordsHandler(services),
+    describeBrokerHandler(services, facts),
+  ] as ApiHandler<never, never>[]
+}

@@ -1,0 +1,54 @@
+// listOffsets: offsets by position or by time.
+
+import { ERROR, type ListOffsetsRequest, type ListOffsetsResponse, type OffsetAnswer, type OffsetQuery } from '@sluice/protocol'
+import type { ApiHandler } from '../net/call.js'
+import type { Partition } from '../partition/partition.js'
+import { findPartition } from './find-partition.js'
+import type { BrokerServices } from './services.js'
+
+export function listOffsetsHandler (services: BrokerServices): ApiHandler<ListOffsetsRequest, ListOffsetsResponse> {
+  return {
+    api: 'listOffsets',
+    handle (request, call) {
+      const answers = new Array<OffsetAnswer>(request.partitions.length)
+      let open = request.partitions.length
+      if (open === 0) return call.respond({ partitions: [] })
+      request.partitions.forEach((query, index) => {
+        answer(services, query, result => {
+          answers[index] = result
+          if (--open === 0) call.respond({ partitions: answers })
+        })
+      })
+    },
+  }
+}
+
+function answer (services: BrokerServices, query: OffsetQuery, done: (answer: OffsetAnswer) => void): void {
+  const found = findPartition(services, query.topicId, query.partition)
+  const base = { topicId: query.topicId, partition: query.partition, error: 0, message: '', offset: -1, timestamp: -1, leaderEpoch: -1 }
+  if (found.partition === null) return done({ ...base, error: found.error, message: found.message })
+  const { partition } = found
+  const leaderEpoch = partition.leaderEpoch
+  switch (query.position) {
+    case 'earliest': return done({ ...base, offset: partition.log.logStartOffset, leaderEpoch })
+    case 'latest': return done({ ...base, offset: partition.highWatermark, leaderEpoch })
+    case 'timestamp': return answerByTime(partition, query, { ...base, leaderEpoch }, done)
+  }
+}
+
+function answerByTime (
+  partition: Partition, query: OffsetQuery, base: OffsetAnswer, done: (answer: OffsetAnswer) => void,
+): void {
+  if (query.timestamp < 0) {
+    return done({ ...base, error: ERROR.INVALID_REQUEST, message: `timestamp is ${query.timestamp}; it must be milliseconds since 1970-01-01 UTC` })
+  }
+  partition.log.findOffsetByTime(query.timestamp, (error, found) => {
+    if (error !== null) {
+      const message = `looking for a time in ${partition.label} failed: ${error.kind}; run sluice segment verify on the data folder`
+      return done({ ...base, error: error.kind === 'corrupt' ? ERROR.CORRUPT_DATA : ERROR.STORAGE_UNAVAILABLE, message })
+    }
+    const { highWatermark } = partition
+    if (found === null || found.offset >= highWatermark) return done({ ...base, offset: highWatermark })
+    done({ ...base, offset: found.offset, timestamp: found.timestampMs })
+  })
+}

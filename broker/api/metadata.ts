@@ -1,0 +1,48 @@
+// metadata: the brokers, and who leads the partitions of some topics.
+
+import { ERROR, type MetadataRequest, type MetadataResponse, type TopicMetadata } from '@sluice/protocol'
+import type { TopicRecord } from '../control/topic-record.js'
+import type { ApiHandler } from '../net/call.js'
+import type { BrokerServices } from './services.js'
+
+export function metadataHandler (services: BrokerServices): ApiHandler<MetadataRequest, MetadataResponse> {
+  const { topics, brokerId, advertised, config } = services
+  return {
+    api: 'metadata',
+    handle (request, call) {
+      const asked = request.topics === null
+        ? topics.all().map(record => describe(services, record))
+        : request.topics.map(name => {
+          const record = topics.byName(name)
+          return record === undefined ? unknown(name) : describe(services, record)
+        })
+      call.respond({
+        clusterId: services.clusterId,
+        controllerId: brokerId,
+        brokers: [{ brokerId, host: advertised.host, port: advertised.port, rack: config.rack === '' ? null : config.rack }],
+        topics: asked,
+      })
+    },
+  }
+}
+
+function describe (services: BrokerServices, record: TopicRecord): TopicMetadata {
+  return {
+    error: 0,
+    message: '',
+    name: record.name,
+    topicId: record.topicId,
+    kind: record.kind,
+    partitions: services.partitions.partitionsOf(record.topicId).map(partition => ({
+      partition: partition.index,
+      leader: services.brokerId,
+      leaderEpoch: partition.leaderEpoch,
+      replicas: [services.brokerId],
+    })),
+  }
+}
+
+function unknown (name: string): TopicMetadata {
+  const message = `there is no topic ${JSON.stringify(name.slice(0, 100))}; create it first, for example with sluice topic create`
+  return { error: ERROR.UNKNOWN_TOPIC, message, name, topicId: '', kind: 'stream', partitions: [] }
+}

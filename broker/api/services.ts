@@ -1,0 +1,29 @@
+// What the request handlers work with. broker.ts puts it together.
+
+import type { BrokerConfig } from '../config.js'
+import type { TopicCatalog } from '../control/topic-catalog.js'
+import type { ProducerIds } from '../control/producer-ids.js'
+import type { ByteBudget } from '../net/byte-budget.js'
+import type { PartitionTable } from '../partition/partition-table.js'
+import type { Clock } from '../runtime/clock.js'
+import type { DeadlineQueue } from '../runtime/deadline-queue.js'
+import type { Logger } from '../runtime/logger.js'
+import type { EndOfTurn } from '../runtime/turn.js'
+
+export interface BrokerServices {
+  readonly config: BrokerConfig
+  readonly version: string
+  readonly clusterId: string
+  readonly brokerId: number
+  /** Where clients reach this broker. */
+  readonly advertised: { readonly host: string, readonly port: number }
+  readonly clock: Clock
+  readonly endOfTurn: EndOfTurn
+  readonly deadlines: DeadlineQueue
+  readonly logger: Logger
+  readonly topics: TopicCatalog
+  readonly partitions: PartitionTable
+  readonly producerIds: ProducerIds
+  /** Bytes of fetch responses that are being read or not taken yet, over all connections. */
+  readonly unsent: ByteBudget
+}

@@ -1,0 +1,252 @@
+// All topics of the cluster, as this broker knows them, and the operations on them: create, alter, delete.
+//
+// The control store is the truth; the catalog holds its whole contents in memory. Operations run one after the other,
+// each a compare-and-swap of one record. The partitions follow: they are opened before a topic is told to anybody, and
+// deleted after it has gone from the control store.
+
+import { randomUUID } from 'node:crypto'
+import { ERROR, topicNameFault } from '@sluice/protocol'
+import PQueue from 'p-queue'
+import { LIMITS } from '../limits.js'
+import type { PartitionTable } from '../partition/partition-table.js'
+import type { Logger } from '../runtime/logger.js'
+import type { ControlStore } from './control-store.js'
+import type { TopicFiles } from './topic-files.js'
+import { TOPIC_PREFIX, parseOverrides, topicKey, type TopicRecord } from './topic-record.js'
+
+/** A refused operation: an error number and its text. */
+export interface Refusal { error: number, message: string }
+
+export interface NewTopic {
+  name: string
+  kind: 'stream' | 'queue'
+  /** 0 for the default. */
+  partitions: number
+  /** 0 for the default. */
+  replicationFactor: number
+  config: Readonly<Record<string, string>>
+}
+
+export interface TopicChange {
+  name: string
+  /** New number of partitions; 0 to leave it. */
+  partitions: number
+  set: Readonly<Record<string, string>>
+  unset: readonly string[]
+}
+
+export interface TopicCatalogOptions {
+  control: ControlStore
+  partitions: PartitionTable
+  files: TopicFiles
+  defaultPartitions: number
+  wallMs: () => number
+  logger: Logger
+}
+
+export class TopicCatalog {
+  private readonly options: TopicCatalogOptions
+  private readonly names = new Map<string, { record: TopicRecord, revision: number }>()
+  private readonly ids = new Map<string, TopicRecord>()
+  private readonly listeners = new Set<() => void>()
+  private readonly operations = new PQueue({ concurrency: 1 })
+
+  constructor (options: TopicCatalogOptions) {
+    this.options = options
+  }
+
+  byName (name: string): TopicRecord | undefined { return this.names.get(name)?.record }
+
+  byId (topicId: string): TopicRecord | undefined { return this.ids.get(topicId) }
+
+  /** All topics by name. */
+  all (): TopicRecord[] {
+    return [...this.ids.values()].sort((a, b) => a.name < b.name ? -1 : 1)
+  }
+
+  /** Calls `listener` after topics or their partitions have changed. */
+  onChanged (listener: () => void): void { this.listeners.add(listener) }
+
+  /** Reads the control store, brings back what only the disk knows, finishes deletions, and opens all partitions. */
+  async load (): Promise<void> {
+    const { control, partitions, files, logger } = this.options
+    const { entries } = await control.list(TOPIC_PREFIX)
+    for (const { value, revision } of entries) this.put(value as TopicRecord, revision)
+    for (const folder of await files.scan()) {
+      if (folder.deleted) await this.finishDeletion(folder.topicId)
+      else if (!this.ids.has(folder.topicId)) await this.restore(folder.topicId, folder.record)
+    }
+    const logs = await partitions.scan()
+    logger.debug({ topics: this.ids.size, logs: logs.length }, 'opening partitions')
+    for (const record of this.ids.values()) await partitions.openTopic(record)
+  }
+
+  create (topic: NewTopic, validateOnly: boolean): Promise<TopicRecord | Refusal> {
+    return this.inTurn(async () => {
+      const record = this.validate(topic)
+      if ('error' in record || validateOnly) return record
+      const { control, files, partitions } = this.options
+      await files.write(record)
+      await partitions.openTopic(record)
+      const revision = await control.commit([{ key: topicKey(record.name), value: record }], [{ key: topicKey(record.name), revision: 0 }])
+      if (revision === null) {
+        await this.discard(record.topicId)
+        return exists(record.name)
+      }
+      this.put(record, revision)
+      this.changed()
+      return record
+    })
+  }
+
+  alter (change: TopicChange, validateOnly: boolean): Promise<TopicRecord | Refusal> {
+    return this.inTurn(async () => {
+      const known = this.names.get(change.name)
+      if (known === undefined) return unknownTopic(change.name)
+      const record = this.applyChange(known.record, change)
+      if ('error' in record || validateOnly) return record
+      const { control, files, partitions } = this.options
+      const key = topicKey(record.name)
+      const revision = await control.commit([{ key, value: record }], [{ key, revision: known.revision }])
+      if (revision === null) return { error: ERROR.BUSY, message: `topic ${record.name} was changed by somebody else just now; look at it and retry` }
+      this.put(record, revision)
+      await files.write(record)
+      partitions.configureTopic(record)
+      if (record.partitions > known.record.partitions) await partitions.openTopic(record)
+      this.changed()
+      return record
+    })
+  }
+
+  delete (name: string): Promise<TopicRecord | Refusal> {
+    return this.inTurn(async () => {
+      const known = this.names.get(name)
+      if (known === undefined) return unknownTopic(name)
+      const { topicId } = known.record
+      const { control, files } = this.options
+      // From here on the deletion will be finished, after a crash too.
+      await files.markDeleted(topicId)
+      await control.commit([{ key: topicKey(name), value: null }])
+      this.names.delete(name)
+      this.ids.delete(topicId)
+      await this.discard(topicId)
+      this.changed()
+      return known.record
+    })
+  }
+
+  private async inTurn<T> (operation: () => Promise<T>): Promise<T | Refusal> {
+    try {
+      return await this.operations.add(operation)
+    } catch (cause) {
+      this.options.logger.error({ err: cause }, 'a topic operation failed')
+      return { error: ERROR.STORAGE_UNAVAILABLE, message: `the operation failed: ${(cause as Error).message}; mend the cause and retry` }
+    }
+  }
+
+  private validate (topic: NewTopic): TopicRecord | Refusal {
+    const fault = topicNameFault(topic.name)
+    if (fault !== null) return { error: ERROR.INVALID_TOPIC_NAME, message: fault }
+    if (this.names.has(topic.name)) return exists(topic.name)
+    const partitions = topic.partitions === 0 ? this.options.defaultPartitions : topic.partitions
+    const refusal = this.partitionsFault(partitions, partitions)
+    if (refusal !== null) return refusal
+    if (topic.replicationFactor !== 0 && topic.replicationFactor !== 1) {
+      return {
+        error: ERROR.INVALID_REPLICATION,
+        message: `replication factor ${topic.replicationFactor} is not possible: this cluster has 1 broker; use 1`,
+      }
+    }
+    const parsed = parseOverrides(topic.config)
+    if ('fault' in parsed) return { error: ERROR.INVALID_CONFIG, message: parsed.fault }
+    return {
+      topicId: randomUUID(),
+      name: topic.name,
+      kind: topic.kind,
+      partitions,
+      replicationFactor: 1,
+      overrides: parsed.overrides,
+      createdAt: this.options.wallMs(),
+    }
+  }
+
+  private applyChange (record: TopicRecord, change: TopicChange): TopicRecord | Refusal {
+    const partitions = change.partitions === 0 ? record.partitions : change.partitions
+    if (partitions < record.partitions) {
+      return {
+        error: ERROR.INVALID_PARTITIONS,
+        message: `topic ${record.name} has ${record.partitions} partitions; they cannot become fewer, since that would lose records`,
+      }
+    }
+    const refusal = this.partitionsFault(partitions, partitions - record.partitions)
+    if (refusal !== null) return refusal
+    const parsed = parseOverrides(change.set)
+    if ('fault' in parsed) return { error: ERROR.INVALID_CONFIG, message: parsed.fault }
+    const overrides = { ...record.overrides, ...parsed.overrides }
+    for (const name of change.unset) {
+      if (!(name in overrides)) {
+        return { error: ERROR.INVALID_CONFIG, message: `setting ${JSON.stringify(name)} is not set on topic ${record.name}; it has ${Object.keys(record.overrides).join(', ') || 'none'}` }
+      }
+      delete overrides[name]
+    }
+    return { ...record, partitions, overrides }
+  }
+
+  private partitionsFault (partitions: number, added: number): Refusal | null {
+    if (partitions < 1 || partitions > LIMITS.partitionsPerTopic) {
+      return { error: ERROR.INVALID_PARTITIONS, message: `${partitions} partitions are not possible; use 1 to ${LIMITS.partitionsPerTopic}` }
+    }
+    const room = LIMITS.partitionsPerBroker - this.options.partitions.size
+    if (added > room) {
+      return { error: ERROR.INVALID_PARTITIONS, message: `the broker holds ${this.options.partitions.size} partitions and takes ${room} more, not ${added}` }
+    }
+    return null
+  }
+
+  private put (record: TopicRecord, revision: number): void {
+    this.names.set(record.name, { record, revision })
+    this.ids.set(record.topicId, record)
+  }
+
+  private changed (): void {
+    for (const listener of this.listeners) listener()
+  }
+
+  private async discard (topicId: string): Promise<void> {
+    await this.options.partitions.deleteTopic(topicId)
+    await this.options.files.remove(topicId)
+  }
+
+  private async finishDeletion (topicId: string): Promise<void> {
+    const record = this.ids.get(topicId)
+    if (record !== undefined) {
+      await this.options.control.commit([{ key: topicKey(record.name), value: null }])
+      this.names.delete(record.name)
+      this.ids.delete(topicId)
+    }
+    await this.options.files.remove(topicId)
+    this.options.logger.info({ topicId, topic: record?.name }, 'finished the deletion of a topic')
+  }
+
+  /** A topic folder that the control store does not know: its data is worth more than its absence there. */
+  private async restore (topicId: string, record: TopicRecord | null): Promise<void> {
+    const { control, logger } = this.options
+    if (record === null) {
+      return logger.warn({ topicId }, 'a topic folder has no readable topic.json; it is left alone')
+    }
+    const clash = this.names.has(record.name)
+    const name = clash ? `${record.name}.restored-${topicId.slice(0, 8)}` : record.name
+    const restored = { ...record, name }
+    const revision = await control.commit([{ key: topicKey(name), value: restored }], [{ key: topicKey(name), revision: 0 }])
+    if (revision !== null) this.put(restored, revision)
+    logger.warn({ topicId, topic: name }, 'the control store did not know a topic that is on disk; it is back')
+  }
+}
+
+function exists (name: string): Refusal {
+  return { error: ERROR.TOPIC_EXISTS, message: `topic ${name} exists already; choose another name or use it as it is` }
+}
+
+function unknownTopic (name: string): Refusal {
+  return { error: ERROR.UNKNOWN_TOPIC, message: `there is no topic ${JSON.stringify(name.slice(0, 100))}; see sluice topic list` }
+}

@@ -1,0 +1,97 @@
+// A copy of each topic's record beside its logs, so that losing the control store loses no topic.
+//
+//   logs/<topicId>/topic.json   the record: written before the topic exists for others, and with each change
+//   logs/<topicId>/deleted      empty: the deletion of the topic has begun and will be finished
+//
+// Both appear atomically (written aside, synced, renamed). The control store comes first; these files speak where it
+// does not know the topic.
+
+import { DiskError, type Disk } from '@sluice/storage'
+import { isTopicRecord, type TopicRecord } from './topic-record.js'
+
+const RECORD_FILE = 'topic.json'
+const DELETED_FILE = 'deleted'
+
+/** What the files say of one topic folder. */
+export interface TopicFolder { topicId: string, record: TopicRecord | null, deleted: boolean }
+
+export class TopicFiles {
+  private readonly disk: Disk
+  private readonly logsFolder: string
+
+  constructor (disk: Disk, dataFolder: string) {
+    this.disk = disk
+    this.logsFolder = `${dataFolder}/logs`
+  }
+
+  async scan (): Promise<TopicFolder[]> {
+    const folders: TopicFolder[] = []
+    for (const topicId of await this.disk.list(this.logsFolder)) {
+      const names = await this.disk.list(this.folder(topicId))
+      folders.push({
+        topicId,
+        record: names.includes(RECORD_FILE) ? await this.readRecord(topicId) : null,
+        deleted: names.includes(DELETED_FILE),
+      })
+    }
+    return folders
+  }
+
+  async write (record: TopicRecord): Promise<void> {
+    await this.put(record.topicId, RECORD_FILE, Buffer.from(JSON.stringify(record, null, 2) + '\n'))
+  }
+
+  async markDeleted (topicId: string): Promise<void> {
+    await this.put(topicId, DELETED_FILE, Buffer.alloc(0))
+  }
+
+  /** Removes what is left of a topic, logs included. */
+  async remove (topicId: string): Promise<void> {
+    await this.disk.removeDirectory(this.folder(topicId))
+    await this.disk.syncDirectory(this.logsFolder)
+  }
+
+  private folder (topicId: string): string { return `${this.logsFolder}/${topicId}` }
+
+  private async readRecord (topicId: string): Promise<TopicRecord | null> {
+    const bytes = await readWhole(this.disk, `${this.folder(topicId)}/${RECORD_FILE}`)
+    try {
+      const record: unknown = JSON.parse(bytes.toString())
+      return isTopicRecord(record) && record.topicId === topicId ? record : null
+    } catch {
+      return null
+    }
+  }
+
+  private async put (topicId: string, name: string, bytes: Buffer): Promise<void> {
+    const folder = this.folder(topicId)
+    await this.disk.makeDirectory(folder)
+    const temporary = `${folder}/${name}.new`
+    await this.disk.remove(temporary)
+    const file = await this.disk.open(temporary, { create: 'new' })
+    try {
+      await completion(done => file.write([bytes], 0, done))
+      await completion(done => file.sync(done))
+    } finally {
+      await file.close()
+    }
+    await this.disk.rename(temporary, `${folder}/${name}`)
+    await this.disk.syncDirectory(folder)
+    await this.disk.syncDirectory(this.logsFolder)
+  }
+}
+
+async function readWhole (disk: Disk, path: string): Promise<Buffer> {
+  const file = await disk.open(path, { create: 'never', readOnly: true })
+  try {
+    const bytes = Buffer.alloc(await file.size())
+    await completion(done => file.read(bytes, 0, done))
+    return bytes
+  } finally {
+    await file.close()
+  }
+}
+
+function completion (start: (done: (error: DiskError | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => start(error => error === null ? resolve() : reject(error)))
+}

@@ -1,0 +1,296 @@
+// Which member of a group may work on which partition, and how partitions move.
+//
+//                    adopt: target is another          reported without it, or deadline
+//   owner = target ─────────────────────────▶ revoked ──────────────────────────────────▶ free
+//        ▲                                       │ adopt: target is the owner again        │
+//        ├───────────────────────────────────────┘                                         │
+//        └──────────────────── viewOf(target): told, and so granted ◀──────────────────────┘
+//
+// Ownership begins when a member is told of a partition and ends when it is known to have stopped. What a member says
+// counts as the end only if it knew that it had to stop: a heartbeat of a generation before the revocation may have
+// been on its way when the partition was granted. With an eager assignor a new assignment revokes everything, and
+// nothing is granted until everything is free.
+//
+// Invariants:
+// - a partition has at most one owner;
+// - a partition is never granted to a member that says it works on it already without owning it: whoever lost a
+//   partition must have let go before it may begin anew from the committed offset;
+// - owner.owned holds exactly the slots whose owner it is; revoked slots have an owner.
+
+import assert from 'node:assert'
+import { ERROR, type AssignedPartitions, type OwnedPartitions } from '@sluice/protocol'
+import type { Assignor } from './assignor.js'
+import type { GroupTopic, Refusal } from './group-types.js'
+import type { Member } from './member.js'
+import { PartitionSlot, type TopicSlots } from './partition-slot.js'
+
+/** A target assignment that is not in force yet. */
+export interface AssignmentPlan {
+  readonly topics: readonly TopicSlots[]
+  readonly members: readonly Member[]
+  /** Slots of all topics, topic after topic. */
+  readonly slots: readonly PartitionSlot[]
+  /** Per slot who is to have it. */
+  readonly targets: readonly (Member | null)[]
+  /** False where it is the same as the target in force. */
+  readonly changed: boolean
+}
+
+export class Ownership {
+  private topics = new Map<string, TopicSlots>()
+  /** With an eager assignor: some partition of the last assignment is not free yet. */
+  private barrier = false
+  private ownedCount = 0
+  private revokedCount = 0
+  private reports = 0
+
+  /** True while partitions are on the move. */
+  get isMoving (): boolean {
+    if (this.barrier) return true
+    for (const topic of this.topics.values()) {
+      if (topic.slots.some(slot => slot.owner !== slot.target)) return true
+    }
+    return false
+  }
+
+  /** The earliest time at which a partition is taken away, or Infinity. Looks at every partition. */
+  revokeDeadlineMs (): number {
+    let earliestMs = Infinity
+    if (this.revokedCount === 0) return earliestMs
+    for (const topic of this.topics.values()) {
+      for (const slot of topic.slots) earliestMs = Math.min(earliestMs, slot.revokeDeadlineMs)
+    }
+    return earliestMs
+  }
+
+  /**
+   * Works out the target assignment for `members`, which stand in their order.
+   * @param assignor null while the group waits for members of before a restart: everybody keeps what it has.
+   */
+  plan (
+    members: readonly Member[], topicByName: (name: string) => GroupTopic | undefined, assignor: Assignor | null,
+  ): AssignmentPlan {
+    const topics = this.topicsFor(members, topicByName)
+    const indexByName = new Map(topics.map((topic, index) => [topic.name, index]))
+    members.forEach((member, index) => { member.index = index })
+    const slots = topics.flatMap(topic => topic.slots)
+    let targets: (Member | null)[]
+    if (assignor === null) {
+      targets = slots.map(slot => slot.owner)
+    } else {
+      const previous = Int32Array.from(slots, slot => (slot.target ?? slot.owner)?.index ?? -1)
+      const assignment = assignor.assign({
+        members: members.map(member => ({
+          topics: member.topics.flatMap(name => indexByName.get(name) ?? []),
+        })),
+        partitionCounts: topics.map(topic => topic.slots.length),
+        previous,
+      })
+      targets = slots.map((_, i) => members[assignment[i]!] ?? null)
+    }
+    const kept = new Set(topics)
+    const lost = [...this.topics.values()].some(topic => !kept.has(topic) && topic.slots.some(slot => slot.target !== null))
+    return { topics, members, slots, targets, changed: lost || slots.some((slot, i) => slot.target !== targets[i]) }
+  }
+
+  /** Puts a plan into force, made since the last change of members and topics. */
+  adopt (plan: AssignmentPlan, generation: number, eager: boolean, nowMs: number): void {
+    this.replaceTopics(plan.topics)
+    for (const member of plan.members) member.targets = []
+    plan.slots.forEach((slot, i) => {
+      slot.target = plan.targets[i]!
+      slot.target?.targets.push(slot)
+    })
+    this.barrier = eager && this.ownedCount > 0
+    for (const slot of plan.slots) {
+      if (slot.owner === null) continue
+      if (this.barrier || slot.owner !== slot.target) this.revoke(slot, generation, nowMs)
+      else this.unrevoke(slot)
+    }
+    for (const member of plan.members) member.changed = true
+  }
+
+  /**
+   * Takes in what a member says it works on.
+   * @param generation the generation that it has acted on, or -1 at a join, which gives nothing up.
+   * @param currentGeneration that of the group.
+   * @returns true where it lacks something that it was told to have.
+   */
+  report (member: Member, listed: readonly OwnedPartitions[], generation: number, currentGeneration: number): boolean {
+    const mark = ++this.reports
+    const before = member.clinging
+    member.clinging = new Set()
+    for (const { topicId, partitions } of listed) {
+      const slots = this.topics.get(topicId)?.slots
+      if (slots === undefined) continue
+      for (const partition of partitions) {
+        const slot = slots[partition]
+        if (slot === undefined) continue
+        slot.reportMark = mark
+        if (slot.owner === member) continue
+        if (this.canClaim(member, slot)) this.own(member, slot, currentGeneration)
+        else member.clinging.add(slot)
+      }
+    }
+    for (const slot of before) {
+      if (slot.target === member && slot.reportMark !== mark) member.changed = true
+    }
+    let lacking = false
+    for (const slot of member.owned) {
+      if (slot.reportMark === mark) continue
+      if (slot.revokedGeneration === 0) lacking = true
+      else if (generation >= slot.revokedGeneration) this.release(slot)
+    }
+    return lacking
+  }
+
+  /** What the member may work on now. Telling it so is what grants it. */
+  viewOf (member: Member, generation: number): AssignedPartitions[] {
+    if (this.barrier) return []
+    for (const slot of member.targets) {
+      if (slot.owner === null && !member.clinging.has(slot)) this.own(member, slot, generation)
+    }
+    return this.describe(member)
+  }
+
+  /** What the member may work on, as far as it was told. */
+  describe (member: Member): AssignedPartitions[] {
+    const assigned: AssignedPartitions[] = []
+    let last: TopicSlots | null = null
+    for (const slot of member.targets) {
+      if (slot.owner !== member || slot.revokedGeneration !== 0) continue
+      if (slot.topic === last) {
+        assigned.at(-1)!.partitions.push(slot.partition)
+      } else {
+        last = slot.topic
+        assigned.push({ topic: last.name, topicId: last.topicId, partitions: [slot.partition] })
+      }
+    }
+    return assigned
+  }
+
+  /** Lifts the barrier of an eager assignor when everything is free. @returns whether it was lifted now. */
+  liftBarrier (): boolean {
+    if (!this.barrier || this.ownedCount > 0) return false
+    this.barrier = false
+    return true
+  }
+
+  /** Takes away what members had to give up by now. */
+  takeOverdue (members: Iterable<Member>, nowMs: number): void {
+    if (this.revokedCount === 0) return
+    for (const member of members) {
+      for (const slot of member.owned) {
+        if (slot.revokeDeadlineMs > nowMs) continue
+        this.release(slot)
+        member.clinging.add(slot)
+      }
+    }
+  }
+
+  /** The process behind the member is another one, which does nothing yet. */
+  onTakenOver (member: Member): void {
+    member.clinging.clear()
+    for (const slot of member.owned) if (slot.revokedGeneration !== 0) this.release(slot)
+  }
+
+  removeMember (member: Member): void {
+    for (const slot of member.targets) slot.target = null
+    member.targets = []
+    for (const slot of member.owned) this.release(slot)
+    member.clinging.clear()
+  }
+
+  /** Why the member may not commit an offset of this partition; null where it may. */
+  commitRefusal (
+    member: Member, topicId: string, partition: number, generation: number, currentGeneration: number,
+  ): Refusal | null {
+    const slot = this.topics.get(topicId)?.slots[partition]
+    if (slot?.owner === member) {
+      if (generation >= slot.grantedGeneration) return null
+      return {
+        error: ERROR.STALE_GENERATION,
+        message: `generation ${generation} is older than ${slot.grantedGeneration}, in which partition ${slot.topic.name}/${partition} was given to this member; commit with the generation of the last heartbeat`,
+      }
+    }
+    const name = slot === undefined ? `${partition} of topic ${topicId.slice(0, 40)}` : `${slot.topic.name}/${partition}`
+    if (generation < currentGeneration) {
+      return {
+        error: ERROR.STALE_GENERATION,
+        message: `partition ${name} is not with this member in generation ${currentGeneration}, the commit is of ${generation}; send a heartbeat and commit only what is still assigned`,
+      }
+    }
+    return {
+      error: ERROR.PARTITION_NOT_OWNED,
+      message: `partition ${name} is not assigned to this member; stop work on it, its owner goes on from the committed offset`,
+    }
+  }
+
+  /** Topics that members read or still own something of, by name; those that were deleted are not among them. */
+  private topicsFor (members: readonly Member[], topicByName: (name: string) => GroupTopic | undefined): TopicSlots[] {
+    const names = new Set(members.flatMap(member => member.topics))
+    for (const { name, slots } of this.topics.values()) {
+      if (slots.some(slot => slot.owner !== null)) names.add(name)
+    }
+    const topics: TopicSlots[] = []
+    for (const name of [...names].sort()) {
+      const known = topicByName(name)
+      if (known === undefined) continue
+      const topic = this.topics.get(known.topicId) ?? { name, topicId: known.topicId, slots: [] }
+      // Partitions are only ever added, and slots without target or owner mean nothing to anybody.
+      while (topic.slots.length < known.partitions) topic.slots.push(new PartitionSlot(topic, topic.slots.length))
+      topics.push(topic)
+    }
+    return topics
+  }
+
+  private replaceTopics (topics: readonly TopicSlots[]): void {
+    const next = new Map(topics.map(topic => [topic.topicId, topic]))
+    for (const topic of this.topics.values()) {
+      if (next.has(topic.topicId)) continue
+      for (const slot of topic.slots) {
+        slot.target = null
+        if (slot.owner !== null) this.release(slot)
+      }
+    }
+    this.topics = next
+  }
+
+  /** May a member have what it says it works on, since nobody else can have worked on it meanwhile? */
+  private canClaim (member: Member, slot: PartitionSlot): boolean {
+    return slot.owner === null && !this.barrier && (slot.target === null || slot.target === member) &&
+      (slot.lastOwnerId === '' || slot.lastOwnerId === member.memberId)
+  }
+
+  private own (member: Member, slot: PartitionSlot, generation: number): void {
+    assert(slot.owner === null)
+    slot.owner = member
+    slot.grantedGeneration = generation
+    member.owned.add(slot)
+    this.ownedCount++
+  }
+
+  private revoke (slot: PartitionSlot, generation: number, nowMs: number): void {
+    if (slot.revokedGeneration !== 0) return
+    slot.revokedGeneration = generation
+    slot.revokeDeadlineMs = nowMs + slot.owner!.rebalanceTimeoutMs
+    this.revokedCount++
+  }
+
+  private unrevoke (slot: PartitionSlot): void {
+    if (slot.revokedGeneration === 0) return
+    slot.revokedGeneration = 0
+    slot.revokeDeadlineMs = Infinity
+    this.revokedCount--
+  }
+
+  private release (slot: PartitionSlot): void {
+    const owner = slot.owner!
+    this.unrevoke(slot)
+    owner.owned.delete(slot)
+    slot.owner = null
+    slot.lastOwnerId = owner.memberId
+    this.ownedCount--
+    if (slot.target !== null) slot.target.changed = true
+  }
+}

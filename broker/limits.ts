@@ -1,0 +1,40 @@
+// Every bound of the broker that is not an option, in one place. What a client can make grow has its bound here or in
+// config.ts.
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+export const LIMITS = {
+  /** Bytes of an incomplete request that a connection may always hold; more only while all together hold little. */
+  heldBytesFree: 256 * KiB,
+  /** A connection whose unsent responses are above this is read no further until they have drained. */
+  unsentBytesPerConnection: 4 * MiB,
+  /** Most bytes of batches in one fetch response, whatever the client asks for. */
+  fetchResponseBytes: 8 * MiB,
+  /** Partitions in one request. */
+  partitionsPerRequest: 100_000,
+  /** Longest long poll, in milliseconds. */
+  fetchWaitMs: 5 * 60_000,
+  /** Longest time a request may ask to be worked on, in milliseconds. */
+  requestTimeoutMs: 10 * 60_000,
+  /** An incomplete frame may be on the way for so long, in milliseconds. */
+  frameArrivalMs: 60_000,
+  /** A connection has to say hello within this time, in milliseconds. */
+  helloMs: 10_000,
+  /** After its last byte a connection that is being closed waits so long for the client to close its side, in ms. */
+  lingerMs: 2_000,
+  /** How often deadlines are looked at, in milliseconds. */
+  tickMs: 10,
+  /** Producers that a partition remembers; the one that was silent longest is forgotten first. */
+  producersPerPartition: 10_000,
+  /** Batches that a partition remembers of each producer. */
+  batchesPerProducer: 5,
+  /** Characters of the free text of a committed offset. */
+  offsetMetadataLength: 4_096,
+  /** Partitions of one topic. */
+  partitionsPerTopic: 10_000,
+  /** Partitions of one broker. */
+  partitionsPerBroker: 100_000,
+  /** Producer ids taken from the control store at once. */
+  producerIdBlock: 1_000,
+} as const

@@ -1,0 +1,101 @@
+// The broker as a process: options in, exit code out. The only file of this package that touches `process`.
+//
+//   exit 0   stopped by SIGTERM or SIGINT, everything synced
+//   exit 1   could not start, or died of a fault that left its state in doubt
+//   exit 2   options that make no sense
+
+import { readFile } from 'node:fs/promises'
+import { pino } from 'pino'
+import pretty from 'pino-pretty'
+import { Broker } from './broker.js'
+import { ConfigError, parseConfig, type BrokerConfig, type OptionTexts } from './config.js'
+import type { Logger } from './runtime/logger.js'
+
+export interface BrokerProcessOptions {
+  /** Options from the command line, by name. */
+  flags: OptionTexts
+  /** Configuration file (JSON), if one was named. */
+  configFile?: string
+  /** Print the options in force with their sources and do nothing else. */
+  printConfig?: boolean
+}
+
+/** Runs a broker until it is told to stop; resolves with the exit code of the process. */
+export async function runBrokerProcess (options: BrokerProcessOptions): Promise<number> {
+  let config: BrokerConfig
+  try {
+    const file = options.configFile === undefined ? {} : await readConfigFile(options.configFile)
+    const flags = options.printConfig === true ? { data: '(not set)', ...file, ...options.flags } : options.flags
+    config = parseConfig({ flags, environment: process.env, file })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const fault of error.faults) process.stderr.write(`sluice broker: ${fault}\n`)
+    process.stderr.write('sluice broker: see sluice broker --help for all options\n')
+    return 2
+  }
+  if (options.printConfig === true) {
+    printConfig(config)
+    return 0
+  }
+  const logger = makeLogger(config)
+  let broker: Broker
+  try {
+    broker = await Broker.start(config, { logger })
+  } catch (error) {
+    logger.error({ err: error }, 'the broker could not start')
+    process.stderr.write(`sluice broker: ${(error as Error).message}\n`)
+    return 1
+  }
+  return await runUntilSignal(broker, config, logger)
+}
+
+async function runUntilSignal (broker: Broker, config: BrokerConfig, logger: Logger): Promise<number> {
+  const { host, port } = broker.address
+  const signalled = new Promise<string>(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
+  })
+  process.on('uncaughtException', error => die(logger, error))
+  process.on('unhandledRejection', error => die(logger, error))
+  process.stdout.write(`sluice broker ${broker.services.brokerId} ready on ${host}:${port}, data in ${config.data}, pid ${process.pid}\n`)
+  const signal = await signalled
+  logger.info({ signal }, 'stopping')
+  await broker.stop()
+  logger.info({}, 'stopped')
+  return 0
+}
+
+/** State in doubt: what is on disk is sound and the next start recovers it, so stop at once. */
+function die (logger: Logger, error: unknown): never {
+  logger.error({ err: error }, 'the broker met a fault that leaves its state in doubt and stops; restart it, and report this')
+  process.exit(1)
+}
+
+async function readConfigFile (path: string): Promise<OptionTexts> {
+  let value: unknown
+  try {
+    value = JSON.parse(await readFile(path, 'utf8'))
+  } catch (error) {
+    throw new ConfigError([`configuration file ${path} cannot be read: ${(error as Error).message}`])
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ConfigError([`configuration file ${path} must hold a JSON object of options`])
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, text]) => [name, String(text)]))
+}
+
+function printConfig (config: BrokerConfig): void {
+  const width = Math.max(...config.settings.map(({ name }) => name.length))
+  for (const { name, value, source } of config.settings) {
+    process.stdout.write(`${name.padEnd(width)}  ${value === '' ? '""' : value}  (${source})\n`)
+  }
+}
+
+function makeLogger (config: BrokerConfig): Logger {
+  const { logLevel: level, logFormat } = config
+  const readable = logFormat === 'pretty' || (logFormat === 'auto' && process.stderr.isTTY)
+  // Synchronous: the last words of a dying broker matter most.
+  const destination = readable
+    ? pretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
+    : pino.destination({ dest: 2, sync: true })
+  return pino({ level, timestamp: pino.stdTimeFunctions.isoTime, base: { broker: config.id } }, destination)
+}

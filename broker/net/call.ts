@@ -1,0 +1,67 @@
+// One request on its way through the broker: what the handler needs to answer it, exactly once.
+
+import { FRAME_FLAG, messageCodec, type ApiName, type Frame, type MessageCodec } from '@sluice/protocol'
+import type { Connection } from './connection.js'
+import type { ResponseSlot } from './response-queue.js'
+
+const ERROR_CODEC = messageCodec('error', 'response')
+const NOTHING: readonly Buffer[] = []
+
+export class Call<Response = unknown> {
+  readonly connection: Connection
+  readonly api: number
+  readonly version: number
+  readonly flags: number
+  readonly correlation: number
+  /** Bytes of the request that count as in flight until it is answered. */
+  readonly requestBytes: number
+  /** Null for an unordered request. */
+  readonly slot: ResponseSlot | null
+  answered = false
+  private readonly codec: MessageCodec<Response>
+
+  constructor (connection: Connection, frame: Frame, codec: MessageCodec<Response>, slot: ResponseSlot | null) {
+    this.connection = connection
+    this.api = frame.api
+    this.version = frame.version
+    this.flags = frame.flags
+    this.correlation = frame.correlation
+    this.requestBytes = frame.payloadEnd - frame.bodyStart
+    this.slot = slot
+    this.codec = codec
+  }
+
+  /** Sends the response; without effect where the call is answered already. */
+  respond (response: Response, payload: readonly Buffer[] = NOTHING, payloadBytes = 0): void {
+    if (this.answered) return
+    const head = this.codec.encodeFrame(this.head(0), response, payloadBytes)
+    this.finish(payload.length === 0 ? [head] : [head, ...payload])
+  }
+
+  /** Answers that the request failed as a whole. */
+  fail (code: number, message: string, retryAfterMs = 0): void {
+    if (this.answered) return
+    this.finish([ERROR_CODEC.encodeFrame(this.head(FRAME_FLAG.error), { code, message, retryAfterMs })])
+  }
+
+  /** Ends a request to which no answer is sent. */
+  finishSilently (): void {
+    if (!this.answered) this.finish(NOTHING)
+  }
+
+  private head (extraFlags: number): { api: number, version: number, flags: number, correlation: number } {
+    const flags = FRAME_FLAG.response | (this.flags & FRAME_FLAG.unordered) | extraFlags
+    return { api: this.api, version: this.version, flags, correlation: this.correlation }
+  }
+
+  private finish (buffers: readonly Buffer[]): void {
+    this.answered = true
+    this.connection.finish(this, buffers)
+  }
+}
+
+/** A handler of one api. The payload lies in `frame` and is valid during the call only. */
+export interface ApiHandler<Request, Response> {
+  readonly api: ApiName
+  handle (request: Request, call: Call<Response>, frame: Frame): void
+}

@@ -1,0 +1,280 @@
+// One partition on the broker that leads it: a data log that users write and read, a state log beside it for how far
+// its readers are, and what must be known to append safely.
+//
+//   produce ─ check ─ producer state ─▶ data log ─ written, synced ─▶ high watermark ─▶ answers, waiting fetches
+//   commit ─────────────────────────▶ state log ─ written, synced ─▶ committed offsets ─▶ answers
+//
+// The core is synchronous: calls come from the API, `onAdvance` from the log; nothing here waits.
+//
+// Invariants: a record is served only below the high watermark; a produce is answered only at or below it, a duplicate
+// as well as the original; the committed offsets are what the durable part of the state log adds up to.
+
+import {
+  BATCH_FLAG, BATCH_HEADER_BYTES, CODEC_NAMES, ERROR, RecordBatchBuilder, RecordReader, checkBatchBody, nextOffsetOf,
+  readBatchHeader, type BatchFault, type BatchHeader,
+} from '@sluice/protocol'
+import type { PartitionLog } from '@sluice/storage'
+import { LIMITS } from '../limits.js'
+import { AckQueue, type Acknowledge } from './ack-queue.js'
+import { CommittedOffsets, offsetBatch, type GroupOffset } from './committed-offsets.js'
+import { ProducerState } from './producer-state.js'
+
+/** What became of a batch for now; `endOffset` is what to wait for. */
+export type AppendOutcome =
+  | { ok: true, baseOffset: number, endOffset: number, duplicate: boolean }
+  | { ok: false, error: number, message: string }
+
+/** What a partition needs from its broker. */
+export interface PartitionHost {
+  wallMs (): number
+  endOfTurn (run: () => void): void
+  /** Opens the state log, which most partitions never need. */
+  openStateLog (partition: Partition): Promise<PartitionLog>
+}
+
+interface OffsetCommit { group: string, offset: GroupOffset | null, done: Acknowledge }
+
+const FAULT_TEXT: Readonly<Record<BatchFault, string>> = {
+  short: 'it is shorter than its size field says',
+  size: 'its size field is impossible',
+  crc: 'its checksum does not match: the bytes were damaged on the way, or the client computes it wrongly',
+  magic: 'its layout version is not known here',
+  fields: 'its header fields contradict each other',
+  'header-crc': 'its stamp is damaged',
+}
+
+export class Partition {
+  readonly topicId: string
+  readonly topicName: string
+  readonly index: number
+  /** Leader epoch under which this broker appends. */
+  readonly leaderEpoch: number
+  readonly log: PartitionLog
+  readonly producers = new ProducerState(LIMITS.producersPerPartition, LIMITS.batchesPerProducer)
+  readonly offsets = new CommittedOffsets()
+  stateLog: PartitionLog | null = null
+  /** Largest batch that is taken, in bytes. */
+  maxBatchBytes: number
+  /** Set when the partition is being closed or deleted: nothing is taken any more. */
+  closed = false
+
+  private readonly host: PartitionHost
+  private readonly acks = new AckQueue()
+  private readonly waiters = new Set<() => void>()
+  private readonly stateAnswers = new AckQueue()
+  private readonly stateToApply = new AckQueue()
+  private queuedCommits: OffsetCommit[] = []
+  private openingStateLog = false
+
+  constructor (
+    host: PartitionHost, topic: { topicId: string, name: string }, index: number, leaderEpoch: number,
+    log: PartitionLog, maxBatchBytes: number,
+  ) {
+    this.host = host
+    this.topicId = topic.topicId
+    this.topicName = topic.name
+    this.index = index
+    this.leaderEpoch = leaderEpoch
+    this.log = log
+    this.maxBatchBytes = maxBatchBytes
+    log.onAdvance = () => this.onAdvance()
+    log.onStateChange = () => this.onStateChange(log, this.acks)
+    log.onStartOffsetChange = () => this.wake()
+  }
+
+  /** Offset after the last committed record: what readers may see. */
+  get highWatermark (): number { return this.log.acknowledgedOffset }
+
+  /** Appends a batch, or finds that it is stored already. The batch may be a view: it is copied. */
+  append (batch: Buffer): AppendOutcome {
+    const refusal = this.refusalOf(batch)
+    if (refusal !== null) return refusal
+    const header = readBatchHeader(batch)
+    const verdict = this.producers.check(header)
+    if (verdict.kind === 'refuse') return { ok: false, error: verdict.error, message: `${this.label}: ${verdict.message}` }
+    if (verdict.kind === 'duplicate') {
+      return { ok: true, baseOffset: verdict.baseOffset, endOffset: verdict.endOffset, duplicate: true }
+    }
+    const blocked = blockOf(this.log, batch.length, this.label)
+    if (blocked !== null) return blocked
+    header.baseOffset = this.log.append(batch, this.leaderEpoch, this.log.durableOffset)
+    this.producers.apply(header, this.host.wallMs())
+    return { ok: true, baseOffset: header.baseOffset, endOffset: nextOffsetOf(header), duplicate: false }
+  }
+
+  /** Calls back when everything below `endOffset` is committed, at once where it is. */
+  whenCommitted (endOffset: number, acknowledge: Acknowledge): void {
+    if (endOffset <= this.highWatermark) return acknowledge(0, '')
+    if (this.log.state !== 'online') {
+      const { error, message } = unavailable(this.log, this.label)
+      return acknowledge(error, message)
+    }
+    this.acks.push(endOffset, acknowledge)
+  }
+
+  /** Calls `wake` whenever there may be more to read, until `removeWaiter`. */
+  addWaiter (wake: () => void): void { this.waiters.add(wake) }
+
+  removeWaiter (wake: () => void): void { this.waiters.delete(wake) }
+
+  /** Stores (or, with null, removes) the offset of a group. `done` runs when that is durable. */
+  commitOffset (group: string, offset: GroupOffset | null, done: Acknowledge): void {
+    const fault = this.commitFault(group, offset)
+    if (fault !== null) return done(fault.error, fault.message)
+    this.queuedCommits.push({ group, offset, done })
+    if (this.queuedCommits.length > 1) return
+    if (this.stateLog !== null) this.host.endOfTurn(() => this.writeCommits())
+    else this.openStateLog()
+  }
+
+  committedOffset (group: string): GroupOffset | undefined {
+    return this.offsets.get(group)
+  }
+
+  /** Takes over a state log that was opened, from its start or for the first commit. */
+  attachStateLog (log: PartitionLog): void {
+    this.stateLog = log
+    log.onAdvance = () => this.onStateAdvance(log)
+    log.onStateChange = () => this.onStateChange(log, this.stateAnswers)
+  }
+
+  /** Takes nothing any more and answers all that wait, since it will not hear of them again. */
+  close (error: number, message: string): void {
+    this.closed = true
+    this.acks.failAll(error, message)
+    this.stateAnswers.failAll(error, message)
+    this.failQueuedCommits(error, message)
+    this.wake()
+  }
+
+  /** For messages: which partition this is. */
+  get label (): string { return `partition ${this.topicName}/${this.index}` }
+
+  private refusalOf (batch: Buffer): AppendOutcome | null {
+    if (this.closed) return refuse(ERROR.UNKNOWN_TOPIC, `${this.label} is closed; refresh the metadata`)
+    if (batch.length > this.maxBatchBytes) {
+      return refuse(ERROR.RECORD_TOO_LARGE,
+        `record batch of ${batch.length} bytes for ${this.label} is above its max.batch.bytes of ${this.maxBatchBytes}; send less at once or raise it`)
+    }
+    const fault = checkBatchBody(batch)
+    if (fault !== null) return refuse(ERROR.INVALID_BATCH, `record batch for ${this.label} is not valid: ${FAULT_TEXT[fault]}`)
+    const header = readBatchHeader(batch)
+    const problem = clientProblem(header, batch.length)
+    if (problem !== null) return refuse(ERROR.INVALID_BATCH, `record batch for ${this.label} is not valid: ${problem}`)
+    if (CODEC_NAMES[header.codec] === undefined) {
+      return refuse(ERROR.UNSUPPORTED_CODEC, `compression codec ${header.codec} is not known; use ${CODEC_NAMES.join(', ')}`)
+    }
+    return null
+  }
+
+  private onAdvance (): void {
+    this.acks.completeUpTo(this.highWatermark)
+    this.wake()
+  }
+
+  private onStateChange (log: PartitionLog, waiting: AckQueue): void {
+    if (log.state === 'online') return
+    const { error, message } = unavailable(log, this.label)
+    waiting.failAll(error, message)
+  }
+
+  private wake (): void {
+    // A waiter may remove itself and others while it runs.
+    for (const waiter of [...this.waiters]) waiter()
+  }
+
+  private commitFault (group: string, offset: GroupOffset | null): { error: number, message: string } | null {
+    if (this.closed) return refuse(ERROR.UNKNOWN_TOPIC, `${this.label} is closed; refresh the metadata`)
+    if (offset === null) return null
+    if (offset.offset > this.highWatermark) {
+      return refuse(ERROR.OFFSET_OUT_OF_RANGE,
+        `offset ${offset.offset} of group ${group} is above the high watermark ${this.highWatermark} of ${this.label}`)
+    }
+    const stored = this.offsets.get(group)
+    if (stored !== undefined && offset.generation >= 0 && stored.generation > offset.generation) {
+      return refuse(ERROR.STALE_GENERATION,
+        `group ${group} has committed in generation ${stored.generation} already; generation ${offset.generation} is an old one`)
+    }
+    return null
+  }
+
+  private openStateLog (): void {
+    if (this.openingStateLog) return
+    this.openingStateLog = true
+    this.host.openStateLog(this).then(log => {
+      this.openingStateLog = false
+      this.attachStateLog(log)
+      this.writeCommits()
+    }, (cause: Error) => {
+      this.openingStateLog = false
+      this.failQueuedCommits(ERROR.STORAGE_UNAVAILABLE,
+        `the state log of ${this.label} cannot be opened: ${cause.message}; free space or mend the disk, then retry`)
+    })
+  }
+
+  private writeCommits (): void {
+    const commits = this.queuedCommits
+    const log = this.stateLog!
+    if (commits.length === 0) return
+    this.queuedCommits = []
+    const nowMs = this.host.wallMs()
+    const batch = offsetBatch(new RecordBatchBuilder(), commits, nowMs)
+    const blocked = blockOf(log, batch.length, this.label)
+    if (blocked !== null && !blocked.ok) {
+      for (const commit of commits) commit.done(blocked.error, blocked.message)
+      return
+    }
+    const epoch = Math.max(this.leaderEpoch, log.lastEpoch)
+    const endOffset = log.append(batch, epoch, log.durableOffset) + commits.length
+    // Applying never fails, unlike answering: what the disk refused for now may be stored later.
+    this.stateToApply.push(endOffset, () => {
+      for (const commit of commits) this.offsets.set(commit.group, commit.offset)
+    })
+    this.stateAnswers.push(endOffset, (error, message) => {
+      for (const commit of commits) commit.done(error, message)
+    })
+  }
+
+  private onStateAdvance (log: PartitionLog): void {
+    this.stateToApply.completeUpTo(log.acknowledgedOffset)
+    this.stateAnswers.completeUpTo(log.acknowledgedOffset)
+  }
+
+  private failQueuedCommits (error: number, message: string): void {
+    const commits = this.queuedCommits
+    this.queuedCommits = []
+    for (const commit of commits) commit.done(error, message)
+  }
+}
+
+/** Takes in what the state log holds from `fromOffset` on. */
+export async function replayOffsets (log: PartitionLog, offsets: CommittedOffsets, fromOffset: number): Promise<void> {
+  const reader = new RecordReader()
+  await log.replay(fromOffset, batch => offsets.apply(batch, reader))
+}
+
+/** What is wrong with a batch that would be fine inside a log but may not come from a client. */
+function clientProblem (header: BatchHeader, receivedBytes: number): string | null {
+  if (header.size !== receivedBytes) return `its size field says ${header.size} bytes, the request ${receivedBytes}`
+  if (header.recordCount === 0) return 'it holds no records'
+  if (header.recordCount !== header.lastOffsetDelta + 1) return 'its record count does not match its last offset delta'
+  if ((header.flags & BATCH_FLAG.control) !== 0) return 'only brokers may write control batches'
+  if (header.size === BATCH_HEADER_BYTES) return 'it holds no record bytes'
+  return null
+}
+
+function blockOf (log: PartitionLog, bytes: number, label: string): AppendOutcome | null {
+  if (log.hasRoom(bytes)) return null
+  if (log.state !== 'online') return { ok: false, ...unavailable(log, label) }
+  return refuse(ERROR.BUSY, `the disk does not keep up with what is sent to ${label}; retry with back-off`)
+}
+
+function unavailable (log: PartitionLog, label: string): { error: number, message: string } {
+  return log.state === 'failed'
+    ? { error: ERROR.STORAGE_FAILED, message: `${label} takes no writes until the broker restarts: ${log.stateReason}` }
+    : { error: ERROR.STORAGE_UNAVAILABLE, message: `${label} takes no writes for now: ${log.stateReason}` }
+}
+
+function refuse (error: number, message: string): { ok: false, error: number, message: string } {
+  return { ok: false, error, message }
+}

@@ -1,0 +1,3 @@
+// Version of this software, as package.json has it.
+
+export const VERSION = '0.1.0'
