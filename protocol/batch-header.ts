@@ -109,7 +109,6 @@ export type BatchFault =
   | 'crc' // the rest is damaged
   | 'magic' // a layout that this version does not know
   | 'fields' // checksums hold but the fields contradict each other
-  | 'codec' // a compression that this version does not know, in a batch to be appended
 
 const TWO_32 = 0x100000000
 
@@ -205,8 +204,9 @@ export function checkBatchBody (bytes: Buffer, position = 0): BatchFault | null 
  * Checks a batch that a client wants to have appended: all of `checkBatchBody`, that it is exactly `size` bytes, and
  * what holds for new batches only: at least one record, no gaps between offsets, no control batch, a known codec, and
  * no more records than its bytes can hold. Without that a few bytes could use up the offsets of a partition.
+ * 'codec' where all is well but the compression is not known to this version.
  */
-export function checkNewBatch (bytes: Buffer, position: number, size: number): BatchFault | null {
+export function checkNewBatch (bytes: Buffer, position: number, size: number): BatchFault | 'codec' | null {
   if (bytes.length - position < size) return 'short'
   if (size < BATCH_HEADER_BYTES || bytes.readUInt32BE(position + BATCH_POSITION.size) !== size) return 'size'
   const fault = checkBatchBody(bytes, position)

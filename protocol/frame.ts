@@ -27,7 +27,7 @@ export const FRAME_FLAG = {
   unordered: 1 << 1,
   /** Response: the body is an ErrorResponse, whatever the api. */
   error: 1 << 2,
-  /** From broker to client without a request; correlation is 0. */
+  /** Together with `response`: a message without a request; correlation is 0. */
   notice: 1 << 3,
 } as const
 

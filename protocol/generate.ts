@@ -1,125 +1,88 @@
-// Writes `generated/*.ts` from apis.json, errors.json and schemas/*.avsc: the types, the schemas as values, the error
-// table. With `--check` it writes nothing and fails where a file on disk differs.
+// Writes everything in this package that follows from something else in it. With `--check` it writes nothing and fails
+// where a file on disk differs; with `--release` it also records what is there as released, which must not change any
+// more.
 //
-//   node protocol/dist/generate.js [--check]
+//   apis.json, errors.json, schemas/*.avsc ──┬─▶ generated/*.ts        types, schemas, errors
+//                                            ├─▶ vectors/*.json        what a message looks like in bytes
+//                     generate/*-samples.ts ─┤
+//                                            ├─▶ PROTOCOL.md           tables and hex dumps between its marks
+//                                            └─▶ wireshark/sluice.lua  tables between its marks
+//
+//   node protocol/dist/generate.js [--check | --release]
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { AvroField, AvroSchema } from './avro-guard.js'
+import { batchVectors } from './generate/batch-samples.js'
+import { checksumVectors } from './generate/checksums.js'
+import { readDefinitions, type Definitions } from './generate/definitions.js'
+import { fillTables } from './generate/dissector.js'
+import { documentSections, fillSections } from './generate/document.js'
+import { malformedBatches, malformedBodies, malformedFrames } from './generate/malformed-vectors.js'
+import { messageVectors } from './generate/message-vectors.js'
+import { releaseFaults, releaseOf, type Release } from './generate/release.js'
+import { errorsSource, messagesSource } from './generate/typescript.js'
 
-interface Api { name: string, key: number, minVersion: number, maxVersion: number, doc: string }
-interface ErrorRow {
-  number: number
-  name: string
-  retriable: boolean
-  maybeApplied: boolean
-  category: string
-  text: string
-  action: string
-}
+const RELEASED = 'vectors/released.json'
 
-const HEAD = '// Generated from apis.json, errors.json and schemas/ by `npm run generate`. Do not edit.\n\n'
-const packageFolder = fileURLToPath(new URL('..', import.meta.url))
-
-/** Files to be, by path below the package folder. */
-export function generateFiles (): Map<string, string> {
-  const apis = JSON.parse(readFileSync(join(packageFolder, 'apis.json'), 'utf8')) as Api[]
-  const errors = JSON.parse(readFileSync(join(packageFolder, 'errors.json'), 'utf8')) as ErrorRow[]
-  const schemaFolder = join(packageFolder, 'schemas')
-  const schemas = readdirSync(schemaFolder).filter(name => name.endsWith('.avsc')).sort().map(file => ({
-    name: file.slice(0, -'.avsc'.length),
-    schema: JSON.parse(readFileSync(join(schemaFolder, file), 'utf8')) as AvroSchema,
-  }))
-  return new Map([
-    ['generated/messages.ts', HEAD + messagesSource(apis, schemas)],
-    ['generated/errors.ts', HEAD + errorsSource(errors)],
+/** Texts of the files to be, by path below the package folder. */
+export function generateFiles (packageFolder: string): Map<string, string> {
+  const definitions = readDefinitions(packageFolder)
+  const read = (path: string): string => readFileSync(join(packageFolder, path), 'utf8')
+  const batches = batchVectors()
+  const checksums = checksumVectors()
+  const files = new Map([
+    ['generated/messages.ts', messagesSource(definitions)],
+    ['generated/errors.ts', errorsSource(definitions.errors)],
+    ['vectors/batches.json', vectorText(batches)],
+    ['vectors/malformed-frames.json', vectorText(malformedFrames())],
+    ['vectors/malformed-bodies.json', vectorText(malformedBodies(definitions))],
+    ['vectors/malformed-batches.json', vectorText(malformedBatches())],
+    ['vectors/checksums.json', JSON.stringify(checksums, null, 2) + '\n'],
+    ['PROTOCOL.md', fillSections(read('PROTOCOL.md'), documentSections(definitions, batches, checksums))],
+    ['wireshark/sluice.lua', fillTables(read('wireshark/sluice.lua'), definitions)],
   ])
+  for (const [name, vectors] of messageVectorFiles(definitions)) files.set(name, vectorText(vectors))
+  return files
 }
 
-function messagesSource (apis: Api[], schemas: { name: string, schema: AvroSchema }[]): string {
-  const parts: string[] = []
-  parts.push('/** Api keys by name. */\nexport const API_KEY = {\n' +
-    apis.map(api => `  /** ${api.doc} */\n  ${api.name}: ${api.key},\n`).join('') + '} as const\n')
-  parts.push('export type ApiName = keyof typeof API_KEY\n')
-  parts.push('/** Versions of each api that this package speaks. */\nexport const API_VERSIONS: Readonly<Record<ApiName, { min: number, max: number }>> = {\n' +
-    apis.map(api => `  ${api.name}: { min: ${api.minVersion}, max: ${api.maxVersion} },\n`).join('') + '}\n')
-  const declared = new Map<string, string>()
-  for (const { schema } of schemas) declareTypes(schema, declared)
-  parts.push(...declared.values())
-  parts.push('/** Message types by api and direction, in their newest version. */\nexport interface Messages {\n' +
-    schemas.map(({ name, schema }) => {
-      const [api, , direction] = name.split('.')
-      return `  '${api}.${direction}': ${(schema as { name: string }).name}\n`
-    }).join('') + '}\n')
-  parts.push('/** Schemas by message name, without their docs. */\nexport const SCHEMAS = {\n' +
-    schemas.map(({ name, schema }) => `  '${name}': ${JSON.stringify(withoutDocs(schema))},\n`).join('') + '} as const\n')
-  return parts.join('\n')
-}
-
-function declareTypes (schema: AvroSchema, declared: Map<string, string>): string {
-  if (typeof schema === 'string') return primitive(schema)
-  if (Array.isArray(schema)) return schema.map(branch => declareTypes(branch, declared)).reverse().join(' | ')
-  const complex = schema as Exclude<AvroSchema, string | readonly AvroSchema[]>
-  switch (complex.type) {
-    case 'array': {
-      const items = declareTypes(complex.items, declared)
-      return items.includes('|') ? `(${items})[]` : `${items}[]`
-    }
-    case 'map': return `Record<string, ${declareTypes(complex.values, declared)}>`
-    case 'enum':
-      declareOnce(declared, complex.name, `/** ${complex.doc ?? ''} */\nexport type ${complex.name} = ${complex.symbols.map(symbol => `'${symbol}'`).join(' | ')}\n`)
-      return complex.name
-    case 'record': {
-      const fields = complex.fields.map((field: AvroField) =>
-        `  /** ${field.doc ?? ''} */\n  ${field.name}: ${declareTypes(field.type, declared)}\n`).join('')
-      declareOnce(declared, complex.name, fields === ''
-        ? `/** ${complex.doc ?? ''} */\nexport type ${complex.name} = Record<never, never>\n`
-        : `/** ${complex.doc ?? ''} */\nexport interface ${complex.name} {\n${fields}}\n`)
-      return complex.name
-    }
+/** A file per api and version; error responses have one of their own. */
+function messageVectorFiles (definitions: Definitions): Map<string, unknown[]> {
+  const files = new Map<string, unknown[]>()
+  for (const message of definitions.messages) {
+    const name = `vectors/${message.api}.v${message.version}.json`
+    files.set(name, [...files.get(name) ?? [], ...messageVectors(message, definitions)])
   }
+  return files
 }
 
-function declareOnce (declared: Map<string, string>, name: string, source: string): void {
-  const before = declared.get(name)
-  if (before !== undefined && before !== source) throw new Error(`two different types are named ${name}`)
-  declared.set(name, source)
+/** One vector a line, so that a difference shows which. */
+function vectorText (vectors: readonly unknown[]): string {
+  return `[\n${vectors.map(vector => JSON.stringify(vector)).join(',\n')}\n]\n`
 }
 
-function primitive (name: string): string {
-  const types: Record<string, string> = { null: 'null', boolean: 'boolean', int: 'number', long: 'number', string: 'string' }
-  const type = types[name]
-  if (type === undefined) throw new Error(`the protocol does not use the Avro type ${name}`)
-  return type
+/** What differs between the files to be and those on disk, a line each. */
+export function staleFiles (packageFolder: string): string[] {
+  return [...generateFiles(packageFolder)].filter(([path, text]) => {
+    const file = join(packageFolder, path)
+    return !existsSync(file) || readFileSync(file, 'utf8') !== text
+  }).map(([path]) => `protocol/${path} is not what it is made from says: run npm run generate --workspace @sluice/protocol`)
 }
 
-function withoutDocs (schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(withoutDocs)
-  if (typeof schema !== 'object' || schema === null) return schema
-  return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== 'doc').map(([key, value]) => [key, withoutDocs(value)]))
-}
-
-function errorsSource (errors: ErrorRow[]): string {
-  const categories = [...new Set(errors.map(row => row.category).filter(category => category !== ''))].sort()
-  return '/** Error numbers by name; errors.json has the texts. */\nexport const ERROR = {\n' +
-    errors.map(row => `  /** ${row.text} ${row.action} */\n  ${row.name}: ${row.number},\n`).join('') + '} as const\n\n' +
-    'export type ErrorName = keyof typeof ERROR\n\n' +
-    `/** What kind of failure an error is, for a client that does not tell the numbers apart. */\nexport type ErrorCategory =\n${categories.map(category => `  | '${category}'\n`).join('')}\n` +
-    'export interface ErrorRow {\n  readonly number: number\n  readonly name: ErrorName\n  /** May the same request succeed later? */\n  readonly retriable: boolean\n' +
-    '  /** May the request have taken effect all the same? */\n  readonly maybeApplied: boolean\n  readonly category: ErrorCategory | \'\'\n  readonly text: string\n  /** What the one who meets it should do next. */\n  readonly action: string\n}\n\n' +
-    'export const ERRORS: readonly ErrorRow[] = [\n' + errors.map(row => `  ${JSON.stringify(row)},\n`).join('') + ']\n'
+function run (packageFolder: string, mode: string | undefined): string[] {
+  const released = JSON.parse(readFileSync(join(packageFolder, RELEASED), 'utf8')) as Release
+  if (mode === '--check') return [...staleFiles(packageFolder), ...releaseFaults(packageFolder, released)]
+  const files = generateFiles(packageFolder)
+  for (const [path, text] of files) writeFileSync(join(packageFolder, path), text)
+  const faults = releaseFaults(packageFolder, released)
+  if (mode === '--release' && faults.length === 0) {
+    writeFileSync(join(packageFolder, RELEASED), JSON.stringify(releaseOf(packageFolder), null, 2) + '\n')
+  }
+  return faults
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const check = process.argv.includes('--check')
-  for (const [path, text] of generateFiles()) {
-    const file = join(packageFolder, path)
-    if (!check) {
-      writeFileSync(file, text)
-    } else if (readFileSync(file, 'utf8') !== text) {
-      console.error(`protocol/${path} is not what the schemas say: run npm run generate --workspace @sluice/protocol`)
-      process.exitCode = 1
-    }
-  }
+  const faults = run(fileURLToPath(new URL('..', import.meta.url)), process.argv[2])
+  for (const fault of faults) console.error(fault)
+  if (faults.length > 0) process.exitCode = 1
 }

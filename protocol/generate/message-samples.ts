@@ -1,0 +1,207 @@
+// Sample messages: for every message one that is as small as can be, one as it looks in practice, and one with every
+// field at its border. The first and the last follow from the schema; those of practice are written here and serve the
+// examples in PROTOCOL.md as well.
+//
+// One sample a line or two: a line for each field would bury what the samples differ in.
+/* eslint @stylistic/object-property-newline: 'off' */
+
+import { LONG_MAX, LONG_MIN, type AvroSchema } from '../avro-guard.js'
+import { isUnion, type MessageDefinition } from './definitions.js'
+
+export const TOPIC_ID = '3f2b8c1e-5d47-4a09-9c61-0e8d7f6a2b15'
+const CLUSTER_ID = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
+const MEMBER_ID = 'billing-1-4f9a'
+/** 2025-01-01T00:00:00Z */
+const TIME = 1735689600000
+const OK = { error: 0, message: '' }
+const CREATED = { name: 'orders', ...OK, topicId: TOPIC_ID, partitions: 3, replicationFactor: 1 }
+const ASSIGNED = { topic: 'orders', topicId: TOPIC_ID, partitions: [0, 2] }
+const LEADER = { leader: 0, leaderEpoch: 3 }
+
+/** Requests, responses and notices as they look in practice, by message name. */
+export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
+  'hello.v1.request': {
+    clientName: 'billing', clientVersion: '0.1.0', apis: [{ api: 4, minVersion: 1, maxVersion: 1 }], features: 0,
+    mechanism: null,
+  },
+  'hello.v1.response': {
+    clusterId: CLUSTER_ID, brokerId: 0, brokerVersion: '0.1.0',
+    apis: [
+      { api: 1, name: 'hello', minVersion: 1, maxVersion: 1 },
+      { api: 4, name: 'produce', minVersion: 1, maxVersion: 1 },
+    ],
+    features: 0, mechanisms: [], maxFrameBytes: 16777216, maxRecordBatchBytes: 8388608, maxInFlightRequests: 256,
+    maxInFlightBytes: 33554432,
+  },
+  'metadata.v1.request': { topics: ['orders'] },
+  'metadata.v1.response': {
+    clusterId: CLUSTER_ID, controllerId: 0, brokers: [{ brokerId: 0, host: '127.0.0.1', port: 7400, rack: null }],
+    topics: [{
+      ...OK, name: 'orders', topicId: TOPIC_ID, kind: 'stream', partitions: [{ partition: 0, ...LEADER, replicas: [0] }],
+    }],
+  },
+  'produce.v1.request': {
+    acks: 'quorum', timeoutMs: 30000, batches: [{ topicId: TOPIC_ID, partition: 0, size: 0 }],
+  },
+  'produce.v1.response': {
+    throttleMs: 0,
+    results: [{ partition: 0, ...OK, baseOffset: 42, logStartOffset: 0, duplicate: false, ...LEADER }],
+  },
+  'fetch.v1.request': {
+    maxWaitMs: 500, minBytes: 1, maxBytes: 1048576,
+    partitions: [{ topicId: TOPIC_ID, partition: 0, offset: 42, lastEpoch: 3, maxBytes: 1048576 }],
+  },
+  'fetch.v1.response': {
+    throttleMs: 0,
+    partitions: [{
+      topicId: TOPIC_ID, partition: 0, ...OK, highWatermark: 44, logStartOffset: 0, ...LEADER, resumeOffset: -1, size: 0,
+    }],
+  },
+  'listOffsets.v1.request': {
+    timeoutMs: 30000,
+    partitions: [
+      { topicId: TOPIC_ID, partition: 0, position: 'latest', timestamp: -1 },
+      { topicId: TOPIC_ID, partition: 0, position: 'timestamp', timestamp: TIME },
+    ],
+  },
+  'listOffsets.v1.response': {
+    partitions: [
+      { topicId: TOPIC_ID, partition: 0, ...OK, offset: 44, timestamp: -1, leaderEpoch: 3 },
+      { topicId: TOPIC_ID, partition: 0, ...OK, offset: 42, timestamp: TIME + 5, leaderEpoch: 3 },
+    ],
+  },
+  'initProducer.v1.request': { producerId: -1, producerEpoch: -1 },
+  'initProducer.v1.response': { producerId: 1000, producerEpoch: 0 },
+  'createTopics.v1.request': {
+    timeoutMs: 30000, validateOnly: false,
+    topics: [{
+      name: 'orders', kind: 'stream', partitions: 3, replicationFactor: 0, config: { 'retention.ms': '604800000' },
+    }],
+  },
+  'createTopics.v1.response': { topics: [CREATED] },
+  'deleteTopics.v1.request': { timeoutMs: 30000, names: ['orders'] },
+  'deleteTopics.v1.response': { topics: [{ name: 'orders', error: 20, message: 'there is no topic orders' }] },
+  'alterTopics.v1.request': {
+    timeoutMs: 30000, validateOnly: false,
+    topics: [{ name: 'orders', partitions: 6, set: { 'retention.ms': '86400000' }, unset: ['cleanup'] }],
+  },
+  'alterTopics.v1.response': { topics: [{ name: 'orders', ...OK }] },
+  'listTopics.v1.request': {},
+  'listTopics.v1.response': {
+    topics: [{ name: 'orders', topicId: TOPIC_ID, kind: 'stream', partitions: 3, replicationFactor: 1 }],
+  },
+  'describeTopics.v1.request': { names: ['orders'] },
+  'describeTopics.v1.response': {
+    topics: [{
+      name: 'orders', ...OK, topicId: TOPIC_ID, kind: 'stream', createdAt: TIME, replicationFactor: 1,
+      config: [{ name: 'retention.ms', value: '604800000', source: 'topic' }],
+      partitions: [{
+        partition: 0, ...LEADER, replicas: [0], logStartOffset: 0, highWatermark: 44, nextOffset: 44, sizeBytes: 1048576,
+        segments: 1, state: 'online', stateReason: '', quarantined: [{ from: 10, to: 12 }],
+      }],
+    }],
+  },
+  'deleteRecords.v1.request': {
+    timeoutMs: 30000, partitions: [{ topicId: TOPIC_ID, partition: 0, beforeOffset: 40 }],
+  },
+  'deleteRecords.v1.response': { partitions: [{ topicId: TOPIC_ID, partition: 0, ...OK, logStartOffset: 40 }] },
+  'joinGroup.v1.request': {
+    group: 'billing', memberId: '', instanceId: null, topics: ['orders'], assignor: '', sessionTimeoutMs: 10000,
+    rebalanceTimeoutMs: 60000, owned: [],
+  },
+  'joinGroup.v1.response': {
+    memberId: MEMBER_ID, generation: 7, assignor: 'cooperative', heartbeatIntervalMs: 3000, assigned: [ASSIGNED],
+  },
+  'heartbeatGroup.v1.request': {
+    group: 'billing', memberId: MEMBER_ID, generation: 7, maxWaitMs: 3000,
+    owned: [{ topicId: TOPIC_ID, partitions: [0, 2] }],
+  },
+  'heartbeatGroup.v1.response': { generation: 8, heartbeatIntervalMs: 3000, assigned: [{ ...ASSIGNED, partitions: [0] }] },
+  'leaveGroup.v1.request': { group: 'billing', memberId: MEMBER_ID },
+  'leaveGroup.v1.response': {},
+  'commitOffsets.v1.request': {
+    group: 'billing', memberId: MEMBER_ID, generation: 7,
+    offsets: [{ topicId: TOPIC_ID, partition: 0, offset: 44, leaderEpoch: 3, metadata: null }],
+  },
+  'commitOffsets.v1.response': { results: [{ topicId: TOPIC_ID, partition: 0, ...OK }] },
+  'fetchOffsets.v1.request': { group: 'billing', partitions: [{ topicId: TOPIC_ID, partition: 0 }] },
+  'fetchOffsets.v1.response': {
+    offsets: [{
+      topic: 'orders', topicId: TOPIC_ID, partition: 0, ...OK, offset: 44, leaderEpoch: 3, metadata: null,
+      committedAt: TIME,
+    }],
+  },
+  'describeGroups.v1.request': { groups: ['billing'] },
+  'describeGroups.v1.response': {
+    groups: [{
+      group: 'billing', ...OK, state: 'stable', generation: 7, assignor: 'cooperative',
+      members: [{
+        memberId: MEMBER_ID, instanceId: 'billing-1', clientName: 'billing', clientAddress: '127.0.0.1:50000',
+        topics: ['orders'], assigned: [ASSIGNED], sessionTimeoutMs: 10000, lastHeartbeatAgoMs: 120,
+      }],
+    }],
+  },
+  'listGroups.v1.request': {},
+  'listGroups.v1.response': { groups: [{ group: 'billing', state: 'stable', members: 1 }] },
+  'deleteGroups.v1.request': { groups: ['billing'] },
+  'deleteGroups.v1.response': {
+    groups: [{ group: 'billing', error: 65, message: 'group billing has 1 member; stop its consumers first' }],
+  },
+  'describeBroker.v1.request': {},
+  'describeBroker.v1.response': {
+    brokerId: 0, clusterId: CLUSTER_ID, version: '0.1.0', startedAt: TIME,
+    config: [{ name: 'listen', value: '127.0.0.1:7400', source: 'default' }], topics: 1, partitions: 3,
+    failedPartitions: 0, connections: 2, dataBytes: 1048576, diskFreeBytes: 50000000000, diskTotalBytes: 100000000000,
+    rssBytes: 90000000, eventLoopDelayP99Us: 1200,
+  },
+  'goAway.v1.notice': { reason: 'the broker is stopping', closesInMs: 5000 },
+  'error.v1.response': {
+    code: 5, message: 'api fetch has no version 9 here, only 1 to 1; upgrade the broker', retryAfterMs: 0,
+  },
+}
+
+/** The message as it looks in practice. */
+export function typicalMessage (message: MessageDefinition): Record<string, unknown> {
+  const typical = TYPICAL[message.name]
+  if (typical === undefined) throw new Error(`generate/message-samples.ts has no sample of ${message.name}`)
+  return typical
+}
+
+/** Zero, empty, null, first symbol everywhere. */
+export function minimalValue (schema: AvroSchema): unknown {
+  if (typeof schema === 'string') {
+    return { null: null, boolean: false, int: 0, long: 0, string: '' }[schema]
+  }
+  if (isUnion(schema)) return minimalValue(schema[0]!)
+  switch (schema.type) {
+    case 'array': return []
+    case 'map': return {}
+    case 'enum': return schema.symbols[0]
+    case 'record':
+      return Object.fromEntries(schema.fields.map(field => [field.name, minimalValue(field.type)]))
+  }
+}
+
+const TEXT = 'Grüße 東京 🚢 \u0000\u007f\u0080\u07ff\u0800\uffff'
+
+/** Borders everywhere: the highest number or the lowest, text of every UTF-8 length, last symbol, several items. */
+export function extremeValue (schema: AvroSchema, high = true): unknown {
+  if (typeof schema === 'string') {
+    return {
+      null: null,
+      boolean: high,
+      int: high ? 2 ** 31 - 1 : -(2 ** 31),
+      long: high ? LONG_MAX : LONG_MIN,
+      string: high ? TEXT : 'x'.repeat(200),
+    }[schema]
+  }
+  if (isUnion(schema)) return extremeValue(schema[schema.length - 1]!, high)
+  switch (schema.type) {
+    case 'array': return [extremeValue(schema.items, high), extremeValue(schema.items, !high)]
+    case 'map': return { '': extremeValue(schema.values, high), [TEXT]: extremeValue(schema.values, !high) }
+    case 'enum': return schema.symbols[schema.symbols.length - 1]
+    case 'record':
+      return Object.fromEntries(schema.fields.map((field, index) =>
+        [field.name, extremeValue(field.type, index % 2 === 0 ? high : !high)]))
+  }
+}
