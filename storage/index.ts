@@ -3,3 +3,13 @@
 export { DiskError, type Disk, type DiskFile } from './disk.js'
 export { NodeDisk } from './node-disk.js'
 export { META_KEY_BYTES_MAX, type MetaEntry, type MetaRange, type MetaStore, type MetaWrite } from './meta-store.js'
+export { LmdbMetaStore, type LmdbMetaStoreOptions } from './lmdb-meta-store.js'
+export { LmdbMissingError } from './lmdb.js'
+export { MetaStoreCorruptError, MetaStoreFailedError } from './meta-store-errors.js'
+export { LogStore, type LogStoreOptions } from './log-store.js'
+export { LogReadFailure, PartitionLog } from './partition-log.js'
+export {
+  type CompactionResult, type Delay, type EpochStart, type FlushPolicy, LOG_CONFIG_DEFAULT, LOG_STORE_LIMITS_DEFAULT,
+  type LogClock, type LogConfig, type LogEvent, type LogId, type LogReadError, type LogSlice, type LogState,
+  type LogStoreLimits, type OffsetAtTime, type OffsetRange, type ReadDone, type RetentionResult,
+} from './log-types.js'

@@ -1,6 +1,7 @@
 // A table in memory: entries in one array, sorted by key.
 
 import type { MetaEntry, MetaRange } from './meta-store.js'
+import { lowerBound } from './sorted-keys.js'
 
 export class MetaTable {
   readonly #keys: Buffer[]
@@ -13,14 +14,14 @@ export class MetaTable {
 
   /** A copy of the value, or null. */
   get (key: Buffer): Buffer | null {
-    const index = this.#lowerBound(key)
+    const index = lowerBound(this.#keys, key)
     return this.#has(index, key) ? Buffer.from(this.#values[index]!) : null
   }
 
   /** Copies of the entries. */
   range (range: MetaRange): MetaEntry[] {
-    const start = range.from === undefined ? 0 : this.#lowerBound(range.from)
-    const end = range.to === undefined ? this.#keys.length : this.#lowerBound(range.to)
+    const start = range.from === undefined ? 0 : lowerBound(this.#keys, range.from)
+    const end = range.to === undefined ? this.#keys.length : lowerBound(this.#keys, range.to)
     const limit = range.limit ?? Infinity
     const entries: MetaEntry[] = []
     if (range.reverse === true) {
@@ -33,7 +34,7 @@ export class MetaTable {
 
   /** Keeps `key` and `value` themselves: the caller must not change them. */
   set (key: Buffer, value: Buffer): void {
-    const index = this.#lowerBound(key)
+    const index = lowerBound(this.#keys, key)
     if (this.#has(index, key)) {
       this.#values[index] = value
     } else {
@@ -43,7 +44,7 @@ export class MetaTable {
   }
 
   delete (key: Buffer): void {
-    const index = this.#lowerBound(key)
+    const index = lowerBound(this.#keys, key)
     if (!this.#has(index, key)) return
     this.#keys.splice(index, 1)
     this.#values.splice(index, 1)
@@ -59,17 +60,5 @@ export class MetaTable {
 
   #has (index: number, key: Buffer): boolean {
     return index < this.#keys.length && this.#keys[index]!.equals(key)
-  }
-
-  /** Index of the first key that is not below `key`. */
-  #lowerBound (key: Buffer): number {
-    let low = 0
-    let high = this.#keys.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (Buffer.compare(this.#keys[middle]!, key) < 0) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 }
