@@ -1,0 +1,264 @@
+// One log: batches appended at one end, read anywhere, removed from the other.
+//
+//   logStartOffset          durableOffset      writtenOffset       nextOffset
+//        [batch] … [batch][batch]|[batch][batch] … |[batch][batch] … |
+//         survives a power cut   | survives kill -9 | in memory only
+//   [ segment ][ segment ][ segment: active ............................]
+//
+// - durableOffset <= writtenOffset <= nextOffset, and logStartOffset <= nextOffset.
+// - An append only copies, into the tail, stamped. Writing and syncing is GroupCommit's, from the end of the turn on.
+// - Offsets never come again: what is unwritten when the disk fails is lost with the process, not given to others.
+// - Truncation, retention, delete-records and compaction take turns.
+
+import assert from 'node:assert'
+import { BATCH_HEADER_BYTES, BATCH_POSITION, type BatchHeader, readBatchHeader, readInt64, stampBatch } from '@sluice/protocol'
+import { type LogContents, LogCore } from './log-core.js'
+import { LogReader } from './log-reader.js'
+import type {
+  EpochStart, LogConfig, LogId, LogReadError, LogSlice, LogState, OffsetRange, ReadDone,
+} from './log-types.js'
+import type { StoreContext } from './store-context.js'
+
+const REPLAY_BYTES = 1024 * 1024
+
+/** Written anew for every append: see BatchStamp. */
+const STAMP = { baseOffset: 0, leaderEpoch: 0, committedOffset: 0, prevCrc: 0 }
+
+export class PartitionLog {
+  /** After writtenOffset or durableOffset moved. */
+  onAdvance: ((log: PartitionLog) => void) | null = null
+  /** After `state` or `stateReason` changed. */
+  onStateChange: ((log: PartitionLog) => void) | null = null
+  /** After retention or delete-records moved logStartOffset. */
+  onStartOffsetChange: ((log: PartitionLog) => void) | null = null
+  /** Retention removes nothing at or above this: the broker sets it to the high watermark. -1: durableOffset. */
+  retentionLimitOffset = -1
+  readonly #core: LogCore
+  #reader: LogReader | null = null
+
+  /** Only LogStore makes logs. */
+  constructor (context: StoreContext, id: LogId, config: LogConfig, contents: LogContents) {
+    this.#core = new LogCore(context, id, config, contents)
+    this.#core.listener = {
+      onAdvance: () => this.onAdvance?.(this),
+      onStateChange: () => this.onStateChange?.(this),
+      onStartOffsetChange: () => this.onStartOffsetChange?.(this),
+    }
+  }
+
+  get id (): LogId { return this.#core.id }
+  get config (): Readonly<LogConfig> { return this.#core.config }
+  /** The first offset that can be read. */
+  get logStartOffset (): number { return this.#core.logStartOffset }
+  /** The offset that the next record gets: the log end offset. */
+  get nextOffset (): number { return this.#core.nextOffset }
+  /** Everything below survives the end of the process. */
+  get writtenOffset (): number { return this.#core.written.offset }
+  /** Everything below survives a power cut. */
+  get durableOffset (): number { return this.#core.durable.offset }
+  /** Everything below is safe by the log's flush policy. */
+  get acknowledgedOffset (): number {
+    return this.#core.config.flush === 'sync' ? this.#core.durable.offset : this.#core.written.offset
+  }
+
+  /** Leader epoch of the last batch; 0 in an empty log. */
+  get lastEpoch (): number { return this.#core.lastEpoch }
+  get segmentCount (): number { return this.#core.segments.length }
+  /** Bytes of batches in all segments. */
+  get sizeBytes (): number {
+    let bytes = 0
+    for (const segment of this.#core.segments) bytes += segment.batchBytes
+    return bytes
+  }
+
+  get state (): LogState { return this.#core.state }
+  /** Why the log is not online; '' where it is. */
+  get stateReason (): string { return this.#core.stateReason }
+  /** Ranges of offsets that cannot be read. */
+  get quarantined (): readonly OffsetRange[] { return this.#core.damage.ranges }
+
+  /** False while no batch of this size is taken: not online, or too much is unwritten. Ask again after onAdvance. */
+  hasRoom (bytes: number): boolean {
+    const core = this.#core
+    if (core.state !== 'online' || core.frozen || core.closed) return false
+    const { limits, tail } = core.context
+    const own = core.unwrittenBytes
+    return own === 0 || // one batch always: a batch larger than the limits must not wait for ever
+      (own + bytes <= limits.unwrittenBytesPerLog && tail.unwrittenBytes + bytes <= limits.unwrittenBytesTotal)
+  }
+
+  /**
+   * Appends a batch that was checked with checkBatchBody: copies it, stamps the copy and answers its base offset. It is
+   * written from the end of this turn on.
+   *
+   * @param leaderEpoch at or above `lastEpoch`.
+   * @param committedOffset the high watermark: all below it is durable. Not above `nextOffset`.
+   */
+  append (batch: Buffer, leaderEpoch: number, committedOffset: number): number {
+    const core = this.#core
+    const size = batch.length
+    this.#assertAppendable(batch)
+    assert(leaderEpoch >= core.lastEpoch, `append of epoch ${leaderEpoch} to a log of epoch ${core.lastEpoch}`)
+    const baseOffset = core.nextOffset
+    assert(committedOffset >= 0 && committedOffset <= baseOffset, 'committedOffset above the log end')
+    const run = core.place(size)
+    const bytes = run.slab.bytes!
+    const at = run.slab.end
+    bytes.set(batch, at)
+    STAMP.baseOffset = baseOffset
+    STAMP.leaderEpoch = leaderEpoch
+    STAMP.committedOffset = committedOffset
+    STAMP.prevCrc = core.lastCrc
+    stampBatch(bytes, STAMP, at)
+    this.#onCopied(run, bytes, at, size, leaderEpoch)
+    return baseOffset
+  }
+
+  /** Appends a batch as a leader stamped it, checked with checkBatch; it must continue this log. */
+  appendStamped (batch: Buffer): void {
+    const core = this.#core
+    this.#assertAppendable(batch)
+    const { baseOffset, prevCrc, leaderEpoch } = readBatchHeader(batch)
+    assert(baseOffset === core.nextOffset, `batch at ${baseOffset} appended at ${core.nextOffset}`)
+    assert(prevCrc === core.lastCrc, `batch at ${baseOffset} does not continue the chain`)
+    assert(leaderEpoch >= core.lastEpoch, `batch of epoch ${leaderEpoch} in a log of epoch ${core.lastEpoch}`)
+    const run = core.place(batch.length)
+    const bytes = run.slab.bytes!
+    const at = run.slab.end
+    bytes.set(batch, at)
+    this.#onCopied(run, bytes, at, batch.length, leaderEpoch)
+  }
+
+  #assertAppendable (batch: Buffer): void {
+    const { state, frozen, closed } = this.#core
+    assert(state === 'online' && !frozen && !closed, 'append to a log that takes none: ask hasRoom first')
+    assert(batch.length >= BATCH_HEADER_BYTES && batch.length === batch.readUInt32BE(BATCH_POSITION.size), 'one batch')
+  }
+
+  #onCopied (run: ReturnType<LogCore['place']>, bytes: Buffer, at: number, size: number, epoch: number): void {
+    const nextOffset = this.#core.nextOffset + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1
+    const crc = bytes.readUInt32BE(at + BATCH_POSITION.crc)
+    const maxTimestamp = readInt64(bytes, at + BATCH_POSITION.maxTimestamp)
+    this.#core.onAppended(run, size, nextOffset, crc, epoch, maxTimestamp)
+  }
+
+  /**
+   * Batches still in memory, from the one that holds `from`: whole ones, up to `maxBytes` but at least one, none that
+   * ends above `limitOffset`. An empty slice where there is none below the limit. Null where they are not in memory or
+   * `from` is not in the log: `read` tells.
+   */
+  readCached (from: number, maxBytes: number, limitOffset: number): LogSlice | null {
+    const core = this.#core
+    if (from < core.logStartOffset || from > core.nextOffset || core.closed) return null
+    const limit = core.state === 'failed' ? Math.min(limitOffset, core.durable.offset) : limitOffset
+    if (from >= limit || from === core.nextOffset) {
+      const damage = core.damageFrom(from)
+      if (damage !== null && damage.from <= from) return null
+      return { buffers: [], sizeBytes: 0, baseOffset: from, nextOffset: from }
+    }
+    return core.ring.read(from, maxBytes, limit)
+  }
+
+  /**
+   * As `readCached`, and from the disk what is not in memory. A slice ends at the end of a segment or before damage at
+   * the latest. `done` never runs before the call has returned.
+   */
+  read (from: number, maxBytes: number, limitOffset: number, done: ReadDone): void {
+    const core = this.#core
+    const cached = this.readCached(from, maxBytes, limitOffset)
+    if (cached !== null) return core.context.endOfTurn(() => done(null, cached))
+    if (core.closed) return core.context.endOfTurn(() => done({ kind: 'truncated' }, null))
+    this.#reader ??= new LogReader(core.context, core)
+    this.#reader.read(from, maxBytes, limitOffset, done)
+  }
+
+  /** As `read`, as a promise; rejects with a LogReadFailure. */
+  readSlice (from: number, maxBytes: number, limitOffset: number): Promise<LogSlice> {
+    return new Promise((resolve, reject) => {
+      this.read(from, maxBytes, limitOffset, (error, slice) => {
+        if (error === null) resolve(slice!)
+        else reject(new LogReadFailure(this.id, error))
+      })
+    })
+  }
+
+  /**
+   * Visits every batch from the one that holds `from` to the log end, in order, with bounded memory. Damaged ranges are
+   * left out.
+   */
+  async replay (from: number, visit: (batch: Buffer) => void): Promise<void> {
+    let offset = Math.max(from, this.logStartOffset)
+    const endOffset = this.nextOffset
+    while (offset < endOffset) {
+      try {
+        const slice = await this.readSlice(offset, REPLAY_BYTES, endOffset)
+        for (const bytes of slice.buffers) visitBatches(bytes, visit)
+        if (slice.sizeBytes === 0) return
+        offset = slice.nextOffset
+      } catch (error) {
+        if (!(error instanceof LogReadFailure)) throw error
+        if (error.reason.kind === 'corrupt') offset = error.reason.to
+        else if (error.reason.kind === 'out-of-range' && offset < this.logStartOffset) offset = this.logStartOffset
+        else throw error
+      }
+    }
+  }
+
+  /** As `replay`, with the headers only. */
+  async replayHeaders (from: number, visit: (header: BatchHeader) => void): Promise<void> {
+    await this.replay(from, batch => visit(readBatchHeader(batch)))
+  }
+
+  /** The newest epoch at or below `epoch`, and where it ends; `epoch: -1` where all known ones are newer. */
+  epochEndOffset (epoch: number): { epoch: number, endOffset: number } {
+    return this.#core.epochs.endOffset(epoch, this.nextOffset)
+  }
+
+  /** The epoch history, oldest first. */
+  epochs (): readonly EpochStart[] {
+    return this.#core.epochs.starts
+  }
+
+  configure (config: LogConfig): void {
+    this.#core.config = { ...config, cleanup: { ...config.cleanup } }
+  }
+
+  /** Notes the durable end now, instead of within the second. */
+  checkpoint (): void {
+    this.#core.checkpoint()
+  }
+
+  /** Resolves when everything appended is durable, or the log's state does not allow it. */
+  flush (): Promise<void> {
+    return this.#core.drain()
+  }
+
+  /** Only LogStore deletes logs: ends this one without writing anything. */
+  discard (): Promise<void> {
+    return this.#core.discard()
+  }
+
+  /** Only LogStore closes logs. */
+  close (): Promise<void> {
+    return this.#core.close()
+  }
+}
+
+/** A LogReadError as an exception. */
+export class LogReadFailure extends Error {
+  readonly reason: LogReadError
+
+  constructor (id: LogId, reason: LogReadError) {
+    super(`read of ${id.topicId}/${id.partition}/${id.kind}: ${JSON.stringify(reason)}`)
+    this.name = 'LogReadFailure'
+    this.reason = reason
+  }
+}
+
+function visitBatches (bytes: Buffer, visit: (batch: Buffer) => void): void {
+  for (let at = 0; at < bytes.length;) {
+    const size = bytes.readUInt32BE(at + BATCH_POSITION.size)
+    visit(bytes.subarray(at, at + size))
+    at += size
+  }
+}

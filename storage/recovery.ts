@@ -1,0 +1,364 @@
+// Finds out what a log holds after a stop that was not clean: from its files first, and from the meta store what it
+// still knows of them.
+//
+//   files      00…0000.log      00…0900.log       (missing)        00…2400.log
+//   manifest   [0, 900) sealed  [900, 1700) sealed [1700, 2400)     -
+//              taken as it is   shorter than known: scanned         scanned from the checkpoint, or from its start
+//                               and its end quarantined
+//
+// - A segment with a later one behind it was durable to its end before the later file was made: whatever is missing
+//   there is damage. Only the last segment has an end to be found, and perhaps a torn tail to be cut.
+// - The checkpoint, and what sound batches say was committed, are known to have been durable: nothing of it is cut.
+// - No file that might hold data is ever removed: what does not fit is renamed and told. Only the unfinished output of
+//   a compaction, and segments that a finished one or the log start has made superfluous, are removed.
+
+import type { BatchHeader } from '@sluice/protocol'
+import type { DiskFile } from './disk.js'
+import { EpochHistory } from './epoch-history.js'
+import { readFile, syncFile } from './file-io.js'
+import { logDirectory } from './log-key.js'
+import type { LogContents } from './log-core.js'
+import { LogMeta, type LogPoint, type StoredLog } from './log-meta.js'
+import type { LogConfig, LogEvent, LogId, OffsetRange } from './log-types.js'
+import type { MetaWrite } from './meta-store.js'
+import { Segment } from './segment.js'
+import { createSegmentFile, setAside } from './segment-files.js'
+import {
+  decodeSegmentHeader, headerBelongs, parseSegmentFileName, SEGMENT_HEADER_BYTES, type SegmentHeader, segmentFileName,
+} from './segment-header.js'
+import { SegmentIndexer } from './segment-indexer.js'
+import { scanSegment, type SegmentScan } from './segment-scan.js'
+import type { StoreContext } from './store-context.js'
+
+/** The suffix of a compaction's output before it takes its place. */
+export const COMPACTING_SUFFIX = '.compacting'
+
+/** A segment file that was found, and what its header says: null where the header is damaged. */
+interface FoundFile {
+  readonly baseOffset: number
+  readonly path: string
+  readonly sizeBytes: number
+  readonly modifiedMs: number
+  readonly header: SegmentHeader | null
+  readonly stored: Segment | null
+}
+
+/** What a log holds after a clean stop; null where the meta store does not say, and the log must be recovered. */
+export function contentsOf (stored: StoredLog): LogContents | null {
+  const { state, segments } = stored
+  const last = segments[segments.length - 1]
+  if (state === null || last === undefined) return null
+  if (last.baseOffset !== state.checkpoint.segmentBase || segments.some(segment => !segment.created)) return null
+  last.endOffset = state.checkpoint.offset
+  last.endPosition = state.checkpoint.position
+  last.endCrc = state.checkpoint.crc
+  last.maxTimestamp = state.maxTimestamp
+  last.lastAppendMs = state.lastAppendMs
+  last.indexedPosition = state.indexedPosition
+  for (const segment of segments) segment.preparedPosition = segment.endPosition
+  return {
+    segments,
+    logStartOffset: state.logStartOffset,
+    epochs: stored.epochs,
+    damaged: stored.damaged,
+    end: state.checkpoint,
+  }
+}
+
+/** Reads the files of a log and mends what may be mended; resolves when the outcome is durable. */
+export async function recoverLog (
+  context: StoreContext, id: LogId, config: LogConfig, stored: StoredLog
+): Promise<LogContents> {
+  return await new LogRecovery(context, id, config, stored).run()
+}
+
+class LogRecovery {
+  readonly #context: StoreContext
+  readonly #id: LogId
+  readonly #config: LogConfig
+  readonly #stored: StoredLog
+  readonly #meta: LogMeta
+  readonly #directory: string
+  readonly #segments: Segment[] = []
+  readonly #damaged: OffsetRange[]
+  readonly #changes: MetaWrite[] = []
+  readonly #epochs: EpochHistory
+  #logStartOffset: number
+  #end: LogPoint
+
+  constructor (context: StoreContext, id: LogId, config: LogConfig, stored: StoredLog) {
+    this.#context = context
+    this.#id = id
+    this.#config = config
+    this.#stored = stored
+    this.#directory = logDirectory(context.logsDirectory, id)
+    this.#meta = new LogMeta(context.meta, id, error => this.#report('metaFailed', error.message))
+    this.#damaged = [...stored.damaged]
+    this.#epochs = new EpochHistory(stored.epochs)
+    this.#logStartOffset = stored.state?.logStartOffset ?? 0
+    this.#end = { offset: 0, segmentBase: 0, position: SEGMENT_HEADER_BYTES, crc: 0, epoch: 0 }
+  }
+
+  async run (): Promise<LogContents> {
+    const files = await this.#findFiles()
+    if (files.length > 0) {
+      if (this.#stored.state === null) this.#logStartOffset = files[0]!.baseOffset
+      await this.#scanAll(files)
+    }
+    await this.#reachKnownEnd()
+    await this.#save()
+    return {
+      segments: this.#segments,
+      logStartOffset: this.#logStartOffset,
+      epochs: this.#epochs.starts,
+      damaged: this.#damaged,
+      end: this.#end,
+    }
+  }
+
+  // What files there are.
+
+  async #findFiles (): Promise<FoundFile[]> {
+    const files: FoundFile[] = []
+    for (const name of await this.#context.disk.list(this.#directory)) {
+      const path = `${this.#directory}/${name}`
+      const baseOffset = parseSegmentFileName(name)
+      if (name.endsWith(COMPACTING_SUFFIX)) {
+        await this.#remove(path, 'the unfinished output of a compaction')
+      } else if (baseOffset >= 0) {
+        const file = await this.#examine(path, baseOffset)
+        if (file !== null) files.push(file)
+      }
+    }
+    return await this.#withoutOverlaps(files)
+  }
+
+  async #examine (path: string, baseOffset: number): Promise<FoundFile | null> {
+    const stat = await this.#context.disk.stat(path)
+    if (stat === null || stat.isDirectory) return null
+    const stored = this.#stored.segments.find(segment => segment.baseOffset === baseOffset) ?? null
+    const file = await this.#context.disk.open(path, { create: 'never' })
+    let header
+    try {
+      header = decodeSegmentHeader(await readFile(file, 0, SEGMENT_HEADER_BYTES))
+    } finally {
+      await file.close()
+    }
+    const found = { baseOffset, path, sizeBytes: stat.size, modifiedMs: stat.modifiedMs, stored }
+    if (typeof header === 'object') {
+      if (headerBelongs(header, this.#id, baseOffset)) return { ...found, header }
+      await setAside(this.#context, this.#id, path, 'belongs to another log or another place')
+      return null
+    }
+    if (header === 'version') throw new Error(`${path} has a format that this version does not know`)
+    if (stored !== null || stat.size > SEGMENT_HEADER_BYTES) return { ...found, header: null }
+    // A crash while the file was made: it has never held a batch.
+    await this.#remove(path, 'a segment that was never begun')
+    return null
+  }
+
+  /** Takes out what a finished compaction or the log start has made superfluous, and what lies across another. */
+  async #withoutOverlaps (files: FoundFile[]): Promise<FoundFile[]> {
+    const kept: FoundFile[] = []
+    for (const [index, file] of files.entries()) {
+      const previous = kept[kept.length - 1]
+      const next = files[index + 1]
+      if (next !== undefined && next.baseOffset <= this.#logStartOffset && file.stored === null) {
+        await this.#remove(file.path, 'all of it is below the log start')
+        continue
+      }
+      const covered = previous?.header?.endOffset ?? -1
+      if (covered > file.baseOffset) {
+        if (file.header === null || file.header.generation < previous!.header!.generation) {
+          await this.#remove(file.path, 'a compaction has replaced it')
+        } else {
+          await setAside(this.#context, this.#id, file.path, 'lies across the segment before it')
+        }
+        continue
+      }
+      kept.push(file)
+    }
+    return kept
+  }
+
+  async #remove (path: string, reason: string): Promise<void> {
+    await this.#context.disk.remove(path)
+    await this.#context.disk.syncDirectory(this.#directory)
+    this.#context.report({ kind: 'removed', id: this.#id, message: `${path}: ${reason}`, file: path })
+  }
+
+  // What is in them.
+
+  async #scanAll (files: FoundFile[]): Promise<void> {
+    this.#missing(Math.min(this.#logStartOffset, files[0]!.baseOffset), files[0]!.baseOffset)
+    for (const [index, file] of files.entries()) {
+      const next = files[index + 1]
+      const segment = await this.#takeSegment(file, next?.baseOffset ?? -1)
+      this.#segments.push(segment)
+      this.#moveEnd(segment)
+      if (next !== undefined) this.#missing(segment.endOffset, next.baseOffset)
+    }
+  }
+
+  #moveEnd (segment: Segment): void {
+    const { endOffset: offset, baseOffset: segmentBase, endPosition: position, endCrc: crc } = segment
+    this.#end = { offset, segmentBase, position, crc, epoch: this.#end.epoch }
+  }
+
+  /** Notes that no file holds the offsets from `from` to `to`. */
+  #missing (from: number, to: number): void {
+    if (to > from && to > this.#logStartOffset) this.#quarantine({ from, to }, 'no segment holds them')
+  }
+
+  async #takeSegment (file: FoundFile, nextBase: number): Promise<Segment> {
+    const { stored, header } = file
+    const endOffset = header !== null && header.generation > 0 ? header.endOffset : nextBase
+    const generation = header?.generation ?? stored?.generation ?? 0
+    const known = stored !== null && stored.sealed && stored.generation === generation && nextBase >= 0 &&
+      stored.endOffset <= nextBase && file.sizeBytes >= stored.endPosition
+    if (known) {
+      stored.created = true
+      stored.preparedPosition = stored.endPosition
+      this.#end.epoch = epochBefore(this.#epochs, stored.endOffset) ?? this.#end.epoch
+      return stored
+    }
+    const handle = await this.#context.disk.open(file.path, { create: 'never' })
+    try {
+      return await this.#scan(file, handle, endOffset, generation, nextBase >= 0)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async #scan (
+    file: FoundFile, handle: DiskFile, endOffset: number, generation: number, sealed: boolean
+  ): Promise<Segment> {
+    const prevCrc = file.header?.prevCrc ?? file.stored?.prevCrc ?? this.#end.crc
+    const prevEpoch = file.header?.epoch ?? file.stored?.prevEpoch ?? this.#end.epoch
+    const segment = new Segment(file.baseOffset, prevCrc, prevEpoch, generation, file.modifiedMs)
+    const start = this.#scanStart(file, segment)
+    const indexer = new SegmentIndexer(this.#meta, segment, this.#config.indexIntervalBytes, {
+      indexedPosition: segment.indexedPosition, maxTimestamp: segment.maxTimestamp,
+    })
+    const durableOffset = this.#stored.state?.checkpoint.offset ?? 0
+    const options = { limitPosition: Math.max(file.sizeBytes, SEGMENT_HEADER_BYTES), durableOffset, endOffset }
+    const scan = await scanSegment(handle, start, options, (batch, _bytes, _at, position) => {
+      this.#onBatch(batch, position, indexer)
+    })
+    await this.#meta.dropIndex(start.offset, scan.end.offset)
+    indexer.write()
+    for (const range of scan.damage) this.#quarantine(range, scan.endFault ?? 'no sound batch')
+    this.#report('recovered', `${file.path}: read from offset ${start.offset}`, start.offset, scan.end.offset)
+    await this.#endSegment(file, handle, segment, scan, indexer, sealed || (endOffset >= 0))
+    return segment
+  }
+
+  /** Where to begin: at the checkpoint where it is in this segment and a sound batch can be expected there. */
+  #scanStart (file: FoundFile, segment: Segment): { position: number, offset: number, crc: number, epoch: number } {
+    const state = this.#stored.state
+    const fromStart = {
+      position: SEGMENT_HEADER_BYTES, offset: segment.baseOffset, crc: segment.prevCrc, epoch: segment.prevEpoch,
+    }
+    if (state === null || file.stored === null || state.checkpoint.segmentBase !== file.baseOffset ||
+      segment.generation > 0 || file.sizeBytes < state.checkpoint.position) return fromStart
+    segment.maxTimestamp = state.maxTimestamp
+    segment.lastAppendMs = Math.max(state.lastAppendMs, segment.lastAppendMs)
+    segment.indexedPosition = state.indexedPosition
+    const { position, offset, crc, epoch } = state.checkpoint
+    return { position, offset, crc, epoch }
+  }
+
+  #onBatch (batch: BatchHeader, position: number, indexer: SegmentIndexer): void {
+    indexer.onBatch(batch, position)
+    if (batch.leaderEpoch > this.#epochs.lastEpoch || this.#epochs.starts.length === 0) {
+      const start = this.#epochs.begin(batch.leaderEpoch, batch.baseOffset)
+      if (start !== null) this.#changes.push(this.#meta.epochChange(start))
+    }
+  }
+
+  async #endSegment (
+    file: FoundFile, handle: DiskFile, segment: Segment, scan: SegmentScan, indexer: SegmentIndexer, sealed: boolean
+  ): Promise<void> {
+    segment.created = true
+    segment.endOffset = scan.end.offset
+    segment.endPosition = scan.end.position
+    segment.endCrc = file.header !== null && file.header.generation > 0 ? file.header.endCrc : scan.end.crc ?? 0
+    segment.maxTimestamp = Math.max(segment.maxTimestamp, indexer.maxTimestamp)
+    segment.indexedPosition = Math.max(SEGMENT_HEADER_BYTES, indexer.indexedPosition)
+    segment.sealed = sealed || scan.endDamaged
+    this.#end.epoch = Math.max(this.#end.epoch, scan.end.epoch)
+    if (scan.bytesBehind > 0 && !segment.sealed) {
+      await handle.truncate(segment.endPosition)
+      this.#report('cut', `${file.path}: ${scan.bytesBehind} bytes behind offset ${scan.end.offset} removed`,
+        scan.end.offset)
+    }
+    // What is read here may be in the page cache only: after a kill the kernel still holds what was not synced.
+    await syncFile(handle)
+    segment.preparedPosition = segment.endPosition
+  }
+
+  // What should be there and is not.
+
+  /** Where the log ends below what is known to have been durable, or without a segment to append to, mends that. */
+  async #reachKnownEnd (): Promise<void> {
+    let known = this.#stored.state?.checkpoint.offset ?? 0
+    for (const segment of this.#stored.segments) if (segment.sealed) known = Math.max(known, segment.endOffset)
+    const last = this.#segments[this.#segments.length - 1]
+    if (this.#end.offset >= known && (last === undefined || !last.sealed)) return
+    if (known > this.#end.offset) {
+      this.#missing(Math.max(this.#end.offset, this.#logStartOffset), known)
+      if (last !== undefined) last.sealed = true
+    }
+    // A file of its own, at once: it says where the log goes on even when the meta store is lost.
+    const offset = Math.max(known, this.#end.offset)
+    const epoch = Math.max(this.#end.epoch, this.#stored.state?.checkpoint.epoch ?? 0)
+    const segment = new Segment(offset, last?.endCrc ?? 0, epoch, 0, this.#context.clock.wallMs())
+    const path = `${this.#directory}/${segmentFileName(offset)}`
+    await createSegmentFile(this.#context, { id: this.#id, directory: this.#directory }, segment, path)
+    this.#segments.push(segment)
+    this.#end = { offset, segmentBase: offset, position: SEGMENT_HEADER_BYTES, crc: segment.prevCrc, epoch }
+  }
+
+  #quarantine (range: OffsetRange, reason: string): void {
+    const from = Math.max(range.from, this.#logStartOffset)
+    if (range.to <= from) return
+    if (this.#damaged.some(known => known.from <= from && known.to >= range.to)) return
+    this.#damaged.push({ from, to: range.to })
+    this.#changes.push(this.#meta.damageChange({ from, to: range.to }))
+    const message = `offsets ${from} to ${range.to - 1} are damaged: ${reason}`
+    this.#report('quarantined', message, from, range.to)
+  }
+
+  async #save (): Promise<void> {
+    const segments = this.#segments
+    if (segments.length === 0) return
+    for (const stored of this.#stored.segments) {
+      if (!segments.some(segment => segment.baseOffset === stored.baseOffset)) {
+        this.#changes.push(this.#meta.segmentRemoval(stored.baseOffset))
+      }
+    }
+    for (const segment of segments) this.#changes.push(this.#meta.segmentChange(segment))
+    const last = segments[segments.length - 1]!
+    const state = {
+      logStartOffset: this.#logStartOffset,
+      checkpoint: this.#end,
+      lastAppendMs: last.lastAppendMs,
+      maxTimestamp: last.maxTimestamp,
+      indexedPosition: last.indexedPosition,
+    }
+    this.#changes.push(this.#meta.stateChange(state))
+    await this.#meta.dropIndex(this.#end.offset, Number.MAX_SAFE_INTEGER)
+    await this.#meta.writeDurable(this.#changes)
+  }
+
+  #report (kind: LogEvent['kind'], message: string, from?: number, to?: number): void {
+    this.#context.report({ kind, id: this.#id, message, from, to })
+  }
+}
+
+/** The epoch of the last batch below `offset`, as far as the history says. */
+function epochBefore (epochs: EpochHistory, offset: number): number | null {
+  let epoch: number | null = null
+  for (const start of epochs.starts) if (start.startOffset < offset) epoch = start.epoch
+  return epoch
+}

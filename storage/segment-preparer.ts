@@ -1,0 +1,99 @@
+// Writes zeros ahead of the end of a segment that is being filled fast: overwriting blocks that were written before is
+// 1.5 to 3 times faster to sync than growing the file.
+//
+//    [batch][batch][batch]|0000000000000000000|
+//                     end ^                    ^ preparedPosition
+//
+// - Only a segment that takes much in a short time gets any: an idle log costs no disk.
+// - Zeros are written behind all that was handed to a write, and no write begins beyond `preparedPosition` while some
+//   are under way: `blocks` says so. Else they could land on top of a batch.
+// - A failure costs nothing but the speed: that segment gets no more.
+
+import type { Segment } from './segment.js'
+import type { StoreContext } from './store-context.js'
+
+/** Zeros are written a piece at a time: a commit waits for one piece at most. */
+const PIECE = Buffer.alloc(256 * 1024)
+/** A segment is busy when it takes so many bytes within `BUSY_WINDOW_MS`. */
+const BUSY_BYTES = 1024 * 1024
+const BUSY_WINDOW_MS = 1000
+
+export class SegmentPreparer {
+  readonly #context: StoreContext
+  #windowStartMs = 0
+  #windowBytes = 0
+  /** The segment that zeros are being written to. */
+  #segment: Segment | null = null
+  #goalPosition = 0
+  #givenUp: Segment | null = null
+  #onPiece: () => void
+
+  /** @param onPiece runs after each piece: writes that had to wait may begin. */
+  constructor (context: StoreContext, onPiece: () => void) {
+    this.#context = context
+    this.#onPiece = onPiece
+  }
+
+  /** True while zeros are under way. */
+  get busy (): boolean {
+    return this.#segment !== null
+  }
+
+  /** True where a write up to `endPosition` has to wait, so that zeros do not land on it. */
+  blocks (segment: Segment, endPosition: number): boolean {
+    return this.#segment === segment && endPosition > segment.preparedPosition
+  }
+
+  /** Begins no more pieces. */
+  stop (): void {
+    this.#goalPosition = 0
+  }
+
+  /**
+   * To be called before a commit ending at `endPosition` is handed to its write: begins a stretch of zeros where the
+   * segment is busy and what is prepared is half used up. `segmentBytes` is where the segment will end.
+   */
+  onCommit (segment: Segment, path: string, endPosition: number, bytes: number, segmentBytes: number): void {
+    segment.preparedPosition = Math.max(segment.preparedPosition, endPosition)
+    const { preallocateBytes } = this.#context.limits
+    if (preallocateBytes === 0 || this.#segment !== null || this.#givenUp === segment) return
+    const nowMs = this.#context.clock.monotonicMs()
+    if (nowMs - this.#windowStartMs > BUSY_WINDOW_MS) {
+      this.#windowStartMs = nowMs
+      this.#windowBytes = 0
+    }
+    this.#windowBytes += bytes
+    if (this.#windowBytes < BUSY_BYTES || segment.preparedPosition - endPosition > preallocateBytes / 2) return
+    this.#goalPosition = Math.min(segmentBytes, endPosition + preallocateBytes)
+    if (this.#goalPosition - segment.preparedPosition < PIECE.length) return
+    this.#segment = segment
+    this.#writePiece(segment, path)
+  }
+
+  #writePiece (segment: Segment, path: string): void {
+    const size = Math.min(PIECE.length, this.#goalPosition - segment.preparedPosition)
+    if (size <= 0) {
+      this.#segment = null
+      return this.#onPiece()
+    }
+    this.#context.files.acquire(path, (openError, lease) => {
+      if (openError !== null) return this.#giveUp(segment)
+      const piece = size === PIECE.length ? PIECE : PIECE.subarray(0, size)
+      lease!.file.write([piece], segment.preparedPosition, (error) => {
+        this.#context.files.release(lease!)
+        if (error !== null) return this.#giveUp(segment)
+        segment.preparedPosition += size
+        this.#writePiece(segment, path)
+        if (this.#segment !== null) this.#onPiece()
+      })
+    })
+  }
+
+  #giveUp (segment: Segment): void {
+    this.#givenUp = segment
+    this.#segment = null
+    // Some zeros may have been written: the seal must cut them off.
+    segment.preparedPosition += PIECE.length
+    this.#onPiece()
+  }
+}
