@@ -150,7 +150,7 @@ function recordFaults (): MalformedBatch[] {
   })
   return [
     vector('missing', 'A record that is not there.', ''),
-    vector('length-beyond', 'A record longer than the batch.', '06000001010061'),
+    vector('length-beyond', 'A record longer than the batch.', '07000001010061'),
     vector('length-varint', 'A length whose varint does not end.', '80808080808080808001'),
     vector('offset-beyond', 'An offset behind the last of the batch.', '050100000000'),
     vector('timestamp-negative', 'A timestamp before 1970.', '050001000000'),

@@ -54,7 +54,8 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
   'fetch.v1.response': {
     throttleMs: 0,
     partitions: [{
-      topicId: TOPIC_ID, partition: 0, ...OK, highWatermark: 44, logStartOffset: 0, ...LEADER, resumeOffset: -1, size: 0,
+      topicId: TOPIC_ID, partition: 0, ...OK, highWatermark: 44, logStartOffset: 0, ...LEADER, resumeOffset: -1,
+      size: 0,
     }],
   },
   'listOffsets.v1.request': {
@@ -96,8 +97,8 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
       name: 'orders', ...OK, topicId: TOPIC_ID, kind: 'stream', createdAt: TIME, replicationFactor: 1,
       config: [{ name: 'retention.ms', value: '604800000', source: 'topic' }],
       partitions: [{
-        partition: 0, ...LEADER, replicas: [0], logStartOffset: 0, highWatermark: 44, nextOffset: 44, sizeBytes: 1048576,
-        segments: 1, state: 'online', stateReason: '', quarantined: [{ from: 10, to: 12 }],
+        partition: 0, ...LEADER, replicas: [0], logStartOffset: 0, highWatermark: 44, nextOffset: 44,
+        sizeBytes: 1048576, segments: 1, state: 'online', stateReason: '', quarantined: [{ from: 10, to: 12 }],
       }],
     }],
   },
