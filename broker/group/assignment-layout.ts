@@ -5,7 +5,7 @@ import type { AssignmentTask } from './assignor.js'
 /** Dense index of partition 0 of each topic, and behind them the number of all partitions. */
 export function topicBases (partitionCounts: readonly number[]): Int32Array {
   const bases = new Int32Array(partitionCounts.length + 1)
-  for (let topic = 0; topic < partitionCounts.length; topic++) bases[topic + 1] = bases[topic]! + partitionCounts[topic]!
+  partitionCounts.forEach((count, topic) => { bases[topic + 1] = bases[topic]! + count })
   return bases
 }
 

@@ -1,8 +1,8 @@
 // Evens out an assignment where members read different topics.
 //
 // 1. Each partition that nobody has goes to the least loaded of its readers; topics with few readers go first.
-// 2. As long as some member has a path to one with at least two partitions less, one partition moves along each step
-//    of the path:
+// 2. As long as some member has a path to one with at least two partitions less, partitions move along each step of the
+//    path:
 //
 //      a (5) ──topic x──▶ b (4) ──topic y──▶ c (3)        a gives b one of x, b gives c one of y: 4, 4, 4
 //
@@ -24,9 +24,10 @@ class LoadLeveller {
   private readonly bases: Int32Array
   private readonly subscribers: readonly number[][]
   private readonly loads: Int32Array
+  private averageLoad = 0
   /** Per member and topic the dense indexes it has; what it was given now stands behind what it had. */
   private readonly held: Map<number, number[]>[]
-  /** Per member of the last search: the member before it on the path and the topic between them; -1 at the start. */
+  /** Per member of the last search: the member before it on the path and the topic between them. */
   private readonly cameFrom: Int32Array
   private readonly cameBy: Int32Array
 
@@ -46,12 +47,13 @@ class LoadLeveller {
       if (this.target[index]! >= 0) this.give(index, topic, this.target[index]!)
     })
     this.dealTheRest()
+    this.averageLoad = Math.floor(this.loads.reduce((sum, load) => sum + load, 0) / this.loads.length)
     const settled = new Uint8Array(this.loads.length)
     for (;;) {
       const source = this.mostLoaded(settled)
       if (source === -1) return
       const sink = this.leastLoadedInReach(source)
-      if (this.loads[sink]! <= this.loads[source]! - 2) this.shiftAlongPath(sink)
+      if (this.loads[sink]! <= this.loads[source]! - 2) this.shiftAlongPath(source, sink)
       else settled[source] = 1
     }
   }
@@ -99,7 +101,6 @@ class LoadLeveller {
     const seenMember = new Uint8Array(this.loads.length)
     const seenTopic = new Uint8Array(this.subscribers.length)
     seenMember[source] = 1
-    this.cameFrom[source] = -1
     let least = source
     for (let next = 0; next < queue.length; next++) {
       const member = queue[next]!
@@ -119,13 +120,19 @@ class LoadLeveller {
     return least
   }
 
-  private shiftAlongPath (sink: number): void {
-    for (let member = sink; this.cameFrom[member] !== -1; member = this.cameFrom[member]!) {
+  /** Several at once, as long as that overfills nobody: a search for each would take too long where much is uneven. */
+  private shiftAlongPath (source: number, sink: number): void {
+    const sinkLoad = this.loads[sink]!
+    let count = Math.min((this.loads[source]! - sinkLoad) >> 1, Math.max(1, this.averageLoad - sinkLoad))
+    for (let member = sink; member !== source; member = this.cameFrom[member]!) {
+      count = Math.min(count, this.held[this.cameFrom[member]!]!.get(this.cameBy[member]!)!.length)
+    }
+    for (let member = sink; member !== source; member = this.cameFrom[member]!) {
       const giver = this.cameFrom[member]!
       const topic = this.cameBy[member]!
-      const index = this.held[giver]!.get(topic)!.pop()!
-      this.loads[giver]!--
-      this.give(index, topic, member)
+      const indexes = this.held[giver]!.get(topic)!.splice(-count)
+      this.loads[giver]! -= count
+      for (const index of indexes) this.give(index, topic, member)
     }
   }
 }

@@ -1,6 +1,6 @@
 // A member of a group: who it is, what it reads, when it was last heard from, and what it waits for.
 
-import { GROUP_LIMITS, type GroupLimits } from './group-limits.js'
+import type { GroupLimits } from './group-limits.js'
 import type { JoinEvent, MemberReply } from './group-types.js'
 import type { PartitionSlot } from './partition-slot.js'
 
@@ -53,17 +53,14 @@ export class Member {
 
   get sessionDeadlineMs (): number { return this.lastHeardMs + this.sessionTimeoutMs }
 
-  /** Takes over what a join says. @returns whether it reads other topics than before. */
-  describe (event: JoinEvent, nowMs: number, limits: GroupLimits = GROUP_LIMITS): boolean {
+  /** Takes over what a join says. */
+  onJoin (event: JoinEvent, nowMs: number, limits: GroupLimits): void {
     this.clientName = event.clientName
     this.clientAddress = event.clientAddress
     this.sessionTimeoutMs = event.sessionTimeoutMs
     this.rebalanceTimeoutMs = event.rebalanceTimeoutMs
     this.heartbeatIntervalMs = Math.min(Math.floor(event.sessionTimeoutMs / 3), limits.heartbeatIntervalMsMax)
     this.lastHeardMs = nowMs
-    const topics = [...new Set(event.topics)].sort()
-    const others = topics.length !== this.topics.length || topics.some((topic, i) => topic !== this.topics[i])
-    this.topics = topics
-    return others
+    this.topics = [...new Set(event.topics)].sort()
   }
 }

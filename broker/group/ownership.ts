@@ -24,6 +24,9 @@ import type { GroupTopic, Refusal } from './group-types.js'
 import type { Member } from './member.js'
 import { PartitionSlot, type TopicSlots } from './partition-slot.js'
 
+/** In place of a generation: the member is about to join, and may have owned partitions before a restart. */
+export const JOINING = -1
+
 /** A target assignment that is not in force yet. */
 export interface AssignmentPlan {
   readonly topics: readonly TopicSlots[]
@@ -43,6 +46,7 @@ export class Ownership {
   private ownedCount = 0
   private revokedCount = 0
   private reports = 0
+  private releases = 0
 
   /** True while partitions are on the move. */
   get isMoving (): boolean {
@@ -53,6 +57,9 @@ export class Ownership {
     return false
   }
 
+  /** How many times an ownership has ended. */
+  get releaseCount (): number { return this.releases }
+
   /** The earliest time at which a partition is taken away, or Infinity. Looks at every partition. */
   revokeDeadlineMs (): number {
     let earliestMs = Infinity
@@ -61,6 +68,14 @@ export class Ownership {
       for (const slot of topic.slots) earliestMs = Math.min(earliestMs, slot.revokeDeadlineMs)
     }
     return earliestMs
+  }
+
+  /** Makes places for topics, so that a member which joins can say what it owns of them. */
+  addTopics (names: readonly string[], topicByName: (name: string) => GroupTopic | undefined): void {
+    for (const name of names) {
+      const topic = topicByName(name)
+      if (topic !== undefined) this.topics.set(topic.topicId, this.slotsOf(topic))
+    }
   }
 
   /**
@@ -89,8 +104,10 @@ export class Ownership {
       targets = slots.map((_, i) => members[assignment[i]!] ?? null)
     }
     const kept = new Set(topics)
-    const lost = [...this.topics.values()].some(topic => !kept.has(topic) && topic.slots.some(slot => slot.target !== null))
-    return { topics, members, slots, targets, changed: lost || slots.some((slot, i) => slot.target !== targets[i]) }
+    const dropped = [...this.topics.values()].filter(topic => !kept.has(topic))
+    const changed = dropped.some(topic => topic.slots.some(slot => slot.target !== null)) ||
+      slots.some((slot, i) => slot.target !== targets[i])
+    return { topics, members, slots, targets, changed }
   }
 
   /** Puts a plan into force, made since the last change of members and topics. */
@@ -112,7 +129,8 @@ export class Ownership {
 
   /**
    * Takes in what a member says it works on.
-   * @param generation the generation that it has acted on, or -1 at a join, which gives nothing up.
+   * @param generation the generation that it has acted on, or `JOINING`. A join gives nothing up: it may have been on
+   *   its way when something was granted.
    * @param currentGeneration that of the group.
    * @returns true where it lacks something that it was told to have.
    */
@@ -128,7 +146,7 @@ export class Ownership {
         if (slot === undefined) continue
         slot.reportMark = mark
         if (slot.owner === member) continue
-        if (this.canClaim(member, slot)) this.own(member, slot, currentGeneration)
+        if (this.canClaim(member, slot, generation === JOINING)) this.own(member, slot, currentGeneration)
         else member.clinging.add(slot)
       }
     }
@@ -236,12 +254,16 @@ export class Ownership {
     for (const name of [...names].sort()) {
       const known = topicByName(name)
       if (known === undefined) continue
-      const topic = this.topics.get(known.topicId) ?? { name, topicId: known.topicId, slots: [] }
-      // Partitions are only ever added, and slots without target or owner mean nothing to anybody.
-      while (topic.slots.length < known.partitions) topic.slots.push(new PartitionSlot(topic, topic.slots.length))
-      topics.push(topic)
+      topics.push(this.slotsOf(known))
     }
     return topics
+  }
+
+  /** Partitions are only ever added, and slots without target or owner mean nothing to anybody. */
+  private slotsOf ({ name, topicId, partitions }: GroupTopic): TopicSlots {
+    const topic = this.topics.get(topicId) ?? { name, topicId, slots: [] }
+    while (topic.slots.length < partitions) topic.slots.push(new PartitionSlot(topic, topic.slots.length))
+    return topic
   }
 
   private replaceTopics (topics: readonly TopicSlots[]): void {
@@ -257,9 +279,10 @@ export class Ownership {
   }
 
   /** May a member have what it says it works on, since nobody else can have worked on it meanwhile? */
-  private canClaim (member: Member, slot: PartitionSlot): boolean {
-    return slot.owner === null && !this.barrier && (slot.target === null || slot.target === member) &&
-      (slot.lastOwnerId === '' || slot.lastOwnerId === member.memberId)
+  private canClaim (member: Member, slot: PartitionSlot, joining: boolean): boolean {
+    if (slot.owner !== null || this.barrier) return false
+    if (slot.lastOwnerId !== '' && slot.lastOwnerId !== member.memberId) return false
+    return slot.target === member || (joining && slot.target === null && member.topics.includes(slot.topic.name))
   }
 
   private own (member: Member, slot: PartitionSlot, generation: number): void {
@@ -291,6 +314,7 @@ export class Ownership {
     slot.owner = null
     slot.lastOwnerId = owner.memberId
     this.ownedCount--
-    if (slot.target !== null) slot.target.changed = true
+    this.releases++
+    if (slot.target !== null && !this.barrier) slot.target.changed = true
   }
 }
