@@ -8,11 +8,11 @@
 //                                                                       |
 //                                                     one leaf node for each table: root of its tree
 //
-//   page    number 8 | pad 2 | flags 2 | lower 2, upper 2 (overflow: count 4) | node positions 2 ... | nodes
-//   node    lo 2 | hi 2 | flags 2 | key size 2 | key | data     branch: lo, hi, flags = page number; leaf: lo, hi = size
+//   page    number 8 | pad 2 | flags 2 | lower 2, upper 2 (overflow: count 4) | node positions, 2 each | nodes
+//   node    lo 2 | hi 2 | flags 2 | key size 2 | key | data    branch: lo, hi, flags: page number; leaf: lo, hi: size
 //
 // It walks every tree from its root: each page must be where its number says, of the kind expected, within the file,
-// reached once; its nodes within it, its keys in order; the free list must name no page that is in use. So what passes
+// reached once; itsnodes within it, its keys in order; the free list must name no page that is in use. So what passes
 // cannot lead LMDB out of the file or make it overwrite what is in use.
 //
 // Not covered: LMDB keeps no checksums, so a flipped bit inside a key or a value that breaks none of the above is not
@@ -186,7 +186,7 @@ class TreeWalk {
     if (entries !== tree.entries) throw new Error(`${name} has ${entries} entries and claims ${tree.entries}`)
   }
 
-  /** Goes through the nodes of a page; answers how many a leaf has. */
+  /** Goes through thenodes of a page; answers how many a leaf has. */
   #nodes (
     page: Buffer, number: number, isLeaf: boolean, isFreeList: boolean,
     onChild: (page: number) => void, onLeaf: (node: LeafNode) => void
@@ -197,7 +197,7 @@ class TreeWalk {
       throw new Error(`page ${number} has its bounds wrong`)
     }
     const count = (lower - PAGE_HEADER_BYTES) / 2
-    if (count < (isLeaf ? 1 : 2)) throw new Error(`page ${number} has ${count} nodes`)
+    if (count < (isLeaf ? 1 : 2)) throw new Error(`page ${number} has ${count}nodes`)
     let previous: Buffer | null = null
     for (let i = 0; i < count; i++) {
       const start = page.readUInt16LE(PAGE_HEADER_BYTES + 2 * i)

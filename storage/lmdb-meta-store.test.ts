@@ -106,7 +106,10 @@ t.test('LmdbMetaStore: a full disk makes writes wait, visible meanwhile (injecte
 t.test('LmdbMetaStore: a full disk makes writes wait, visible meanwhile (a real one)', async (t) => {
   const directory = folder(t)
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory])
-  if (mounted.status !== 0) return t.skip('needs the right to mount a small tmpfs')
+  if (mounted.status !== 0) {
+    t.plan(0, 'needs the right to mount a small tmpfs')
+    return
+  }
   t.teardown(() => spawnSync('umount', ['-l', directory]))
   const filler = path.join(directory, 'filler')
   fs.writeFileSync(filler, Buffer.alloc(600_000))

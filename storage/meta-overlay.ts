@@ -6,76 +6,52 @@
 //
 // While a commit is under way LMDB may answer with or without it; the overlay says the same in either case.
 
-import { lowerBound } from './sorted-keys.js'
 import type { MetaEntry, MetaRange } from './meta-store.js'
+import { SortedEntries } from './sorted-entries.js'
+
+/** `value: null` where the key is deleted. */
+interface OverlayEntry { readonly key: Buffer, readonly value: Buffer | null, readonly sequence: number }
 
 export class MetaOverlay {
-  #keys: Buffer[] = []
-  /** null where the key is deleted. */
-  #values: (Buffer | null)[] = []
-  #sequences: number[] = []
-
-  get count (): number {
-    return this.#keys.length
-  }
+  readonly #entries = new SortedEntries<OverlayEntry>()
 
   /** Keeps the buffers: the caller must not change them. */
   set (key: Buffer, value: Buffer | null, sequence: number): void {
-    const index = lowerBound(this.#keys, key)
-    if (index < this.#keys.length && this.#keys[index]!.equals(key)) {
-      this.#values[index] = value
-      this.#sequences[index] = sequence
-    } else {
-      this.#keys.splice(index, 0, key)
-      this.#values.splice(index, 0, value)
-      this.#sequences.splice(index, 0, sequence)
-    }
+    this.#entries.set({ key, value, sequence })
   }
 
   /** A copy of the value, null where it is deleted, undefined where the store is to be asked. */
   get (key: Buffer): Buffer | null | undefined {
-    const index = lowerBound(this.#keys, key)
-    if (index >= this.#keys.length || !this.#keys[index]!.equals(key)) return undefined
-    const value = this.#values[index]!
-    return value === null ? null : Buffer.from(value)
+    const entry = this.#entries.get(key)
+    if (entry === null) return undefined
+    return entry.value === null ? null : Buffer.from(entry.value)
   }
 
   /** Drops what the store now has: writes numbered up to and including `sequence`. */
   dropUpTo (sequence: number): void {
-    let kept = 0
-    for (let i = 0; i < this.#keys.length; i++) {
-      if (this.#sequences[i]! <= sequence) continue
-      this.#keys[kept] = this.#keys[i]!
-      this.#values[kept] = this.#values[i]!
-      this.#sequences[kept] = this.#sequences[i]!
-      kept++
-    }
-    this.#keys.length = this.#values.length = this.#sequences.length = kept
+    this.#entries.filter(entry => entry.sequence > sequence)
   }
 
-  /** Merges the store's entries, read one after the other from `next` in the range's direction, with the overlay's. */
-  merge (range: MetaRange, next: () => MetaEntry | null): MetaEntry[] {
-    const start = range.from === undefined ? 0 : lowerBound(this.#keys, range.from)
-    const end = range.to === undefined ? this.#keys.length : lowerBound(this.#keys, range.to)
-    const step = range.reverse === true ? -1 : 1
-    const limit = range.limit ?? Infinity
-    const entries: MetaEntry[] = []
-    let index = range.reverse === true ? end - 1 : start
-    let stored = limit > 0 ? next() : null
-    while (entries.length < limit) {
-      const inRange = index >= start && index < end
-      if (!inRange && stored === null) break
-      const order = !inRange ? 1 : stored === null ? -1 : Buffer.compare(this.#keys[index]!, stored.key) * step
+  /** Merges the store's entries, read one after the other from `nextStored` in the range's direction, with its own. */
+  merge ({ from, to, reverse = false, limit = Infinity }: MetaRange, nextStored: () => MetaEntry | null): MetaEntry[] {
+    const merged: MetaEntry[] = []
+    if (limit <= 0) return merged
+    const nextOwn = this.#entries.walk(from, to, reverse)
+    let own = nextOwn()
+    let stored = nextStored()
+    while (merged.length < limit && (own !== null || stored !== null)) {
+      let order = own === null ? 1 : -1
+      if (own !== null && stored !== null) order = Buffer.compare(own.key, stored.key) * (reverse ? -1 : 1)
       if (order > 0) {
-        entries.push(stored!)
-        stored = next()
+        merged.push(stored!)
+        stored = nextStored()
         continue
       }
-      const value = this.#values[index]!
-      if (value !== null) entries.push({ key: Buffer.from(this.#keys[index]!), value: Buffer.from(value) })
-      index += step
-      if (order === 0) stored = next()
+      const { key, value } = own!
+      if (value !== null) merged.push({ key: Buffer.from(key), value: Buffer.from(value) })
+      own = nextOwn()
+      if (order === 0) stored = nextStored()
     }
-    return entries
+    return merged
   }
 }

@@ -1,64 +1,43 @@
-// A table in memory: entries in one array, sorted by key.
+// A table in memory, for MemoryMetaStore.
 
 import type { MetaEntry, MetaRange } from './meta-store.js'
-import { lowerBound } from './sorted-keys.js'
+import { SortedEntries } from './sorted-entries.js'
 
 export class MetaTable {
-  readonly #keys: Buffer[]
-  readonly #values: Buffer[]
+  readonly #entries: SortedEntries<MetaEntry>
 
-  constructor (keys: Buffer[] = [], values: Buffer[] = []) {
-    this.#keys = keys
-    this.#values = values
+  constructor (entries = new SortedEntries<MetaEntry>()) {
+    this.#entries = entries
   }
 
   /** A copy of the value, or null. */
   get (key: Buffer): Buffer | null {
-    const index = lowerBound(this.#keys, key)
-    return this.#has(index, key) ? Buffer.from(this.#values[index]!) : null
+    const entry = this.#entries.get(key)
+    return entry === null ? null : Buffer.from(entry.value)
   }
 
   /** Copies of the entries. */
-  range (range: MetaRange): MetaEntry[] {
-    const start = range.from === undefined ? 0 : lowerBound(this.#keys, range.from)
-    const end = range.to === undefined ? this.#keys.length : lowerBound(this.#keys, range.to)
-    const limit = range.limit ?? Infinity
-    const entries: MetaEntry[] = []
-    if (range.reverse === true) {
-      for (let i = end - 1; i >= start && entries.length < limit; i--) entries.push(this.#entry(i))
-    } else {
-      for (let i = start; i < end && entries.length < limit; i++) entries.push(this.#entry(i))
+  range ({ from, to, reverse = false, limit = Infinity }: MetaRange): MetaEntry[] {
+    const next = this.#entries.walk(from, to, reverse)
+    const found: MetaEntry[] = []
+    while (found.length < limit) {
+      const entry = next()
+      if (entry === null) break
+      found.push({ key: Buffer.from(entry.key), value: Buffer.from(entry.value) })
     }
-    return entries
+    return found
   }
 
   /** Keeps `key` and `value` themselves: the caller must not change them. */
   set (key: Buffer, value: Buffer): void {
-    const index = lowerBound(this.#keys, key)
-    if (this.#has(index, key)) {
-      this.#values[index] = value
-    } else {
-      this.#keys.splice(index, 0, key)
-      this.#values.splice(index, 0, value)
-    }
+    this.#entries.set({ key, value })
   }
 
   delete (key: Buffer): void {
-    const index = lowerBound(this.#keys, key)
-    if (!this.#has(index, key)) return
-    this.#keys.splice(index, 1)
-    this.#values.splice(index, 1)
+    this.#entries.delete(key)
   }
 
   clone (): MetaTable {
-    return new MetaTable(this.#keys.slice(), this.#values.slice())
-  }
-
-  #entry (index: number): MetaEntry {
-    return { key: Buffer.from(this.#keys[index]!), value: Buffer.from(this.#values[index]!) }
-  }
-
-  #has (index: number, key: Buffer): boolean {
-    return index < this.#keys.length && this.#keys[index]!.equals(key)
+    return new MetaTable(this.#entries.clone())
   }
 }
