@@ -1,0 +1,367 @@
+// Fetches what a set of cursors wants to read, and hands out what has come.
+//
+//   cursors with room ──▶ one fetch per leader (long poll) ──▶ batches into the cursors ──▶ poll()
+//
+// Bounds: what is buffered and what is asked for stays within prefetchBytes plus one batch per fetch, divided evenly
+// among the partitions, so that a busy one cannot keep the others out. A cursor is in one fetch at a time; cursors that
+// get room while a fetch is parked go out in another one, a few at most per leader.
+//
+// `poll` stays with a partition for one batch, then turns to the next that has something.
+
+import {
+  BATCH_FLAG, BATCH_POSITION, checkBatch, ERROR, nextOffsetOf, readBatchHeader, type FetchedPartition, type FetchResponse,
+} from '@sluice/protocol'
+import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
+import type { Cluster } from '../connection/cluster.js'
+import { CHANNEL } from '../diagnostics.js'
+import { backoffDelayMs, deferred, type Deferred } from '../waiting.js'
+import type { PartitionCursor } from './partition-cursor.js'
+
+/** Bounds and choices of a fetcher. */
+export interface FetcherSettings {
+  readonly prefetchBytes: number
+  /** How long a fetch may be parked at the broker, in milliseconds. */
+  readonly maxWaitMs: number
+  /** A cursor stands outside of its log: where to go on. Rejects where the reading has to end. */
+  onOutOfRange (cursor: PartitionCursor, error: BrokerError): Promise<number>
+}
+
+/** A fetch under way. */
+interface Flight { readonly cursors: readonly PartitionCursor[], readonly epochs: readonly number[], readonly bytes: number }
+
+const FLIGHTS_PER_LEADER_MAX = 4
+const SHARE_BYTES_MIN = 16 * 1024
+const PARTITIONS_PER_FETCH_MAX = 1_000
+const FRAME_RESERVE_BYTES = 256 * 1024
+/** Fetches of a damaged batch before it is believed to be damaged at the broker and not on the way. */
+const DAMAGE_RETRIES = 2
+
+/** See the head of this file. */
+export class Fetcher {
+  readonly cursors: PartitionCursor[] = []
+  private readonly cluster: Cluster
+  private readonly topic: string
+  private readonly settings: FetcherSettings
+  private readonly flightsByLeader = new Map<number, number>()
+  private readonly connecting = new Set<number>()
+  private reservedBytes = 0
+  private turn = 0
+  private fetchTurn = 0
+  private scheduled = false
+  private refreshing = false
+  private timer: NodeJS.Timeout | null = null
+  private timerAtMs = Infinity
+  private waiter: Deferred<void> | null = null
+  private failure: BrokerError | null = null
+  private closed = false
+
+  constructor (cluster: Cluster, topic: string, settings: FetcherSettings) {
+    this.cluster = cluster
+    this.topic = topic
+    this.settings = settings
+  }
+
+  /** Bytes that have come and were not handed out yet. */
+  get bufferedBytes (): number {
+    let bytes = 0
+    for (const cursor of this.cursors) bytes += cursor.bufferedBytes
+    return bytes
+  }
+
+  add (cursor: PartitionCursor): void {
+    this.cursors.push(cursor)
+    this.wake()
+  }
+
+  remove (cursor: PartitionCursor): void {
+    cursor.removed = true
+    const index = this.cursors.indexOf(cursor)
+    if (index >= 0) this.cursors.splice(index, 1)
+    cursor.seek(cursor.position)
+    this.wake()
+  }
+
+  /** Looks at the cursors again: one has room, was moved or set going. */
+  wake (): void {
+    if (this.scheduled || this.closed) return
+    this.scheduled = true
+    setImmediate(() => {
+      this.scheduled = false
+      this.pump()
+    })
+  }
+
+  /**
+   * A cursor that stands on its next record, or null where nothing is buffered that `isBlocked` lets through.
+   *
+   * @throws BrokerError why a partition cannot go on, once all before it was handed out.
+   */
+  poll (isBlocked?: (cursor: PartitionCursor) => boolean): PartitionCursor | null {
+    if (this.failure !== null) throw this.failure
+    const count = this.cursors.length
+    for (let tried = 0; tried < count; tried++) {
+      const cursor = this.cursors[this.turn % count]!
+      if (cursor.paused || (isBlocked !== undefined && isBlocked(cursor))) {
+        this.turn++
+        continue
+      }
+      if (cursor.hasBuffered) {
+        const bytesBefore = cursor.bufferedBytes
+        const found = cursor.advance()
+        if (cursor.bufferedBytes !== bytesBefore) this.wake()
+        if (found) {
+          if (cursor.atBatchEnd) this.turn++
+          return cursor
+        }
+      }
+      if (cursor.error !== null) throw cursor.error
+      this.turn++
+    }
+    return null
+  }
+
+  /** Resolves when something has come that `poll` has not seen: records, an error, the end. */
+  changed (): Promise<void> {
+    this.waiter ??= deferred()
+    return this.waiter.promise
+  }
+
+  /** Wakes whoever waits for a change. */
+  notify (): void {
+    const { waiter } = this
+    this.waiter = null
+    waiter?.resolve()
+  }
+
+  /** Ends everything with an error that `poll` throws from now on. */
+  fail (error: BrokerError): void {
+    this.failure ??= error
+    this.notify()
+  }
+
+  close (): void {
+    this.closed = true
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timer = null
+    for (const cursor of [...this.cursors]) this.remove(cursor)
+    this.notify()
+  }
+
+  private pump (): void {
+    if (this.closed || this.cursors.length === 0 || this.failure !== null) return
+    const info = this.cluster.metadata.peek(this.topic)
+    if (info === undefined) return this.refresh()
+    const nowMs = performance.now()
+    const share = Math.max(SHARE_BYTES_MIN, Math.floor(this.settings.prefetchBytes / this.cursors.length))
+    const byLeader = new Map<number, PartitionCursor[]>()
+    // Brokers serve the partitions of a fetch in order until its bytes are used up: each comes first in turn.
+    const first = this.fetchTurn++
+    for (let index = 0; index < this.cursors.length; index++) {
+      const cursor = this.cursors[(first + index) % this.cursors.length]!
+      if (cursor.fetching || cursor.paused || cursor.error !== null || cursor.bufferedBytes > share / 2) continue
+      if (cursor.retryAtMs > nowMs) {
+        this.wakeAt(cursor.retryAtMs)
+        continue
+      }
+      const leader = info.partitions[cursor.partition]?.leader ?? -1
+      if (info.id !== cursor.topicId || leader < 0) {
+        this.retryLater(cursor)
+        this.refresh()
+        continue
+      }
+      const list = byLeader.get(leader)
+      if (list === undefined) byLeader.set(leader, [cursor])
+      else if (list.length < PARTITIONS_PER_FETCH_MAX) list.push(cursor)
+    }
+    for (const [leader, cursors] of byLeader) this.fetch(leader, cursors, share)
+  }
+
+  private fetch (leader: number, cursors: readonly PartitionCursor[], share: number): void {
+    const flights = this.flightsByLeader.get(leader) ?? 0
+    if (flights >= FLIGHTS_PER_LEADER_MAX) return // the next answer looks again
+    const connection = this.cluster.currentConnection(leader)
+    if (connection === null) return this.connect(leader, cursors)
+    const budget = this.settings.prefetchBytes - this.bufferedBytes - this.reservedBytes
+    const wanted = cursors.reduce((sum, cursor) => sum + share - cursor.bufferedBytes, 0)
+    const maxBytes = Math.min(wanted, Math.max(budget, SHARE_BYTES_MIN), connection.hello.maxFrameBytes - FRAME_RESERVE_BYTES)
+    if (budget <= 0 && this.reservedBytes > 0) return
+    const flight = { cursors, epochs: cursors.map(cursor => cursor.epoch), bytes: maxBytes }
+    for (const cursor of cursors) cursor.fetching = true
+    this.flightsByLeader.set(leader, flights + 1)
+    this.reservedBytes += maxBytes
+    const { maxWaitMs } = this.settings
+    connection.request('fetch', {
+      maxWaitMs,
+      minBytes: 1,
+      maxBytes,
+      partitions: cursors.map(cursor => ({
+        topicId: cursor.topicId,
+        partition: cursor.partition,
+        offset: cursor.fetchOffset,
+        lastEpoch: cursor.fetchedEpoch,
+        maxBytes: share - cursor.bufferedBytes,
+      })),
+    }, { timeoutMs: maxWaitMs + this.cluster.settings.requestTimeoutMs, unordered: true }).then(
+      reply => this.land(leader, flight, () => this.onResponse(flight, reply.message, reply.payload)),
+      error => this.land(leader, flight, () => this.onFailure(flight, asBrokerError(error))),
+    )
+  }
+
+  private land (leader: number, flight: Flight, handle: () => void): void {
+    this.flightsByLeader.set(leader, this.flightsByLeader.get(leader)! - 1)
+    this.reservedBytes -= flight.bytes
+    for (const cursor of flight.cursors) cursor.fetching = false
+    if (this.closed) return
+    handle()
+    this.wake()
+  }
+
+  private onResponse (flight: Flight, response: FetchResponse, payload: Buffer): void {
+    if (response.throttleMs > 0) this.cluster.events.emit('throttle', { ms: response.throttleMs })
+    let position = 0
+    for (const result of response.partitions) {
+      const end = position + result.size
+      const index = flight.cursors.findIndex(cursor => cursor.partition === result.partition && cursor.topicId === result.topicId)
+      if (index < 0 || end > payload.length) {
+        return this.onFailure(flight, new BrokerError('PROTOCOL', 'the answer to a fetch does not fit its question', { retriable: true }))
+      }
+      const cursor = flight.cursors[index]!
+      // One that was moved or taken away meanwhile has no use for this answer.
+      if (cursor.epoch === flight.epochs[index] && !cursor.removed) this.onPartition(cursor, result, payload, position, end)
+      position = end
+    }
+    this.notify()
+  }
+
+  private onPartition (cursor: PartitionCursor, result: FetchedPartition, payload: Buffer, start: number, end: number): void {
+    if (result.highWatermark >= 0) cursor.highWatermark = result.highWatermark
+    if (result.error !== ERROR.NONE) return this.onPartitionError(cursor, result)
+    if (start === end) return
+    if (CHANNEL.fetch.hasSubscribers) {
+      CHANNEL.fetch.publish({ topic: cursor.topic, partition: cursor.partition, offset: cursor.fetchOffset, bytes: end - start })
+    }
+    for (let position = start; position < end;) {
+      const fault = checkBatch(payload, position)
+      const size = fault === 'short' ? 0 : payload.readUInt32BE(position + BATCH_POSITION.size)
+      if (fault !== null || position + size > end) return this.onDamage(cursor, fault ?? 'size')
+      const header = readBatchHeader(payload, position)
+      const nextOffset = nextOffsetOf(header)
+      if (nextOffset > cursor.fetchOffset) {
+        if ((header.flags & BATCH_FLAG.control) !== 0 || header.recordCount === 0) {
+          cursor.skipTo(nextOffset)
+        } else {
+          const { baseOffset, leaderEpoch } = header
+          cursor.push({ bytes: payload, position, size, baseOffset, nextOffset, leaderEpoch })
+        }
+      }
+      position += size
+    }
+    cursor.failures = 0
+  }
+
+  private onPartitionError (cursor: PartitionCursor, result: FetchedPartition): void {
+    this.cluster.metadata.learnLeader(cursor.topic, cursor.partition, result.leader, result.leaderEpoch)
+    const error = serverError(result.error, result.message, {
+      topic: cursor.topic,
+      partition: cursor.partition,
+      offset: cursor.fetchOffset,
+      ...(result.resumeOffset >= 0 ? { resumeOffset: result.resumeOffset } : {}),
+    })
+    if (error.code === 'OFFSET_OUT_OF_RANGE') {
+      this.recover(cursor, error)
+    } else if (error.code === 'UNKNOWN_TOPIC' || error.code === 'NOT_LEADER' || error.code === 'FENCED') {
+      this.retryLater(cursor)
+      this.refresh()
+    } else if (error.retriable) {
+      this.retryLater(cursor)
+    } else {
+      cursor.error = error
+    }
+  }
+
+  private recover (cursor: PartitionCursor, error: BrokerError): void {
+    const { epoch } = cursor
+    cursor.paused = true
+    this.settings.onOutOfRange(cursor, error).then(offset => {
+      cursor.paused = false
+      if (cursor.epoch === epoch && !cursor.removed) cursor.seek(offset)
+      this.wake()
+    }, (cause: unknown) => {
+      cursor.paused = false
+      if (cursor.epoch !== epoch || cursor.removed) return
+      const failure = asBrokerError(cause)
+      if (failure.retriable) this.retryLater(cursor)
+      else cursor.error = failure
+      this.notify()
+      this.wake()
+    })
+  }
+
+  private onDamage (cursor: PartitionCursor, fault: string): void {
+    if (cursor.failures < DAMAGE_RETRIES) return this.retryLater(cursor)
+    cursor.error = new BrokerError('CORRUPT', `topic ${cursor.topic} partition ${cursor.partition}: the batch at offset ` +
+      `${cursor.fetchOffset} is damaged (${fault}): check the broker, or seek behind it`, {
+      topic: cursor.topic, partition: cursor.partition, offset: cursor.fetchOffset,
+    })
+  }
+
+  private onFailure (flight: Flight, error: BrokerError): void {
+    for (const cursor of flight.cursors) this.retryLater(cursor, error.retryAfterMs)
+    if (!error.retriable) this.fail(error)
+    else if (error.code === 'CONNECTION') this.refresh()
+  }
+
+  private connect (leader: number, cursors: readonly PartitionCursor[]): void {
+    if (this.connecting.has(leader)) return
+    this.connecting.add(leader)
+    this.cluster.connectionTo(leader).then(() => {
+      this.connecting.delete(leader)
+      if (this.cluster.currentConnection(leader) === null) {
+        for (const cursor of cursors) this.retryLater(cursor)
+        this.refresh()
+      }
+      this.wake()
+    }, (cause: unknown) => {
+      this.connecting.delete(leader)
+      const error = asBrokerError(cause)
+      if (!error.retriable) return this.fail(error)
+      for (const cursor of cursors) this.retryLater(cursor)
+      this.refresh()
+      this.wake()
+    })
+  }
+
+  private retryLater (cursor: PartitionCursor, afterMs?: number): void {
+    cursor.failures++
+    cursor.retryAtMs = performance.now() + (afterMs ?? backoffDelayMs(this.cluster.settings, cursor.failures))
+  }
+
+  private refresh (): void {
+    if (this.refreshing || this.closed) return
+    this.refreshing = true
+    this.cluster.metadata.refresh(this.topic).then(info => {
+      this.refreshing = false
+      if (this.cursors.some(cursor => cursor.topicId !== info.id)) {
+        return this.fail(new BrokerError('UNKNOWN_TOPIC', `topic ${this.topic} was deleted and created anew while it was read: ` +
+          'start reading again', { topic: this.topic }))
+      }
+      this.wake()
+    }, (cause: unknown) => {
+      this.refreshing = false
+      const error = asBrokerError(cause)
+      if (!error.retriable && !this.closed) this.fail(error)
+      this.wake()
+    })
+  }
+
+  private wakeAt (atMs: number): void {
+    if (atMs >= this.timerAtMs) return
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timerAtMs = atMs
+    this.timer = setTimeout(() => {
+      this.timer = null
+      this.timerAtMs = Infinity
+      this.pump()
+    }, Math.max(1, atMs - performance.now()))
+  }
+}

@@ -1,0 +1,129 @@
+// A record that was read: where its bytes lie, and what they mean once someone asks.
+
+import { readHeaders, type RecordReader } from '@sluice/protocol'
+import { BrokerError } from '../broker-error.js'
+import type { InRecord } from '../records.js'
+import { serializationError, type Serde } from '../serdes.js'
+
+/** Options of `nack`. */
+export interface NackOptions { delayMs?: number, reason?: string, deadLetter?: boolean }
+
+/** What all records of one partition have in common. */
+export interface RecordOrigin<K, V> {
+  readonly topic: string
+  readonly partition: number
+  readonly key: Serde<K>
+  readonly value: Serde<V>
+  /** Aborted when the partition is no longer this reader's. */
+  readonly signal: AbortSignal
+  ack (record: StoredRecord<K, V>): void
+  nack (record: StoredRecord<K, V>, options: NackOptions): void
+}
+
+const NOT_DECODED = Symbol('not decoded')
+
+/**
+ * See the head of this file. It keeps the buffer that it came in alive, some 100 KiB: keep what you need of it, not the
+ * record, for long.
+ */
+export class StoredRecord<K, V> implements InRecord<K, V> {
+  readonly offset: number
+  readonly timestamp: number
+  attempt = 1
+  /** Replaces the signal of the partition where a handler has a time limit. */
+  handlerSignal: AbortSignal | null = null
+  private readonly origin: RecordOrigin<K, V>
+  private readonly bytes: Buffer
+  private readonly keyStart: number
+  private readonly keyEnd: number
+  private readonly valueStart: number
+  private readonly valueEnd: number
+  private readonly headersStart: number
+  private readonly headerCount: number
+  private readonly recordEnd: number
+  private decodedKey: K | null | typeof NOT_DECODED = NOT_DECODED
+  private decodedValue: V | null | typeof NOT_DECODED = NOT_DECODED
+  private decodedHeaders: ReadonlyMap<string, Uint8Array> | null = null
+
+  /** Takes the record that `reader` stands on. */
+  constructor (origin: RecordOrigin<K, V>, reader: RecordReader) {
+    this.origin = origin
+    this.offset = reader.offset
+    this.timestamp = reader.timestamp
+    this.bytes = reader.bytes
+    this.keyStart = reader.keyStart
+    this.keyEnd = reader.keyEnd
+    this.valueStart = reader.valueStart
+    this.valueEnd = reader.valueEnd
+    this.headersStart = reader.headersStart
+    this.headerCount = reader.headerCount
+    this.recordEnd = reader.recordEnd
+  }
+
+  get topic (): string { return this.origin.topic }
+
+  get partition (): number { return this.origin.partition }
+
+  /** Bytes of the key, or null: a view of a larger buffer. */
+  get keyBytes (): Buffer | null {
+    return this.keyStart < 0 ? null : this.bytes.subarray(this.keyStart, this.keyEnd)
+  }
+
+  /** Bytes of the value, or null: a view of a larger buffer. */
+  get valueBytes (): Buffer | null {
+    return this.valueStart < 0 ? null : this.bytes.subarray(this.valueStart, this.valueEnd)
+  }
+
+  get key (): K | null {
+    if (this.decodedKey === NOT_DECODED) this.decodedKey = this.decode(this.origin.key, this.keyBytes, 'key')
+    return this.decodedKey
+  }
+
+  get value (): V | null {
+    if (this.decodedValue === NOT_DECODED) this.decodedValue = this.decode(this.origin.value, this.valueBytes, 'value')
+    return this.decodedValue
+  }
+
+  get headers (): ReadonlyMap<string, Uint8Array> {
+    if (this.decodedHeaders !== null) return this.decodedHeaders
+    const headers = new Map<string, Uint8Array>()
+    for (const { name, value } of this.headerList()) headers.set(name, value ?? new Uint8Array(0))
+    this.decodedHeaders = headers
+    return headers
+  }
+
+  get signal (): AbortSignal { return this.handlerSignal ?? this.origin.signal }
+
+  /** All headers in order; names may repeat. */
+  headerList (): { name: string, value: Buffer | null }[] {
+    if (this.headerCount === 0) return []
+    try {
+      return readHeaders(this.bytes, this.headersStart, this.recordEnd, this.headerCount, this.offset)
+    } catch (error) {
+      throw new BrokerError('CORRUPT', `headers of offset ${this.offset}: ${(error as Error).message}`, {
+        topic: this.topic, partition: this.partition, offset: this.offset, cause: error,
+      })
+    }
+  }
+
+  ack (): void { this.origin.ack(this) }
+
+  nack (options: NackOptions = {}): void { this.origin.nack(this, options) }
+
+  extend (ms: number): void {
+    if (!(ms >= 0)) throw new BrokerError('INVALID', `extend takes milliseconds of at least 0, not ${ms}`)
+  }
+
+  private decode<T> (serde: Serde<T>, bytes: Buffer | null, what: 'key' | 'value'): T | null {
+    if (bytes === null) return null
+    try {
+      return serde.decode(bytes)
+    } catch (cause) {
+      const error = serializationError(serde.name, `cannot decode the ${what} of ${this.topic} partition ${this.partition} ` +
+        `offset ${this.offset}: ${(cause as Error).message}; skip the record or use the serde that it was written with`, cause)
+      throw new BrokerError('SERIALIZATION', error.message.replace(/ \[SERIALIZATION\]/g, ''), {
+        topic: this.topic, partition: this.partition, offset: this.offset, cause,
+      })
+    }
+  }
+}

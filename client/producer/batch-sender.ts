@@ -1,0 +1,576 @@
+// Sends the batches of one producer: which may go, in which frames, and what the answers mean.
+//
+//   append ──▶ PartitionQueue ──(end of turn)──▶ one frame per leader ──▶ answer ──▶ settled
+//                   ▲                                                       │
+//                   └──────────── back-off, again, byte for byte ◀──────────┘ retriable
+//
+// Everything here is synchronous between two answers; the only things awaited are connections, identities, metadata and
+// replies. One timer serves linger, back-off and delivery deadlines together.
+//
+// Invariants: a batch settles exactly once; `pendingBytes` and `pendingRecords` are those of unsettled batches.
+
+import { ERROR, RecordBatchBuilder, recordBytesMax, type ProduceResponse, type RecordBytes, type RecordHeader } from '@sluice/protocol'
+import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
+import type { Cluster } from '../connection/cluster.js'
+import type { Connection } from '../connection/connection.js'
+import type { TopicInfo } from '../connection/metadata.js'
+import { CHANNEL, type ProduceMessage } from '../diagnostics.js'
+import { backoffDelayMs } from '../waiting.js'
+import { nextSequence, OutgoingBatch, type FlushTicket, type SendWaiter } from './outgoing-batch.js'
+import { OUTSTANDING_MAX, PartitionQueue } from './partition-queue.js'
+import { ProducerIdentity } from './producer-identity.js'
+import type { ProducerSettings } from './producer-options.js'
+
+/** What the producer is told. */
+export interface SenderListener {
+  /** Room has come free. */
+  onSettled (): void
+  /** Records that nobody waits for one by one have failed. */
+  onUnwatchedFailure (error: BrokerError, records: number): void
+}
+
+interface Sending { queue: PartitionQueue, batch: OutgoingBatch }
+
+const BUILDERS_MAX = 32
+/** Room in a frame for what is not batches: header, body; a batch takes some 50 bytes of body. */
+const FRAME_RESERVE_BYTES = 16 * 1024
+const BATCHES_PER_FRAME_MAX = 200
+
+/** See the head of this file. */
+export class BatchSender {
+  /** By partition number; empty until the topic is known. */
+  readonly queues: PartitionQueue[] = []
+  topic: TopicInfo | null = null
+  pendingBytes = 0
+  pendingRecords = 0
+  private readonly cluster: Cluster
+  private readonly settings: ProducerSettings
+  private readonly listener: SenderListener
+  private readonly identity: ProducerIdentity
+  private readonly active = new Set<PartitionQueue>()
+  private readonly builders: RecordBatchBuilder[] = []
+  private readonly connecting = new Set<number>()
+  private dirty: PartitionQueue[] = []
+  private scheduled = false
+  private timer: NodeJS.Timeout | null = null
+  private timerAtMs = Infinity
+  private batchBytes: number
+  private batchBytesMax = Infinity
+  private refreshing = false
+  private identifying = false
+  private connectFailures = 0
+  private stopped = false
+
+  constructor (cluster: Cluster, settings: ProducerSettings, listener: SenderListener) {
+    this.cluster = cluster
+    this.settings = settings
+    this.listener = listener
+    this.identity = new ProducerIdentity(cluster)
+    this.batchBytes = settings.batchBytes
+  }
+
+  /** Takes over what is known of the topic; its partitions may have become more. */
+  setTopic (topic: TopicInfo): void {
+    this.topic = topic
+    for (let partition = this.queues.length; partition < topic.partitions.length; partition++) {
+      this.queues.push(new PartitionQueue(partition))
+    }
+  }
+
+  /** True where somebody leads the partition. */
+  readonly isAvailable = (partition: number): boolean => this.topic!.partitions[partition]!.leader >= 0
+
+  /** Puts a record into the open batch of its partition. */
+  append (
+    partition: number, key: RecordBytes, value: RecordBytes, timestamp: number,
+    headers: readonly RecordHeader[] | undefined, waiter: SendWaiter | null,
+  ): void {
+    const queue = this.queues[partition]!
+    let batch = queue.open
+    if (batch !== null && batch.size + recordBytesMax(key, value, headers) > this.batchBytes) {
+      queue.closeOpen()
+      this.sendFull(queue)
+      batch = null
+    }
+    batch ??= this.beginBatch(queue)
+    const builder = batch.builder!
+    const sizeBefore = builder.size
+    builder.append(key, value, timestamp, headers)
+    const bytes = builder.size - sizeBefore
+    batch.pendingBytes += bytes
+    queue.pendingBytes += bytes
+    this.pendingBytes += bytes
+    this.pendingRecords++
+    if (waiter !== null) {
+      waiter.index = batch.recordCount
+      waiter.timestamp = timestamp
+      if (batch.waiters === null) batch.waiters = [waiter]
+      else batch.waiters.push(waiter)
+    }
+    batch.recordCount++
+    if (!queue.dirty) this.markDirty(queue)
+  }
+
+  /** Closes the open batch of a partition, so that what is appended next begins a batch of its own. */
+  closeOpen (partition: number): void {
+    this.queues[partition]!.closeOpen()
+  }
+
+  /** Sends all that waits as soon as it may; `done` of the ticket is called when all of it is settled. */
+  flush (ticket: FlushTicket): void {
+    for (const queue of this.active) {
+      for (const batch of queue.batches) {
+        batch.urgent = true
+        ticket.remaining++
+        if (batch.tickets === null) batch.tickets = [ticket]
+        else batch.tickets.push(ticket)
+      }
+      // A batch that kept growing would keep the flush waiting.
+      queue.closeOpen()
+      this.markDirty(queue)
+    }
+    if (ticket.remaining === 0) ticket.done()
+  }
+
+  /** Fails everything that is unsettled. */
+  failAll (error: BrokerError): void {
+    for (const queue of [...this.active]) {
+      for (const batch of [...queue.batches]) this.fail(queue, batch, error)
+    }
+  }
+
+  /** Fails everything and takes no part in anything any more. */
+  stop (error: BrokerError): void {
+    this.stopped = true
+    this.failAll(error)
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timer = null
+  }
+
+  private beginBatch (queue: PartitionQueue): OutgoingBatch {
+    const batch = new OutgoingBatch(this.builders.pop() ?? new RecordBatchBuilder(), performance.now())
+    queue.add(batch)
+    if (queue.batches.length === 1) this.active.add(queue)
+    this.wakeAt(batch.createdAtMs + this.settings.deliveryTimeoutMs)
+    return batch
+  }
+
+  private markDirty (queue: PartitionQueue): void {
+    if (queue.dirty || this.stopped) return
+    queue.dirty = true
+    this.dirty.push(queue)
+    if (this.scheduled) return
+    this.scheduled = true
+    setImmediate(this.onTurnEnd)
+  }
+
+  private readonly onTurnEnd = (): void => {
+    this.scheduled = false
+    const queues = this.dirty
+    this.dirty = []
+    for (const queue of queues) queue.dirty = false
+    this.dispatch(queues)
+  }
+
+  /** A batch is full: where nothing stands in the way it need not wait for the end of the turn. */
+  private sendFull (queue: PartitionQueue): void {
+    if (queue.outstanding < OUTSTANDING_MAX && !queue.recovering) this.dispatch([queue])
+  }
+
+  private dispatch (queues: readonly PartitionQueue[]): void {
+    if (this.stopped || this.topic === null) return
+    if (this.settings.idempotent && this.identity.current === null) return this.identify(queues)
+    const nowMs = performance.now()
+    const byLeader = new Map<number, Sending[]>()
+    for (const queue of queues) {
+      const leader = this.topic.partitions[queue.partition]?.leader
+      if (leader === undefined) {
+        this.failQueue(queue, new BrokerError('UNKNOWN_TOPIC', `topic ${this.topic.name} has no partition ` +
+          `${queue.partition} any more: send the record again to another one`, { topic: this.topic.name }))
+        continue
+      }
+      this.collect(queue, leader, nowMs, byLeader)
+    }
+    for (const [leader, sendings] of byLeader) this.sendTo(leader, sendings)
+  }
+
+  /** Adds the batches of a queue that may go now to those for its leader. */
+  private collect (queue: PartitionQueue, leader: number, nowMs: number, byLeader: Map<number, Sending[]>): void {
+    for (;;) {
+      if (queue.rebase && queue.outstanding === 0) return this.rebase(queue)
+      const readyAtMs = queue.readyAtMs(nowMs, this.settings.lingerMs)
+      if (readyAtMs > 0) {
+        if (readyAtMs !== Infinity) this.wakeAt(readyAtMs)
+        return
+      }
+      if (leader < 0) return this.waitForLeader(queue)
+      if (this.cluster.currentConnection(leader) === null) return this.connect(leader)
+      const batch = queue.batches[queue.sendIndex]!
+      if (batch === queue.open) queue.closeOpen()
+      batch.outstanding = true
+      queue.outstanding++
+      queue.sendIndex++
+      let sendings = byLeader.get(leader)
+      if (sendings === undefined) byLeader.set(leader, sendings = [])
+      sendings.push({ queue, batch })
+    }
+  }
+
+  private sendTo (leader: number, sendings: readonly Sending[]): void {
+    const connection = this.cluster.currentConnection(leader)!
+    this.learnLimits(connection)
+    const frameBytesMax = connection.hello.maxFrameBytes - FRAME_RESERVE_BYTES
+    let frame: Sending[] = []
+    let frameBytes = 0
+    for (const sending of sendings) {
+      this.seal(sending)
+      const size = sending.batch.size
+      if (size > this.batchBytesMax || size > frameBytesMax) {
+        this.notOutstanding(sending)
+        this.fail(sending.queue, sending.batch, tooLarge(this.topic!.name, size, Math.min(this.batchBytesMax, frameBytesMax)))
+        continue
+      }
+      if (frame.length === BATCHES_PER_FRAME_MAX || (frame.length > 0 && frameBytes + size > frameBytesMax)) {
+        this.sendFrame(connection, frame)
+        frame = []
+        frameBytes = 0
+      }
+      frame.push(sending)
+      frameBytes += size
+    }
+    if (frame.length > 0) this.sendFrame(connection, frame)
+  }
+
+  private seal ({ queue, batch }: Sending): void {
+    batch.attempts++
+    if (batch.bytes !== null) return
+    let stamp
+    if (this.settings.idempotent) {
+      queue.identity ??= this.identity.current!
+      stamp = { ...queue.identity, baseSequence: queue.nextSequence }
+      queue.nextSequence = nextSequence(queue.nextSequence, batch.recordCount)
+    }
+    const builder = batch.seal(this.settings.codec, stamp)
+    // A builder keeps room for a batch like its last one: not worth keeping where that was mostly unused.
+    if (this.builders.length < BUILDERS_MAX && batch.bytes!.length * 8 >= batch.bytes!.buffer.byteLength) {
+      this.builders.push(builder)
+    }
+  }
+
+  private sendFrame (connection: Connection, frame: readonly Sending[]): void {
+    const topicId = this.topic!.id
+    const { acks } = this.settings
+    const timeoutMs = this.cluster.settings.requestTimeoutMs
+    const batches = frame.map(({ queue, batch }) => ({ topicId, partition: queue.partition, size: batch.bytes!.length }))
+    connection.request('produce', { acks, timeoutMs, batches }, {
+      payload: frame.map(({ batch }) => batch.bytes!), timeoutMs, oneWay: acks === 'none',
+    }).then(
+      reply => this.onReply(connection, frame, acks === 'none' ? null : reply.message),
+      error => this.onFailure(frame, asBrokerError(error)),
+    )
+  }
+
+  private onReply (connection: Connection, frame: readonly Sending[], response: ProduceResponse | null): void {
+    if (response !== null && response.results.length !== frame.length) {
+      return this.onFailure(frame, new BrokerError('PROTOCOL',
+        `the broker answered ${response.results.length} of ${frame.length} batches`, { maybeApplied: true }))
+    }
+    if (response !== null && response.throttleMs > 0) this.cluster.events.emit('throttle', { ms: response.throttleMs })
+    for (let index = 0; index < frame.length; index++) {
+      const sending = frame[index]!
+      const result = response?.results[index]
+      this.notOutstanding(sending)
+      if (result === undefined || result.error === ERROR.NONE) {
+        this.succeed(sending, result?.baseOffset ?? -1)
+      } else if (result.error === ERROR.DUPLICATE_SEQUENCE) {
+        this.succeed(sending, -1)
+      } else {
+        this.cluster.metadata.learnLeader(this.topic!.name, sending.queue.partition, result.leader, result.leaderEpoch)
+        this.onBatchError(sending, serverError(result.error, result.message, {
+          topic: this.topic!.name, partition: sending.queue.partition, broker: connection.hello.brokerId,
+        }))
+      }
+      this.markDirty(sending.queue)
+    }
+  }
+
+  private onFailure (frame: readonly Sending[], error: BrokerError): void {
+    for (const sending of frame) {
+      this.notOutstanding(sending)
+      this.onBatchError(sending, error)
+      this.markDirty(sending.queue)
+    }
+  }
+
+  private notOutstanding ({ queue, batch }: Sending): void {
+    batch.outstanding = false
+    queue.outstanding--
+  }
+
+  private onBatchError (sending: Sending, error: BrokerError): void {
+    const { queue, batch } = sending
+    if (batch.abandoned) {
+      queue.remove(batch)
+      if (queue.batches.length === 0) this.active.delete(queue)
+      queue.recoverAt(0)
+      return
+    }
+    batch.lastError = error
+    batch.maybeApplied ||= error.maybeApplied
+    const isGap = error.serverCode === ERROR.OUT_OF_ORDER_SEQUENCE || error.serverCode === ERROR.UNKNOWN_PRODUCER
+    if (isGap && this.settings.idempotent) {
+      // Behind a batch that is still to come it is only too early; as the first one it is behind a gap for good.
+      if (queue.batches[0] === batch) queue.rebase = true
+      queue.recoverAt(0)
+    } else if (error.serverCode === ERROR.PRODUCER_FENCED) {
+      this.failAll(error)
+      this.identity.current = null
+      for (const other of this.queues) this.forgetIdentity(other)
+    } else if (!this.isWorthRetrying(error) || batch.attempts >= this.cluster.settings.maxAttempts) {
+      this.fail(queue, batch, error)
+      queue.recoverAt(0)
+    } else {
+      const waitMs = error.retryAfterMs ?? backoffDelayMs(this.cluster.settings, Math.max(1, batch.attempts))
+      queue.recoverAt(performance.now() + waitMs)
+      if (error.code === 'NOT_LEADER' || error.code === 'UNKNOWN_TOPIC' || error.code === 'FENCED') this.refreshTopic()
+    }
+  }
+
+  private isWorthRetrying (error: BrokerError): boolean {
+    // A topic may have been made anew under another id: the metadata will tell.
+    return error.retriable || error.code === 'UNKNOWN_TOPIC'
+  }
+
+  private succeed (sending: Sending, baseOffset: number): void {
+    const { queue, batch } = sending
+    this.connectFailures = 0
+    if (batch.abandoned) {
+      queue.remove(batch)
+      if (queue.batches.length === 0) this.active.delete(queue)
+      return
+    }
+    this.take(queue, batch)
+    this.publish(queue, batch, baseOffset, null)
+    if (batch.waiters !== null) {
+      for (const waiter of batch.waiters) {
+        waiter.resolve(queue.partition, baseOffset < 0 ? -1 : baseOffset + waiter.index, waiter.timestamp)
+      }
+    }
+    this.release(batch)
+  }
+
+  private fail (queue: PartitionQueue, batch: OutgoingBatch, cause: BrokerError): void {
+    if (batch.abandoned) return
+    if (batch.outstanding) {
+      // Its place in the order has to be kept until the answer is in.
+      batch.abandoned = true
+      if (queue.open === batch) queue.closeOpen()
+      this.account(queue, batch)
+    } else {
+      this.take(queue, batch)
+    }
+    const error = placed(cause, this.topic?.name, queue.partition, batch)
+    this.publish(queue, batch, -1, error)
+    if (batch.waiters !== null) for (const waiter of batch.waiters) waiter.reject(error)
+    if (batch.unwatchedCount > 0) this.listener.onUnwatchedFailure(error, batch.unwatchedCount)
+    this.release(batch)
+  }
+
+  private failQueue (queue: PartitionQueue, error: BrokerError): void {
+    for (const batch of [...queue.batches]) this.fail(queue, batch, error)
+  }
+
+  private take (queue: PartitionQueue, batch: OutgoingBatch): void {
+    queue.remove(batch)
+    if (queue.batches.length === 0) this.active.delete(queue)
+    this.account(queue, batch)
+  }
+
+  private account (queue: PartitionQueue, batch: OutgoingBatch): void {
+    queue.pendingBytes -= batch.pendingBytes
+    this.pendingBytes -= batch.pendingBytes
+    this.pendingRecords -= batch.recordCount
+  }
+
+  private release (batch: OutgoingBatch): void {
+    if (batch.tickets !== null) for (const ticket of batch.tickets) if (--ticket.remaining === 0) ticket.done()
+    batch.tickets = null
+    this.listener.onSettled()
+  }
+
+  private publish (queue: PartitionQueue, batch: OutgoingBatch, baseOffset: number, error: BrokerError | null): void {
+    if (!CHANNEL.produce.hasSubscribers) return
+    const message: ProduceMessage = {
+      topic: this.topic?.name ?? '',
+      partition: queue.partition,
+      records: batch.recordCount,
+      bytes: batch.size,
+      baseOffset,
+      attempts: batch.attempts,
+      durationMs: performance.now() - batch.createdAtMs,
+      error,
+    }
+    CHANNEL.produce.publish(message)
+  }
+
+  /** Starts the partition again at sequence 0 of a new identity. Nothing of it is in the log that is not known to be. */
+  private rebase (queue: PartitionQueue): void {
+    if (queue.rebasing) return
+    queue.rebasing = true
+    this.identity.newerThan(queue.identity).then(identity => {
+      queue.rebasing = queue.rebase = false
+      queue.identity = identity
+      queue.nextSequence = 0
+      for (const batch of queue.batches) {
+        if (batch.bytes === null) break
+        batch.restamp({ ...identity, baseSequence: queue.nextSequence })
+        queue.nextSequence = nextSequence(queue.nextSequence, batch.recordCount)
+      }
+      this.cluster.settings.logger.warn({ topic: this.topic?.name, partition: queue.partition },
+        'a batch before this one is missing in the log; going on under a new producer epoch')
+      this.markDirty(queue)
+    }, (error: unknown) => {
+      queue.rebasing = false
+      this.retryLater([queue], asBrokerError(error))
+    })
+  }
+
+  private forgetIdentity (queue: PartitionQueue): void {
+    queue.identity = null
+    queue.nextSequence = 0
+    queue.rebase = false
+  }
+
+  private identify (queues: readonly PartitionQueue[]): void {
+    for (const queue of queues) queue.recoverAt(0)
+    if (this.identifying) return
+    this.identifying = true
+    this.identity.newerThan(null).then(() => {
+      this.identifying = false
+      for (const queue of this.active) this.markDirty(queue)
+    }, (error: unknown) => {
+      this.identifying = false
+      this.retryLater([...this.active], asBrokerError(error))
+    })
+  }
+
+  private connect (leader: number): void {
+    if (this.connecting.has(leader)) return
+    this.connecting.add(leader)
+    this.cluster.connectionTo(leader).then(connection => {
+      this.connecting.delete(leader)
+      this.learnLimits(connection)
+      if (this.cluster.currentConnection(leader) === null) {
+        const text = `broker ${leader}, which leads partitions of ${this.topic!.name}, is not among the known brokers`
+        return this.onUnreachable(leader, new BrokerError('NOT_LEADER', text, { retriable: true }))
+      }
+      for (const queue of this.active) this.markDirty(queue)
+    }, (error: unknown) => {
+      this.connecting.delete(leader)
+      this.onUnreachable(leader, asBrokerError(error))
+    })
+  }
+
+  private onUnreachable (leader: number, error: BrokerError): void {
+    this.refreshTopic()
+    this.retryLater([...this.active].filter(queue => this.topic?.partitions[queue.partition]?.leader === leader), error)
+  }
+
+  /** Something that sending needs could not be had. */
+  private retryLater (queues: readonly PartitionQueue[], error: BrokerError): void {
+    if (this.stopped) return
+    this.connectFailures++
+    const isFinal = !error.retriable || this.connectFailures >= this.cluster.settings.maxAttempts
+    const atMs = performance.now() + backoffDelayMs(this.cluster.settings, this.connectFailures)
+    for (const queue of queues) {
+      if (isFinal) {
+        this.failQueue(queue, error)
+        continue
+      }
+      for (const batch of queue.batches) batch.lastError = error
+      queue.recoverAt(atMs)
+      this.markDirty(queue)
+    }
+  }
+
+  private waitForLeader (queue: PartitionQueue): void {
+    queue.recoverAt(performance.now() + backoffDelayMs(this.cluster.settings, 3))
+    this.wakeAt(queue.resumeAtMs)
+    this.refreshTopic()
+  }
+
+  private refreshTopic (): void {
+    if (this.refreshing || this.stopped) return
+    this.refreshing = true
+    this.cluster.metadata.refresh(this.topic!.name).then(topic => {
+      this.refreshing = false
+      this.setTopic(topic)
+      for (const queue of this.active) this.markDirty(queue)
+    }, (cause: unknown) => {
+      this.refreshing = false
+      const error = asBrokerError(cause)
+      if (!error.retriable) this.failAll(error)
+    })
+  }
+
+  private learnLimits (connection: Connection): void {
+    this.batchBytesMax = connection.hello.maxRecordBatchBytes
+    this.batchBytes = Math.min(this.settings.batchBytes, this.batchBytesMax)
+    const known = this.cluster.metadata.peek(this.topic!.name)
+    if (known !== undefined && known !== this.topic) this.setTopic(known)
+  }
+
+  private wakeAt (atMs: number): void {
+    if (atMs >= this.timerAtMs || this.stopped) return
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timerAtMs = atMs
+    // What is pending has a connection or an attempt to connect that keeps the process alive; this timer need not.
+    this.timer = setTimeout(this.onTimer, Math.max(1, atMs - performance.now())).unref()
+  }
+
+  private readonly onTimer = (): void => {
+    this.timer = null
+    this.timerAtMs = Infinity
+    const nowMs = performance.now()
+    for (const queue of [...this.active]) {
+      this.expire(queue, nowMs)
+      this.markDirty(queue)
+    }
+  }
+
+  private expire (queue: PartitionQueue, nowMs: number): void {
+    for (const batch of [...queue.batches]) {
+      const expiresAtMs = batch.createdAtMs + this.settings.deliveryTimeoutMs
+      if (expiresAtMs > nowMs) return this.wakeAt(expiresAtMs)
+      if (batch.abandoned) continue
+      const why = batch.lastError === null ? '' : `; last: ${batch.lastError.message}`
+      this.fail(queue, batch, new BrokerError('TIMEOUT',
+        `not delivered within deliveryTimeoutMs (${this.settings.deliveryTimeoutMs} ms)${why}`,
+        { retriable: true, cause: batch.lastError ?? undefined }))
+      queue.recoverAt(0)
+    }
+  }
+}
+
+/** The error with the place and the history of the batch that it befell. */
+function placed (cause: BrokerError, topic: string | undefined, partition: number, batch: OutgoingBatch): BrokerError {
+  const maybeApplied = cause.maybeApplied || batch.maybeApplied || batch.outstanding
+  if (cause.topic !== undefined && cause.partition === partition && cause.maybeApplied === maybeApplied &&
+    cause.attempts !== undefined) return cause
+  const text = cause.message.slice(0, cause.message.length - ` [${cause.code}]`.length)
+  return new BrokerError(cause.code, `topic ${topic} partition ${partition}: ${text}`, {
+    retriable: cause.retriable,
+    maybeApplied,
+    topic,
+    partition,
+    broker: cause.broker,
+    serverCode: cause.serverCode,
+    attempts: batch.attempts,
+    cause: cause.cause ?? cause,
+  })
+}
+
+function tooLarge (topic: string, size: number, limit: number): BrokerError {
+  return new BrokerError('RECORD_TOO_LARGE', `a record batch of ${size} bytes is above the broker's limit of ${limit} bytes: ` +
+    'send smaller records, compress them, or raise the limit of the broker', { topic })
+}

@@ -1,0 +1,93 @@
+// The batches of one partition, in the order in which they have to reach the log.
+//
+//   batches:  [ outstanding │ outstanding │ to be sent again or first … │ open ]
+//             0                           sendIndex
+//
+// Up to five batches are outstanding. When one of them fails in a way that a retry may cure, nothing more is sent until
+// the answers to the others are in (`recovering`); then all that are unsettled are sent again, byte for byte, in order.
+// The broker refuses what would leave a gap and answers what it has with the old offset, so nothing is lost, doubled or
+// overtaken.
+//
+// Invariants: only the first batch of the queue may turn out to be behind a gap for good, and only then, with nothing
+// outstanding, the queue takes a new identity and starts again at sequence 0.
+
+import type { Identity } from './producer-identity.js'
+import type { OutgoingBatch } from './outgoing-batch.js'
+
+/** Most batches of a partition that are outstanding: brokers remember the last five of a producer. */
+export const OUTSTANDING_MAX = 5
+
+/** See the head of this file. */
+export class PartitionQueue {
+  readonly partition: number
+  readonly batches: OutgoingBatch[] = []
+  /** The batch that takes records, always the last one; null where there is none. */
+  open: OutgoingBatch | null = null
+  /** Number of the next batch to be sent. */
+  sendIndex = 0
+  outstanding = 0
+  /** Nothing is sent until all answers are in and `resumeAtMs` has come. */
+  recovering = false
+  resumeAtMs = 0
+  /** The first batch needs a new identity. */
+  rebase = false
+  /** A new identity is being asked for. */
+  rebasing = false
+  identity: Identity | null = null
+  nextSequence = 0
+  /** It is on the list of queues that the end of the turn looks at. */
+  dirty = false
+  /** Bytes of its unsettled batches. */
+  pendingBytes = 0
+
+  constructor (partition: number) {
+    this.partition = partition
+  }
+
+  add (batch: OutgoingBatch): void {
+    this.batches.push(batch)
+    this.open = batch
+  }
+
+  closeOpen (): void {
+    if (this.open === null) return
+    this.open.closed = true
+    this.open = null
+  }
+
+  /** Takes a settled batch out. */
+  remove (batch: OutgoingBatch): void {
+    const index = this.batches.indexOf(batch)
+    if (index < 0) return
+    if (index === 0) this.batches.shift()
+    else this.batches.splice(index, 1)
+    if (index < this.sendIndex) this.sendIndex--
+    if (this.open === batch) this.open = null
+  }
+
+  /** Nothing more is sent until the answers are in and `atMs` has come; then everything unsettled goes again. */
+  recoverAt (atMs: number): void {
+    this.recovering = true
+    this.resumeAtMs = Math.max(this.resumeAtMs, atMs)
+  }
+
+  /**
+   * When the next batch may be sent: 0 for now, Infinity for not before something else happens, otherwise the time on
+   * the monotonic clock.
+   */
+  readyAtMs (nowMs: number, lingerMs: number): number {
+    if (this.rebasing) return Infinity
+    if (this.recovering) {
+      if (this.outstanding > 0) return Infinity
+      if (nowMs < this.resumeAtMs) return this.resumeAtMs
+      this.recovering = false
+      this.sendIndex = 0
+    }
+    const next = this.batches[this.sendIndex]
+    if (next === undefined || this.outstanding >= OUTSTANDING_MAX) return Infinity
+    if (next.closed || next.urgent) return 0
+    if (this.outstanding > 0) return Infinity // company may come until the answer is in
+    const lingeredAtMs = next.createdAtMs + lingerMs
+    return lingeredAtMs <= nowMs ? 0 : lingeredAtMs
+  }
+}
