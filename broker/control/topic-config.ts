@@ -20,40 +20,65 @@ const DAY = 24 * 3_600_000
 const YEAR_100 = 100 * 365 * DAY
 
 export const TOPIC_SETTINGS = {
-  'cleanup': {
-    kind: 'choice', default: 'delete', choices: ['delete', 'compact', 'both'],
+  cleanup: {
+    kind: 'choice',
+    default: 'delete',
+    choices: ['delete', 'compact', 'both'],
     doc: 'How old records go: `delete` drops whole segments by age and size, `compact` keeps the newest record of each key, `both` does both.',
   },
   'retention.ms': {
-    kind: 'duration', default: String(7 * DAY), min: -1, max: YEAR_100,
+    kind: 'duration',
+    default: String(7 * DAY),
+    min: -1,
+    max: YEAR_100,
     doc: 'Segments whose last append is older are dropped; -1 for never.',
   },
   'retention.bytes': {
-    kind: 'bytes', default: '-1', min: -1, max: Number.MAX_SAFE_INTEGER,
+    kind: 'bytes',
+    default: '-1',
+    min: -1,
+    max: Number.MAX_SAFE_INTEGER,
     doc: 'The oldest segments of a partition are dropped while it is larger than this; -1 for no bound.',
   },
   'segment.bytes': {
-    kind: 'bytes', default: String(256 * MiB), min: 64 * 1024, max: 2048 * MiB,
+    kind: 'bytes',
+    default: String(256 * MiB),
+    min: 64 * 1024,
+    max: 2048 * MiB,
     doc: 'Size at which a partition begins a new segment file.',
   },
   'max.batch.bytes': {
-    kind: 'bytes', default: String(8 * MiB), min: 1024, max: 64 * MiB,
+    kind: 'bytes',
+    default: String(8 * MiB),
+    min: 1024,
+    max: 64 * MiB,
     doc: 'Largest record batch that is taken.',
   },
-  'flush': {
-    kind: 'choice', default: 'sync', choices: ['sync', 'interval', 'none'],
+  flush: {
+    kind: 'choice',
+    default: 'sync',
+    choices: ['sync', 'interval', 'none'],
     doc: 'When a record counts as stored. `sync`: after fdatasync; nothing acknowledged is lost by a power cut. `interval`: once written to the file, synced every `flush.interval.ms`; a power cut can lose that much. `none`: once written to the file; a power cut can lose whatever the operating system still held. None of them loses anything when only the process dies.',
   },
   'flush.interval.ms': {
-    kind: 'duration', default: '1000', min: 10, max: 600_000,
+    kind: 'duration',
+    default: '1000',
+    min: 10,
+    max: 600_000,
     doc: 'How often a topic with `flush` `interval` is synced.',
   },
   'tombstone.retention.ms': {
-    kind: 'duration', default: String(DAY), min: 0, max: YEAR_100,
+    kind: 'duration',
+    default: String(DAY),
+    min: 0,
+    max: YEAR_100,
     doc: 'How long compaction keeps a record without a value, so that readers learn of the deletion.',
   },
   'compaction.lag.ms': {
-    kind: 'duration', default: '0', min: 0, max: YEAR_100,
+    kind: 'duration',
+    default: '0',
+    min: 0,
+    max: YEAR_100,
     doc: 'Records younger than this are not compacted.',
   },
 } as const satisfies Record<string, TopicSettingRow>

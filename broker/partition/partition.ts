@@ -10,8 +10,7 @@
 // as well as the original; the committed offsets are what the durable part of the state log adds up to.
 
 import {
-  BATCH_FLAG, BATCH_HEADER_BYTES, CODEC_NAMES, ERROR, RecordBatchBuilder, RecordReader, checkBatchBody, nextOffsetOf,
-  readBatchHeader, type BatchFault, type BatchHeader,
+  CODEC_NAMES, ERROR, RecordBatchBuilder, RecordReader, checkNewBatch, nextOffsetOf, readBatchHeader, type BatchFault,
 } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
 import { LIMITS } from '../limits.js'
@@ -36,10 +35,10 @@ interface OffsetCommit { group: string, offset: GroupOffset | null, done: Acknow
 
 const FAULT_TEXT: Readonly<Record<BatchFault, string>> = {
   short: 'it is shorter than its size field says',
-  size: 'its size field is impossible',
+  size: 'its size field does not match the size given in the request',
   crc: 'its checksum does not match: the bytes were damaged on the way, or the client computes it wrongly',
   magic: 'its layout version is not known here',
-  fields: 'its header fields contradict each other',
+  fields: 'its header fields contradict each other, or are not allowed in a new batch',
   'header-crc': 'its stamp is damaged',
 }
 
@@ -156,14 +155,11 @@ export class Partition {
       return refuse(ERROR.RECORD_TOO_LARGE,
         `record batch of ${batch.length} bytes for ${this.label} is above its max.batch.bytes of ${this.maxBatchBytes}; send less at once or raise it`)
     }
-    const fault = checkBatchBody(batch)
-    if (fault !== null) return refuse(ERROR.INVALID_BATCH, `record batch for ${this.label} is not valid: ${FAULT_TEXT[fault]}`)
-    const header = readBatchHeader(batch)
-    const problem = clientProblem(header, batch.length)
-    if (problem !== null) return refuse(ERROR.INVALID_BATCH, `record batch for ${this.label} is not valid: ${problem}`)
-    if (CODEC_NAMES[header.codec] === undefined) {
-      return refuse(ERROR.UNSUPPORTED_CODEC, `compression codec ${header.codec} is not known; use ${CODEC_NAMES.join(', ')}`)
+    const fault = checkNewBatch(batch, 0, batch.length)
+    if (fault === 'codec') {
+      return refuse(ERROR.UNSUPPORTED_CODEC, `the compression of a record batch is not known here; use ${CODEC_NAMES.join(', ')}`)
     }
+    if (fault !== null) return refuse(ERROR.INVALID_BATCH, `record batch for ${this.label} is not valid: ${FAULT_TEXT[fault]}`)
     return null
   }
 
@@ -251,16 +247,6 @@ export class Partition {
 export async function replayOffsets (log: PartitionLog, offsets: CommittedOffsets, fromOffset: number): Promise<void> {
   const reader = new RecordReader()
   await log.replay(fromOffset, batch => offsets.apply(batch, reader))
-}
-
-/** What is wrong with a batch that would be fine inside a log but may not come from a client. */
-function clientProblem (header: BatchHeader, receivedBytes: number): string | null {
-  if (header.size !== receivedBytes) return `its size field says ${header.size} bytes, the request ${receivedBytes}`
-  if (header.recordCount === 0) return 'it holds no records'
-  if (header.recordCount !== header.lastOffsetDelta + 1) return 'its record count does not match its last offset delta'
-  if ((header.flags & BATCH_FLAG.control) !== 0) return 'only brokers may write control batches'
-  if (header.size === BATCH_HEADER_BYTES) return 'it holds no record bytes'
-  return null
 }
 
 function blockOf (log: PartitionLog, bytes: number, label: string): AppendOutcome | null {

@@ -20,6 +20,9 @@ export class DeadlineQueue {
   /** Deadlines that are neither run nor cancelled. */
   get size (): number { return this.heap.length - this.cancelled }
 
+  /** Entries held, cancelled ones included. */
+  get heldEntries (): number { return this.heap.length }
+
   /** Due time of the next entry in milliseconds, or Infinity. */
   get nextDueMs (): number { return this.heap[0]?.dueMs ?? Infinity }
 
