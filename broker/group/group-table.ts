@@ -138,6 +138,10 @@ export class GroupTable {
     return this.groups.get(groupName)?.describe(nowMs)
   }
 
+  memberCount (groupName: string): number {
+    return this.groups.get(groupName)?.memberCount ?? 0
+  }
+
   /** Forgets a group without members, with its record. @returns why not, where it has some. */
   delete (groupName: string): Refusal | null {
     const group = this.groups.get(groupName)

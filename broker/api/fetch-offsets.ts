@@ -1,0 +1,63 @@
+// fetchOffsets: how far a group has read.
+
+import {
+  ERROR, groupNameFault, type CommittedOffset, type FetchOffsetsRequest, type FetchOffsetsResponse,
+} from '@sluice/protocol'
+import { LIMITS } from '../limits.js'
+import type { ApiHandler } from '../net/call.js'
+import type { Partition } from '../partition/partition.js'
+import { findPartition } from './find-partition.js'
+import type { GroupServices } from './group-services.js'
+
+export function fetchOffsetsHandler (services: GroupServices): ApiHandler<FetchOffsetsRequest, FetchOffsetsResponse> {
+  return {
+    api: 'fetchOffsets',
+    handle ({ group, partitions }, call) {
+      const fault = groupNameFault(group)
+      if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
+      if (partitions === null) return call.respond({ offsets: allOffsets(services, group) })
+      if (partitions.length > LIMITS.partitionsPerRequest) {
+        return call.fail(ERROR.INVALID_REQUEST,
+          `the request names ${partitions.length} partitions; at most ${LIMITS.partitionsPerRequest} go into one`)
+      }
+      call.respond({
+        offsets: partitions.map(({ topicId, partition: index }) => {
+          const found = findPartition(services, topicId, index)
+          if (found.partition !== null) return offsetIn(found.partition, group)
+          const topic = services.topics.byId(topicId)?.name ?? ''
+          return answer({ topic, topicId, partition: index, error: found.error, message: found.message })
+        }),
+      })
+    },
+  }
+}
+
+/** By topic and partition. */
+function allOffsets (services: GroupServices, group: string): CommittedOffset[] {
+  const offsets: CommittedOffset[] = []
+  for (const { topicId } of services.topics.all()) {
+    for (const partition of services.partitions.partitionsOf(topicId)) {
+      if (partition.committedOffset(group) !== undefined) offsets.push(offsetIn(partition, group))
+    }
+  }
+  return offsets
+}
+
+function offsetIn (partition: Partition, group: string): CommittedOffset {
+  const stored = partition.committedOffset(group)
+  return answer({
+    topic: partition.topicName,
+    topicId: partition.topicId,
+    partition: partition.index,
+    offset: stored?.offset ?? -1,
+    leaderEpoch: stored?.leaderEpoch ?? -1,
+    metadata: stored?.metadata ?? null,
+    committedAt: stored?.committedAt ?? -1,
+  })
+}
+
+function answer (
+  fields: Pick<CommittedOffset, 'topic' | 'topicId' | 'partition'> & Partial<CommittedOffset>,
+): CommittedOffset {
+  return { error: 0, message: '', offset: -1, leaderEpoch: -1, metadata: null, committedAt: -1, ...fields }
+}

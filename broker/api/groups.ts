@@ -1,0 +1,127 @@
+// The stream groups of a broker, joined to the rest of it: topics, time, the control store, committed offsets.
+
+import { randomUUID } from 'node:crypto'
+import type { ControlStore } from '../control/control-store.js'
+import { GroupRecords } from '../control/group-records.js'
+import type { TopicCatalog } from '../control/topic-catalog.js'
+import type { GroupRecord } from '../group/generation-reserve.js'
+import { GroupTable } from '../group/group-table.js'
+import type { GroupHost, GroupTopic } from '../group/group-types.js'
+import type { PartitionTable } from '../partition/partition-table.js'
+import type { Clock } from '../runtime/clock.js'
+import type { DeadlineQueue } from '../runtime/deadline-queue.js'
+import type { Logger } from '../runtime/logger.js'
+import type { EndOfTurn } from '../runtime/turn.js'
+
+export interface GroupsOptions {
+  control: ControlStore
+  topics: TopicCatalog
+  partitions: PartitionTable
+  clock: Clock
+  deadlines: DeadlineQueue
+  endOfTurn: EndOfTurn
+  logger: Logger
+}
+
+/** How often groups look at their deadlines, in milliseconds. */
+const TICK_MS = 50
+
+export class Groups implements GroupHost {
+  readonly table: GroupTable
+  private readonly options: GroupsOptions
+  private readonly records: GroupRecords
+  private settling = false
+  private stopped = false
+
+  private constructor (options: GroupsOptions) {
+    this.options = options
+    this.records = new GroupRecords(options.control)
+    this.table = new GroupTable(this, options.clock.monotonicMs())
+  }
+
+  /** To be called when all topics are open, since committed offsets say which groups there are. */
+  static async start (options: GroupsOptions): Promise<Groups> {
+    const groups = new Groups(options)
+    await groups.records.load()
+    groups.dropUnusedRecords()
+    options.topics.onChanged(() => groups.table.onTopicsChanged(null))
+    groups.tick()
+    return groups
+  }
+
+  /** Refuses all that wait; resolves when nothing is being stored any more. */
+  async stop (message: string): Promise<void> {
+    this.stopped = true
+    this.table.stop(message)
+    await this.records.atRest()
+  }
+
+  /** Groups that have committed an offset somewhere. Looks at every partition. */
+  groupsWithOffsets (): Set<string> {
+    const groups = new Set<string>()
+    for (const { offsets } of this.options.partitions.all()) for (const group of offsets.groups()) groups.add(group)
+    return groups
+  }
+
+  topicByName = (name: string): GroupTopic | undefined => {
+    const topic = this.options.topics.byName(name)
+    return topic?.kind === 'stream' ? topic : undefined
+  }
+
+  newMemberId (): string { return randomUUID() }
+
+  wake (): void {
+    if (this.settling) return
+    this.settling = true
+    this.options.endOfTurn(() => {
+      this.settling = false
+      if (!this.stopped) this.table.settle(this.options.clock.monotonicMs())
+    })
+  }
+
+  loadRecord (group: string): GroupRecord | undefined {
+    const record = this.records.get(group)
+    // The control store may have been lost and the offsets not: a generation below theirs could never commit.
+    let generationCeiling = record?.generationCeiling ?? 0
+    for (const { offsets } of this.options.partitions.all()) {
+      generationCeiling = Math.max(generationCeiling, offsets.get(group)?.generation ?? 0)
+    }
+    return generationCeiling === 0 ? record : { generationCeiling, sessionTimeoutMs: record?.sessionTimeoutMs ?? 0 }
+  }
+
+  saveRecord (group: string, record: GroupRecord): void {
+    this.records.save(group, record).then(
+      () => this.table.onRecordSaved(group, record),
+      (cause: Error) => {
+        this.options.logger.error({ group, err: cause }, 'the record of a group could not be stored; its next assignment waits for that')
+        this.table.onRecordNotSaved(group, record, cause.message, this.options.clock.monotonicMs())
+      })
+  }
+
+  removeRecord (group: string): void {
+    this.records.remove(group).catch((cause: Error) => {
+      // Harmless: the next start finds that nobody needs it.
+      this.options.logger.warn({ group, err: cause }, 'the record of a deleted group could not be removed')
+    })
+  }
+
+  groupRetired (group: string): void {
+    for (const partition of this.options.partitions.all()) if (partition.offsets.get(group) !== undefined) return
+    this.removeRecord(group)
+  }
+
+  private dropUnusedRecords (): void {
+    const used = this.groupsWithOffsets()
+    for (const group of [...this.records.groups()]) {
+      if (this.records.get(group)!.sessionTimeoutMs === 0 && !used.has(group)) this.removeRecord(group)
+    }
+  }
+
+  private tick (): void {
+    if (this.stopped) return
+    const { clock, deadlines } = this.options
+    const nowMs = clock.monotonicMs()
+    this.table.tick(nowMs)
+    deadlines.add(nowMs + TICK_MS, () => this.tick())
+  }
+}
