@@ -7,9 +7,15 @@ export { LmdbMetaStore, type LmdbMetaStoreOptions } from './lmdb-meta-store.js'
 export { LmdbMissingError } from './lmdb.js'
 export { MetaStoreCorruptError, MetaStoreFailedError } from './meta-store-errors.js'
 export { LogStore, type LogStoreOptions } from './log-store.js'
-export { LogReadFailure, PartitionLog } from './partition-log.js'
+export { LogReadFailure } from './log-read-failure.js'
+export { PartitionLog } from './partition-log.js'
 export {
   type CompactionResult, type Delay, type EpochStart, type FlushPolicy, LOG_CONFIG_DEFAULT, LOG_STORE_LIMITS_DEFAULT,
   type LogClock, type LogConfig, type LogEvent, type LogId, type LogReadError, type LogSlice, type LogState,
   type LogStoreLimits, type OffsetAtTime, type OffsetRange, type ReadDone, type RetentionResult,
 } from './log-types.js'
+export {
+  DataDirectory, FORMAT_VERSION, type DataDirectoryIdentity, type DataDirectoryOptions, type LastStop
+} from './data-directory.js'
+export { DataDirectoryError, type DataDirectoryErrorCode } from './data-directory-error.js'
+export { DirectoryLock, readLockHolder, type LockHolder } from './directory-lock.js'

@@ -43,6 +43,17 @@ testMetaStoreContract(t, async (t) => {
   }
 })
 
+t.test('LmdbMetaStore: a store is open once in a process', async (t) => {
+  const directory = folder(t)
+  const store = await LmdbMetaStore.open(directory)
+  await t.rejects(LmdbMetaStore.open(`${directory}/../${path.basename(directory)}`), /open in this process already/)
+  await done(store, 'a', key('1'), key('v'))
+  await store.close()
+  const again = await LmdbMetaStore.open(directory)
+  t.same(again.get('a', key('1')), key('v'))
+  await again.close()
+})
+
 t.test('LmdbMetaStore: the map grows by itself, also in the middle of many writes', async (t) => {
   const directory = folder(t)
   const store = await LmdbMetaStore.open(directory, { mapBytes: 256 * 1024, commitDelayMs: 0 })

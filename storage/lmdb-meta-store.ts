@@ -48,6 +48,9 @@ const MAP_BYTES = 64 * 1024 * 1024
 const TABLE_COUNT_MAX = 128
 const DELETE_BATCH_COUNT = 1000
 
+/** Real paths of the stores open in this process: node-lmdb would let a second one share, and end, the first. */
+const openHere = new Set<string>()
+
 export class LmdbMetaStore implements MetaStore {
   readonly #directory: string
   readonly #lmdb: Lmdb
@@ -87,10 +90,26 @@ export class LmdbMetaStore implements MetaStore {
    */
   static async open (directory: string, options: LmdbMetaStoreOptions = {}): Promise<LmdbMetaStore> {
     const lmdb = loadLmdb()
+    try {
+      fs.mkdirSync(directory, { recursive: true, mode: 0o750 })
+      directory = fs.realpathSync(directory)
+    } catch (error) {
+      throw DiskError.from(error, 'open', directory)
+    }
+    if (openHere.has(directory)) throw new Error(`The meta store in ${directory} is open in this process already.`)
+    openHere.add(directory)
+    try {
+      return await LmdbMetaStore.#open(lmdb, directory, options)
+    } catch (error) {
+      openHere.delete(directory)
+      throw error
+    }
+  }
+
+  static async #open (lmdb: Lmdb, directory: string, options: LmdbMetaStoreOptions): Promise<LmdbMetaStore> {
     const filePath = path.join(directory, 'data.mdb')
     let fileBytes = 0
     try {
-      fs.mkdirSync(directory, { recursive: true, mode: 0o750 })
       fileBytes = fs.statSync(filePath, { throwIfNoEntry: false })?.size ?? 0
       await checkLmdbFile(filePath)
     } catch (error) {
@@ -222,6 +241,7 @@ export class LmdbMetaStore implements MetaStore {
     } finally {
       this.#endReader()
       this.#environment.close()
+      openHere.delete(this.#directory)
     }
   }
 
