@@ -1,19 +1,20 @@
 // A whole broker in one process: opens the data folder, brings the topics back, listens, and stops in order.
 //
-//   start: lock the folder ─ meta store ─ control store ─ logs ─ topics ─ groups ─ listen
+//   start: lock the folder ─ meta store ─ logs ─ control store ─ topics ─ groups ─ listen
 //   stop:  refuse new work, tell clients ─ answer what is in flight ─ close connections ─ sync and close logs ─ unlock
 //
-// Everything it touches comes in through `BrokerParts`, so that a test or a simulator can put other ones in.
+// What it touches of the outside comes in through `BrokerParts`, so that a test can put other things in its place.
 
 import { hostname } from 'node:os'
-import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { ERROR } from '@sluice/protocol'
 import {
   DataDirectory, LOG_STORE_LIMITS_DEFAULT, LmdbMetaStore, LogStore, MetaStoreCorruptError, NodeDisk,
   type Disk, type LogEvent, type MetaStore,
 } from '@sluice/storage'
-import { apiHandlers } from './api/handlers.js'
 import { Dispatcher } from './api/dispatcher.js'
+import { Groups } from './api/groups.js'
+import { apiHandlers } from './api/handlers.js'
 import type { BrokerServices } from './api/services.js'
 import type { BrokerConfig } from './config.js'
 import { LmdbControlStore } from './control/lmdb-control-store.js'
@@ -37,33 +38,40 @@ export interface BrokerParts {
   clock?: Clock
 }
 
+/** A started broker, taken apart. */
+interface Running {
+  address: { host: string, port: number }
+  services: BrokerServices
+  stop: () => Promise<void>
+}
+
 const EPOCH_KEY = '/epoch'
 const EVENT_LOOP_WINDOW_MS = 60_000
+const SETTLE_POLL_MS = 5
+const STOPPING = 'the broker is stopping; connect to another one, or again after its restart'
 
 export class Broker {
   /** The address in use, with the real port. */
   readonly address: { readonly host: string, readonly port: number }
   readonly services: BrokerServices
-  private readonly stopSteps: () => Promise<void>
+  private readonly running: Running
   private stopped: Promise<void> | null = null
 
-  private constructor (
-    address: { host: string, port: number }, services: BrokerServices, stopSteps: () => Promise<void>,
-  ) {
-    this.address = address
-    this.services = services
-    this.stopSteps = stopSteps
+  private constructor (running: Running) {
+    this.running = running
+    this.address = running.address
+    this.services = running.services
   }
 
   /**
    * Starts a broker.
    *
-   * @throws DataDirectoryError, ListenError and others whose message says what to do.
+   * @throws DataDirectoryError, ListenError and others whose message says what to do. Nothing is left open then.
    */
   static async start (config: BrokerConfig, parts: BrokerParts): Promise<Broker> {
     const undo: (() => Promise<unknown>)[] = []
     try {
-      return await startBroker(config, parts, undo, (address, services, stop) => new Broker(address, services, stop))
+      return new Broker(await start(config, parts, undo))
     } catch (error) {
       for (const step of undo.reverse()) await step().catch(() => {})
       throw error
@@ -72,77 +80,46 @@ export class Broker {
 
   /** Stops in order; resolves when everything is synced and closed. Calling it again changes nothing. */
   stop (): Promise<void> {
-    this.stopped ??= this.stopSteps()
+    this.stopped ??= this.running.stop()
     return this.stopped
   }
 }
 
-type MakeBroker = (address: { host: string, port: number }, services: BrokerServices, stop: () => Promise<void>) => Broker
+/** @param undo takes what has to be closed if the start fails half way. */
+async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Promise<unknown>)[]): Promise<Running> {
+  const { logger, disk = new NodeDisk(), clock = systemClock } = parts
+  const wallMs = (): number => clock.wallMs()
+  const startedAtMs = wallMs()
 
-async function startBroker (
-  config: BrokerConfig, parts: BrokerParts, undo: (() => Promise<unknown>)[], make: MakeBroker,
-): Promise<Broker> {
-  const { logger } = parts
-  const clock = parts.clock ?? systemClock
-  const disk = parts.disk ?? new NodeDisk()
-  const startedAtMs = clock.wallMs()
-
-  const directory = await DataDirectory.open(config.data, { brokerId: config.id })
+  const directory = await DataDirectory.open(config.data, { brokerId: config.id, disk, now: wallMs })
   undo.push(() => directory.close())
   const { clean } = await directory.markDirty()
-  const meta = await openMetaStore(config.data, disk, logger, clock)
+  const meta = await openMetaStore(directory.path, disk, logger, clock)
   undo.push(() => meta.close())
-  const logs = await LogStore.open({
-    directory: config.data,
-    disk,
-    meta,
-    clock,
-    endOfTurn,
-    limits: {
-      ...LOG_STORE_LIMITS_DEFAULT,
-      tailCacheBytes: config.tailCacheBytes,
-      openFiles: config.openFiles,
-      unwrittenBytesTotal: config.maxUnwrittenBytes,
-      checkpointIntervalMs: config.checkpointIntervalMs,
-    },
-    cleanStart: clean,
-    report: event => reportLogEvent(logger, event),
-  })
+  const logs = await openLogs(config, directory.path, disk, meta, clock, clean, logger)
   undo.push(() => logs.close())
 
   const control = new LmdbControlStore(meta)
+  const { topicDefaults } = config
   const leaderEpoch = await nextEpoch(control)
-  const partitions = new PartitionTable({
-    store: logs, meta, leaderEpoch, topicDefaults: config.topicDefaults, wallMs: () => clock.wallMs(), endOfTurn, logger,
-  })
-  const topics = new TopicCatalog({
-    control,
-    partitions,
-    files: new TopicFiles(disk, config.data),
-    defaultPartitions: config.defaultPartitions,
-    wallMs: () => clock.wallMs(),
-    logger,
-  })
+  const partitions = new PartitionTable({ store: logs, meta, leaderEpoch, topicDefaults, wallMs, endOfTurn, logger })
+  const files = new TopicFiles(disk, directory.path)
+  const { defaultPartitions } = config
+  const topics = new TopicCatalog({ control, partitions, files, defaultPartitions, wallMs, logger })
   await topics.load()
-
   const deadlines = new DeadlineQueue()
-  const delay = monitorEventLoopDelay({ resolution: 10 })
-  delay.enable()
-  let dispatcher: Dispatcher
+  const groups = await Groups.start({ control, topics, partitions, clock, deadlines, endOfTurn, logger })
+  undo.push(() => groups.stop(STOPPING))
+
+  const dispatcher = new Dispatcher(logger)
   const server = new TcpServer({
-    maxConnections: config.maxConnections,
-    maxFrameBytes: config.maxFrameBytes,
-    maxInFlightRequests: config.maxInFlightRequests,
-    maxInFlightBytes: config.maxInFlightBytes,
-    maxHeldBytes: config.maxHeldBytes,
-    maxUnsentBytes: config.maxUnsentBytes,
+    ...config,
     endOfTurn,
     monotonicMs: () => clock.monotonicMs(),
     logger,
     onFrame: (connection, frame) => dispatcher.dispatch(connection, frame),
   })
   const port = await server.listen(config.listen.host, config.listen.port)
-  const address = { host: config.listen.host, port }
   const services: BrokerServices = {
     config,
     version: VERSION,
@@ -155,36 +132,36 @@ async function startBroker (
     logger,
     topics,
     partitions,
-    producerIds: new ProducerIds(control, LIMITS.producerIdBlock, () => clock.wallMs()),
+    groups,
+    producerIds: new ProducerIds(control, LIMITS.producerIdBlock, wallMs),
     unsent: server.unsent,
   }
-  dispatcher = new Dispatcher(apiHandlers(services, {
+  const delay = monitorEventLoopDelay({ resolution: 10 })
+  delay.enable()
+  dispatcher.serve(apiHandlers(services, {
     startedAtMs,
     connections: () => server.connections.size,
     rssBytes: () => process.memoryUsage.rss(),
     eventLoopDelayP99Us: () => Math.round(delay.percentile(99) / 1000),
-    diskSpace: () => disk.space(config.data),
-  }, () => dispatcher.apis), logger)
+    diskSpace: () => disk.space(directory.path),
+  }, () => dispatcher.apis))
 
-  const housekeeping = new Housekeeping({
-    partitions,
-    clock,
-    logger,
-    concurrency: config.backgroundConcurrency,
-    checkpointIntervalMs: config.checkpointIntervalMs,
-    retentionIntervalMs: config.retentionIntervalMs,
-    compactionIntervalMs: config.compactionIntervalMs,
-    producerExpiryMs: config.producerExpiryMs,
-  })
+  const concurrency = config.backgroundConcurrency
+  const housekeeping = new Housekeeping({ ...config, concurrency, partitions, clock, logger })
   housekeeping.start()
-  const timers = startTimers(clock, deadlines, server, delay)
+  const timers = [
+    setInterval(() => deadlines.tick(clock.monotonicMs()), LIMITS.tickMs),
+    setInterval(() => server.tick(clock.monotonicMs()), LIMITS.connectionTickMs),
+    setInterval(() => delay.reset(), EVENT_LOOP_WINDOW_MS),
+  ]
 
-  return make(address, services, async () => {
+  async function stop (): Promise<void> {
     dispatcher.stopping = true
     server.stopAccepting('the broker is stopping', config.shutdownTimeoutMs)
     await housekeeping.stop()
-    await settle(partitions, clock, config.shutdownTimeoutMs)
-    partitions.closeAll(ERROR.SHUTTING_DOWN, 'the broker is stopping; connect to another one, or again after its restart')
+    await settled(partitions, clock, config.shutdownTimeoutMs)
+    await groups.stop(STOPPING)
+    partitions.closeAll(ERROR.SHUTTING_DOWN, STOPPING)
     await server.closeAll(config.shutdownTimeoutMs)
     for (const timer of timers) clearInterval(timer)
     delay.disable()
@@ -194,7 +171,9 @@ async function startBroker (
     await meta.close()
     await directory.markClean()
     await directory.close()
-  })
+  }
+
+  return { address: { host: config.listen.host, port }, services, stop }
 }
 
 /** Opens the meta store; a damaged one is set aside, since the logs have all that matters. */
@@ -211,6 +190,28 @@ async function openMetaStore (data: string, disk: Disk, logger: Logger, clock: C
   }
 }
 
+function openLogs (
+  config: BrokerConfig, directory: string, disk: Disk, meta: MetaStore, clock: Clock, cleanStart: boolean,
+  logger: Logger,
+): Promise<LogStore> {
+  return LogStore.open({
+    directory,
+    disk,
+    meta,
+    clock,
+    endOfTurn,
+    limits: {
+      ...LOG_STORE_LIMITS_DEFAULT,
+      tailCacheBytes: config.tailCacheBytes,
+      openFiles: config.openFiles,
+      unwrittenBytesTotal: config.maxUnwrittenBytes,
+      checkpointIntervalMs: config.checkpointIntervalMs,
+    },
+    cleanStart,
+    report: event => reportLogEvent(logger, event),
+  })
+}
+
 /** One leader epoch for all partitions of a single broker, higher at every start. */
 async function nextEpoch (control: LmdbControlStore): Promise<number> {
   const entry = await control.get(EPOCH_KEY)
@@ -220,33 +221,21 @@ async function nextEpoch (control: LmdbControlStore): Promise<number> {
 }
 
 function advertisedAddress (config: BrokerConfig, port: number): { host: string, port: number } {
-  if (config.advertise !== null) return config.advertise.port === 0 ? { host: config.advertise.host, port } : config.advertise
-  const { host } = config.listen
-  return { host: host === '0.0.0.0' || host === '::' ? hostname() : host, port }
+  const { advertise, listen } = config
+  if (advertise !== null) return { host: advertise.host, port: advertise.port === 0 ? port : advertise.port }
+  return { host: listen.host === '0.0.0.0' || listen.host === '::' ? hostname() : listen.host, port }
 }
 
-function startTimers (clock: Clock, deadlines: DeadlineQueue, server: TcpServer, delay: IntervalHistogram): NodeJS.Timeout[] {
-  return [
-    setInterval(() => deadlines.tick(clock.monotonicMs()), LIMITS.tickMs),
-    setInterval(() => server.tick(clock.monotonicMs()), 1000),
-    setInterval(() => delay.reset(), EVENT_LOOP_WINDOW_MS),
-  ]
-}
-
-/** Waits until what was appended is acknowledged, so that clients hear of it. */
-async function settle (partitions: PartitionTable, clock: Clock, withinMs: number): Promise<void> {
+/** Resolves when what was appended is acknowledged, so that clients hear of it; after `withinMs` at the latest. */
+async function settled (partitions: PartitionTable, clock: Clock, withinMs: number): Promise<void> {
   const deadlineMs = clock.monotonicMs() + withinMs
-  const atRest = (): boolean => {
-    for (const { log, stateLog } of partitions.all()) {
-      if (log.state === 'online' && log.acknowledgedOffset < log.nextOffset) return false
-      if (stateLog !== null && stateLog.state === 'online' && stateLog.acknowledgedOffset < stateLog.nextOffset) return false
-    }
-    return true
+  while (!partitions.atRest && clock.monotonicMs() < deadlineMs) {
+    await new Promise(resolve => setTimeout(resolve, SETTLE_POLL_MS))
   }
-  while (!atRest() && clock.monotonicMs() < deadlineMs) await new Promise(resolve => setTimeout(resolve, 5))
 }
 
-const ALARMING: ReadonlySet<LogEvent['kind']> = new Set(['quarantined', 'failed', 'readOnly', 'lost', 'setAside', 'metaFailed'])
+const ALARMING: ReadonlySet<LogEvent['kind']> =
+  new Set(['quarantined', 'failed', 'readOnly', 'lost', 'setAside', 'metaFailed'])
 
 function reportLogEvent (logger: Logger, event: LogEvent): void {
   const { kind, message, id, ...fields } = event

@@ -25,11 +25,11 @@ const HOUR = 3_600_000
 const DAY = 24 * HOUR
 
 export const OPTIONS = {
-  'data': { kind: 'text', default: '', doc: 'Folder that holds everything the broker stores; made where it is missing.' },
-  'listen': { kind: 'address', default: '127.0.0.1:7400', doc: 'Address and port to listen on; port 0 takes a free one, host 0.0.0.0 all interfaces.' },
-  'advertise': { kind: 'address', default: '', doc: 'Address and port that clients are told; empty for that of `listen`, or the host name where that is 0.0.0.0.' },
-  'id': { kind: 'integer', default: '1', min: 0, max: 2 ** 31 - 1, doc: 'Id of this broker; it belongs to the data folder from its first start on.' },
-  'rack': { kind: 'text', default: '', doc: 'Label of the rack or zone, told to clients.' },
+  data: { kind: 'text', default: '', doc: 'Folder that holds everything the broker stores; made where it is missing.' },
+  listen: { kind: 'address', default: '127.0.0.1:7400', doc: 'Address and port to listen on; port 0 takes a free one, host 0.0.0.0 all interfaces.' },
+  advertise: { kind: 'address', default: '', doc: 'Address and port that clients are told; empty for that of `listen`, or the host name where that is 0.0.0.0.' },
+  id: { kind: 'integer', default: '1', min: 0, max: 2 ** 31 - 1, doc: 'Id of this broker; it belongs to the data folder from its first start on.' },
+  rack: { kind: 'text', default: '', doc: 'Label of the rack or zone, told to clients.' },
   'default-partitions': { kind: 'integer', default: '1', min: 1, max: 10_000, doc: 'Partitions of a topic that is created without saying how many.' },
   'max-connections': { kind: 'integer', default: '10000', min: 1, max: 1_000_000, doc: 'Client connections at once; more are turned away with BUSY.' },
   'max-frame-bytes': { kind: 'bytes', default: String(16 * MiB), min: 64 * 1024, max: 128 * MiB, doc: 'Largest request or response.' },
@@ -115,7 +115,9 @@ export function environmentName (name: string): string {
  *
  * @throws ConfigError with every fault there is.
  */
-export function parseConfig (sources: { flags?: OptionTexts, environment?: OptionTexts, file?: OptionTexts }): BrokerConfig {
+export function parseConfig (
+  sources: { flags?: OptionTexts, environment?: OptionTexts, file?: OptionTexts },
+): BrokerConfig {
   const { flags = {}, environment = {}, file = {} } = sources
   const faults: string[] = []
   for (const [texts, where] of [[flags, 'flag --'], [file, 'configuration file: ']] as const) {

@@ -23,6 +23,8 @@ export const LIMITS = {
   helloMs: 10_000,
   /** After its last byte a connection that is being closed waits so long for the client to close its side, in ms. */
   lingerMs: 2_000,
+  /** How often connections are looked at for frames and hellos that do not come, in milliseconds. */
+  connectionTickMs: 1_000,
   /** How often deadlines are looked at, in milliseconds. */
   tickMs: 10,
   /** Producers that a partition remembers; the one that was silent longest is forgotten first. */

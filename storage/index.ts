@@ -2,6 +2,7 @@
 
 export { DiskError, type Disk, type DiskFile } from './disk.js'
 export { NodeDisk } from './node-disk.js'
+export { readWholeFile, writeFileAtomically } from './atomic-file.js'
 export { META_KEY_BYTES_MAX, type MetaEntry, type MetaRange, type MetaStore, type MetaWrite } from './meta-store.js'
 export { LmdbMetaStore, type LmdbMetaStoreOptions } from './lmdb-meta-store.js'
 export { LmdbMissingError } from './lmdb.js'

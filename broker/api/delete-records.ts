@@ -1,11 +1,15 @@
 // deleteRecords: moves the start of partitions forward.
 
-import { ERROR, type DeleteRecordsPartition, type DeleteRecordsRequest, type DeleteRecordsResponse, type DeleteRecordsResult } from '@sluice/protocol'
+import {
+  ERROR, type DeleteRecordsPartition, type DeleteRecordsRequest, type DeleteRecordsResponse, type DeleteRecordsResult,
+} from '@sluice/protocol'
 import type { ApiHandler } from '../net/call.js'
 import { findPartition } from './find-partition.js'
 import type { BrokerServices } from './services.js'
 
-export function deleteRecordsHandler (services: BrokerServices): ApiHandler<DeleteRecordsRequest, DeleteRecordsResponse> {
+export function deleteRecordsHandler (
+  services: BrokerServices,
+): ApiHandler<DeleteRecordsRequest, DeleteRecordsResponse> {
   return {
     api: 'deleteRecords',
     handle (request, call) {
@@ -25,7 +29,8 @@ async function deleteIn (services: BrokerServices, item: DeleteRecordsPartition)
   const target = beforeOffset === -1 ? highWatermark : beforeOffset
   if (target < 0 || target > highWatermark) {
     return answer(ERROR.OFFSET_OUT_OF_RANGE,
-      `offset ${beforeOffset} is above the high watermark ${highWatermark} of ${label}; use up to that, or -1 for all`, log.logStartOffset)
+      `offset ${beforeOffset} is above the high watermark ${highWatermark} of ${label}; use up to that, or -1 for all`,
+      log.logStartOffset)
   }
   try {
     if (target > log.logStartOffset) await log.setStartOffset(target)

@@ -9,7 +9,9 @@ import type { ApiHandler } from '../net/call.js'
 import type { Partition } from '../partition/partition.js'
 import type { BrokerServices } from './services.js'
 
-export function describeTopicsHandler (services: BrokerServices): ApiHandler<DescribeTopicsRequest, DescribeTopicsResponse> {
+export function describeTopicsHandler (
+  services: BrokerServices,
+): ApiHandler<DescribeTopicsRequest, DescribeTopicsResponse> {
   return {
     api: 'describeTopics',
     handle (request, call) {
@@ -34,7 +36,8 @@ function describe (services: BrokerServices, record: TopicRecord): TopicDescript
     kind: record.kind,
     createdAt: record.createdAt,
     replicationFactor: record.replicationFactor,
-    config: settings.map(([name, value]) => ({ name, value, source: sourceOf(name, record, services.config.topicDefaults) })),
+    config: settings.map(([name, value]) =>
+      ({ name, value, source: sourceOf(name, record, services.config.topicDefaults) })),
     partitions: services.partitions.partitionsOf(record.topicId)
       .map(partition => describePartition(partition, services.brokerId)),
   }

@@ -23,8 +23,11 @@ export class Dispatcher {
   /** Set while the broker stops: requests that begin new work are refused. */
   stopping = false
 
-  constructor (handlers: readonly ApiHandler<never, never>[], logger: Logger) {
+  constructor (logger: Logger) {
     this.logger = logger
+  }
+
+  serve (handlers: readonly ApiHandler<never, never>[]): void {
     for (const handler of handlers) {
       this.routes.set(API_KEY[handler.api], {
         handler: handler as unknown as ApiHandler<unknown, unknown>,

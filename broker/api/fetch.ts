@@ -217,7 +217,9 @@ class Fetch {
       `offset ${asked.offset} is not in ${partition.label}, which holds ${logStartOffset} to ${partition.highWatermark}`, resume)
   }
 
-  private addError (asked: FetchPartition, partition: Partition | null, error: number, message: string, resumeOffset: number): void {
+  private addError (
+    asked: FetchPartition, partition: Partition | null, error: number, message: string, resumeOffset: number,
+  ): void {
     this.failed = true
     this.results.push({ ...this.item(asked, partition, 0), error, message, resumeOffset })
   }

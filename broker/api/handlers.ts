@@ -2,12 +2,20 @@
 
 import type { ApiName } from '@sluice/protocol'
 import type { ApiHandler } from '../net/call.js'
+import { commitOffsetsHandler } from './commit-offsets.js'
+import { deleteGroupsHandler } from './delete-groups.js'
 import { deleteRecordsHandler } from './delete-records.js'
 import { describeBrokerHandler, type ProcessFacts } from './describe-broker.js'
+import { describeGroupsHandler } from './describe-groups.js'
 import { describeTopicsHandler } from './describe-topics.js'
 import { fetchHandler } from './fetch.js'
+import { fetchOffsetsHandler } from './fetch-offsets.js'
+import { heartbeatGroupHandler } from './heartbeat-group.js'
 import { helloHandler } from './hello.js'
 import { initProducerHandler } from './init-producer.js'
+import { joinGroupHandler } from './join-group.js'
+import { leaveGroupHandler } from './leave-group.js'
+import { listGroupsHandler } from './list-groups.js'
 import { listOffsetsHandler } from './list-offsets.js'
 import { metadataHandler } from './metadata.js'
 import { produceHandler } from './produce.js'
@@ -31,6 +39,14 @@ export function apiHandlers (
     listTopicsHandler(services),
     describeTopicsHandler(services),
     deleteRecordsHandler(services),
+    joinGroupHandler(services),
+    heartbeatGroupHandler(services),
+    leaveGroupHandler(services),
+    commitOffsetsHandler(services),
+    fetchOffsetsHandler(services),
+    describeGroupsHandler(services),
+    listGroupsHandler(services),
+    deleteGroupsHandler(services),
     describeBrokerHandler(services, facts),
   ] as ApiHandler<never, never>[]
 }

@@ -4,7 +4,9 @@ import { API_KEY, API_VERSIONS, BATCH_BYTES_MAX, type ApiName, type HelloRequest
 import type { ApiHandler } from '../net/call.js'
 import type { BrokerServices } from './services.js'
 
-export function helloHandler (services: BrokerServices, served: () => readonly ApiName[]): ApiHandler<HelloRequest, HelloResponse> {
+export function helloHandler (
+  services: BrokerServices, served: () => readonly ApiName[],
+): ApiHandler<HelloRequest, HelloResponse> {
   return {
     api: 'hello',
     handle (request, call) {

@@ -7,7 +7,9 @@ import type {
 import type { ApiHandler } from '../net/call.js'
 import type { BrokerServices } from './services.js'
 
-export function createTopicsHandler ({ topics }: BrokerServices): ApiHandler<CreateTopicsRequest, CreateTopicsResponse> {
+export function createTopicsHandler (
+  { topics }: BrokerServices,
+): ApiHandler<CreateTopicsRequest, CreateTopicsResponse> {
   return {
     api: 'createTopics',
     handle (request, call) {
@@ -29,7 +31,9 @@ export function createTopicsHandler ({ topics }: BrokerServices): ApiHandler<Cre
   }
 }
 
-export function deleteTopicsHandler ({ topics }: BrokerServices): ApiHandler<DeleteTopicsRequest, DeleteTopicsResponse> {
+export function deleteTopicsHandler (
+  { topics }: BrokerServices,
+): ApiHandler<DeleteTopicsRequest, DeleteTopicsResponse> {
   return {
     api: 'deleteTopics',
     handle (request, call) {
@@ -43,7 +47,8 @@ export function alterTopicsHandler ({ topics }: BrokerServices): ApiHandler<Alte
   return {
     api: 'alterTopics',
     handle (request, call) {
-      const altered = request.topics.map(async change => outcome(change.name, await topics.alter(change, request.validateOnly)))
+      const altered = request.topics.map(async change =>
+        outcome(change.name, await topics.alter(change, request.validateOnly)))
       void Promise.all(altered).then(results => call.respond({ topics: results }))
     },
   }

@@ -88,7 +88,8 @@ export class TopicCatalog {
       const { control, files, partitions } = this.options
       await files.write(record)
       await partitions.openTopic(record)
-      const revision = await control.commit([{ key: topicKey(record.name), value: record }], [{ key: topicKey(record.name), revision: 0 }])
+      const key = topicKey(record.name)
+      const revision = await control.commit([{ key, value: record }], [{ key, revision: 0 }])
       if (revision === null) {
         await this.discard(record.topicId)
         return exists(record.name)
@@ -237,7 +238,8 @@ export class TopicCatalog {
     const clash = this.names.has(record.name)
     const name = clash ? `${record.name}.restored-${topicId.slice(0, 8)}` : record.name
     const restored = { ...record, name }
-    const revision = await control.commit([{ key: topicKey(name), value: restored }], [{ key: topicKey(name), revision: 0 }])
+    const key = topicKey(name)
+    const revision = await control.commit([{ key, value: restored }], [{ key, revision: 0 }])
     if (revision !== null) this.put(restored, revision)
     logger.warn({ topicId, topic: name }, 'the control store did not know a topic that is on disk; it is back')
   }

@@ -8,11 +8,14 @@ t.test('topic settings: units are put into plain numbers', async t => {
 })
 
 t.test('topic settings: what is not allowed is told with its range', async t => {
-  t.match(parseTopicSetting('segment.bytes', '1'), { fault: /segment.bytes is "1"; it must be 65536 to 2147483648 bytes/ })
+  const tooSmall = parseTopicSetting('segment.bytes', '1')
+  t.match(tooSmall, { fault: /segment.bytes is "1"; it must be 65536 to 2147483648 bytes/ })
   t.match(parseTopicSetting('flush', 'never'), { fault: /must be one of sync, interval, none/ })
   t.match(parseTopicSetting('colour', 'red'), { fault: /unknown setting "colour"; known are cleanup, / })
   t.match(parseTopicSetting('__proto__', 'red'), { fault: /unknown setting/ })
-  for (const text of ['', 'x', '1e3', '1.5', '5 parsecs', 'NaN']) t.match(parseTopicSetting('retention.ms', text), { fault: /retention.ms/ }, text)
+  for (const text of ['', 'x', '1e3', '1.5', '5 parsecs', 'NaN']) {
+    t.match(parseTopicSetting('retention.ms', text), { fault: /retention.ms/ }, text)
+  }
 })
 
 t.test('topic settings: the defaults are valid and durable', async t => {

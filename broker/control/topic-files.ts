@@ -6,7 +6,7 @@
 // Both appear atomically (written aside, synced, renamed). The control store comes first; these files speak where it
 // does not know the topic.
 
-import { DiskError, type Disk } from '@sluice/storage'
+import { readWholeFile, writeFileAtomically, type Disk } from '@sluice/storage'
 import { isTopicRecord, type TopicRecord } from './topic-record.js'
 
 const RECORD_FILE = 'topic.json'
@@ -54,9 +54,9 @@ export class TopicFiles {
   private folder (topicId: string): string { return `${this.logsFolder}/${topicId}` }
 
   private async readRecord (topicId: string): Promise<TopicRecord | null> {
-    const bytes = await readWhole(this.disk, `${this.folder(topicId)}/${RECORD_FILE}`)
+    const bytes = await readWholeFile(this.disk, `${this.folder(topicId)}/${RECORD_FILE}`)
     try {
-      const record: unknown = JSON.parse(bytes.toString())
+      const record: unknown = JSON.parse(bytes?.toString() ?? '')
       return isTopicRecord(record) && record.topicId === topicId ? record : null
     } catch {
       return null
@@ -64,34 +64,8 @@ export class TopicFiles {
   }
 
   private async put (topicId: string, name: string, bytes: Buffer): Promise<void> {
-    const folder = this.folder(topicId)
-    await this.disk.makeDirectory(folder)
-    const temporary = `${folder}/${name}.new`
-    await this.disk.remove(temporary)
-    const file = await this.disk.open(temporary, { create: 'new' })
-    try {
-      await completion(done => file.write([bytes], 0, done))
-      await completion(done => file.sync(done))
-    } finally {
-      await file.close()
-    }
-    await this.disk.rename(temporary, `${folder}/${name}`)
-    await this.disk.syncDirectory(folder)
+    await this.disk.makeDirectory(this.folder(topicId))
+    await writeFileAtomically(this.disk, this.folder(topicId), name, bytes)
     await this.disk.syncDirectory(this.logsFolder)
   }
-}
-
-async function readWhole (disk: Disk, path: string): Promise<Buffer> {
-  const file = await disk.open(path, { create: 'never', readOnly: true })
-  try {
-    const bytes = Buffer.alloc(await file.size())
-    await completion(done => file.read(bytes, 0, done))
-    return bytes
-  } finally {
-    await file.close()
-  }
-}
-
-function completion (start: (done: (error: DiskError | null) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => start(error => error === null ? resolve() : reject(error)))
 }

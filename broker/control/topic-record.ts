@@ -29,7 +29,9 @@ export function settingsOf (record: TopicRecord, brokerDefaults: Readonly<Record
 }
 
 /** Checks settings given by a user; the canonical ones, or what is wrong with the first bad one. */
-export function parseOverrides (given: Readonly<Record<string, string>>): { overrides: Record<string, string> } | { fault: string } {
+export function parseOverrides (
+  given: Readonly<Record<string, string>>,
+): { overrides: Record<string, string> } | { fault: string } {
   const overrides: Record<string, string> = {}
   for (const [name, text] of Object.entries(given)) {
     const parsed = parseTopicSetting(name, text)

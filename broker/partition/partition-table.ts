@@ -108,6 +108,15 @@ export class PartitionTable implements PartitionHost {
     await this.forget(topicId)
   }
 
+  /** True where everything appended to logs that take writes is acknowledged. */
+  get atRest (): boolean {
+    for (const { log, stateLog } of this.all()) {
+      if (log.state === 'online' && log.acknowledgedOffset < log.nextOffset) return false
+      if (stateLog?.state === 'online' && stateLog.acknowledgedOffset < stateLog.nextOffset) return false
+    }
+    return true
+  }
+
   /** Answers everything that waits, since the broker stops. */
   closeAll (error: number, message: string): void {
     for (const partition of this.all()) partition.close(error, message)
@@ -155,7 +164,8 @@ export class PartitionTable implements PartitionHost {
         }
       } catch (cause) {
         producers.clear()
-        this.options.logger.warn({ partition: partition.label, err: cause }, 'producer snapshot is damaged; reading the log instead')
+        const { logger } = this.options
+        logger.warn({ partition: partition.label, err: cause }, 'producer snapshot is damaged; reading the log instead')
       }
     }
     this.snapshots.set(partition, { offset: from, version: producers.version })
@@ -194,7 +204,8 @@ export class PartitionTable implements PartitionHost {
     const write = (): void => {
       if (partition.closed && !this.topics.has(partition.topicId)) return
       this.snapshots.set(partition, { offset, version })
-      this.options.meta.write([{ table: PRODUCERS_TABLE, key: partitionKey(partition.topicId, partition.index), value: bytes }])
+      const key = partitionKey(partition.topicId, partition.index)
+      this.options.meta.write([{ table: PRODUCERS_TABLE, key, value: bytes }])
     }
     if (log.durableOffset >= offset) write()
     else partition.whenCommitted(offset, error => { if (error === 0 && log.durableOffset >= offset) write() })

@@ -84,7 +84,8 @@ t.test('ProducerState: producers silent for too long are forgotten', async t => 
 })
 
 t.test('ProducerState: a snapshot restores the same answers', async t => {
-  const batches = fc.array(fc.record({ id: fc.integer({ min: 0, max: 3 }), count: fc.integer({ min: 1, max: 5 }) }), { maxLength: 40 })
+  const batch = fc.record({ id: fc.integer({ min: 0, max: 3 }), count: fc.integer({ min: 1, max: 5 }) })
+  const batches = fc.array(batch, { maxLength: 40 })
   fc.assert(fc.property(batches, sent => {
     const state = new ProducerState(100, 5)
     const next = new Map<number, number>()

@@ -110,8 +110,11 @@ export class ProducerState {
 
   /** The state as bytes, for `restore`. */
   snapshot (): Buffer {
-    return Buffer.from(JSON.stringify([...this.producers].map(([id, { epoch, lastSequence, lastSeenMs, batches }]) =>
-      [id, epoch, lastSequence, lastSeenMs, batches.map(batch => [batch.first, batch.last, batch.baseOffset, batch.endOffset])])))
+    const rows = [...this.producers].map(([id, { epoch, lastSequence, lastSeenMs, batches }]) => [
+      id, epoch, lastSequence, lastSeenMs,
+      batches.map(batch => [batch.first, batch.last, batch.baseOffset, batch.endOffset]),
+    ])
+    return Buffer.from(JSON.stringify(rows))
   }
 
   /** Puts a snapshot in place of the state. @throws where the bytes are none. */

@@ -3,7 +3,8 @@ import t from 'tap'
 import { DeadlineQueue } from './deadline-queue.js'
 
 t.test('DeadlineQueue: what is due runs, earliest first, each once', async t => {
-  fc.assert(fc.property(fc.array(fc.record({ due: fc.integer({ min: 0, max: 50 }), cancel: fc.boolean() })), entries => {
+  const entry = fc.record({ due: fc.integer({ min: 0, max: 50 }), cancel: fc.boolean() })
+  fc.assert(fc.property(fc.array(entry), entries => {
     const queue = new DeadlineQueue()
     const ran: number[] = []
     const added = entries.map(({ due }) => queue.add(due, () => ran.push(due)))
