@@ -4,8 +4,9 @@ export default [
   ...neostandard({ ts: true, ignores: ['**/dist/**', '**/generated/**'] }),
   {
     rules: {
-      '@stylistic/max-len': ['error', { code: 120, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
-      'no-void': ['error', { allowAsStatement: true }],
+      '@stylistic/max-len': ['error', {
+        code: 120, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true,
+      }],
       '@stylistic/comma-dangle': 'off',
       '@stylistic/max-statements-per-line': 'off',
     },

@@ -1,0 +1,230 @@
+// `sluice topic`: create, list, describe, alter, delete, truncate.
+
+import type { TopicDescription } from '@sluice/client'
+import type { Command } from 'commander'
+import { CliError } from '../cli-error.js'
+import {
+  integerOption, newCommand, settingOption, withBrokers, withConfirmation, withOutput,
+  type BrokerOptions, type OutputOptions,
+} from '../command.js'
+import { confirm, type ConfirmationOptions } from '../confirm.js'
+import { EXIT } from '../exit-code.js'
+import type { RunAction } from '../main.js'
+import { formatBytes, formatTime } from '../quantities.js'
+import { formatObject, formatRows, type Row } from '../rows.js'
+import { withClient } from '../session.js'
+import { checkTopicName } from '../names.js'
+
+const EXAMPLES = [
+  'sluice topic create orders --partitions 4',
+  'sluice topic describe orders -o json',
+  'sluice topic alter orders --set retention.ms=30d',
+]
+
+export function command (run: RunAction): Command {
+  return newCommand('topic', 'Create, list, describe, alter, delete and truncate topics.', EXAMPLES)
+    .addCommand(create(run)).addCommand(list(run)).addCommand(describe(run))
+    .addCommand(alter(run)).addCommand(remove(run)).addCommand(truncate(run))
+}
+
+function create (run: RunAction): Command {
+  const command = newCommand('create', 'Create a topic. With --dry-run everything is checked and nothing created.', [
+    'sluice topic create orders --partitions 4',
+    'sluice topic create audit --set retention.ms=365d --set cleanup=delete',
+    'sluice topic create users --partitions 8 --set cleanup=compact --dry-run',
+  ])
+  command.argument('<name>', 'name of the topic')
+    .option('-p, --partitions <number>', 'partitions (default: that of the broker)', integerOption(1, 10_000))
+    .option('--replicas <number>', 'replicas (default: that of the broker)', integerOption(1, 100))
+    .option('-s, --set <name=value>', 'a setting; may be given several times', settingOption, {})
+    .option('--if-not-exists', 'succeed where the topic is there already')
+    .option('--dry-run', 'check everything and create nothing')
+  withOutput(withBrokers(command))
+  interface Options extends BrokerOptions, OutputOptions {
+    partitions?: number, replicas?: number, set: Record<string, string>, ifNotExists?: boolean, dryRun?: boolean
+  }
+  return command.action((name: string, options: Options) => run(() =>
+    withClient(options, async client => {
+      checkTopicName(name)
+      const { partitions, replicas, set: config, dryRun } = options
+      try {
+        const created = await client.admin.createTopic(name, { partitions, replicas, config, dryRun })
+        if (dryRun === true) return note(`topic ${name} could be created with ${countOf(created.partitions, 'partition')}; nothing was done`)
+        if (options.output === 'table') return note(`created topic ${name} with ${countOf(created.partitions, 'partition')}`)
+        process.stdout.write(formatObject({ name, ...created }, options.output))
+      } catch (error) {
+        if (options.ifNotExists !== true || (error as { code?: string }).code !== 'ALREADY_EXISTS') throw error
+        note(`topic ${name} is there already`)
+      }
+    })))
+}
+
+function list (run: RunAction): Command {
+  const command = newCommand('list', 'List the topics.', [
+    'sluice topic list', 'sluice topic list -o jsonl', 'sluice topic list --brokers 10.0.0.5:7400 -o csv',
+  ])
+  withOutput(withBrokers(command))
+  return command.action((options: BrokerOptions & OutputOptions) => run(() =>
+    withClient(options, async client => {
+      const topics = await client.admin.listTopicSummaries()
+      const columns = ['name', 'topicId', 'kind', 'partitions', 'replicationFactor']
+      const rows: Row[] = topics.map(({ name, topicId, kind, partitions, replicationFactor }) =>
+        ({ name, topicId, kind, partitions, replicationFactor }))
+      process.stdout.write(formatRows(rows, options.output, { columns }))
+    })))
+}
+
+function describe (run: RunAction): Command {
+  const command = newCommand('describe', 'Show the settings and partitions of a topic. Exit code 6 where one is not online.', [
+    'sluice topic describe orders',
+    'sluice topic describe orders -o json',
+    "sluice topic describe orders -o json | jq '.partitions[].highWatermark'",
+  ])
+  command.argument('<name>', 'name of the topic')
+  withOutput(withBrokers(command))
+  return command.action((name: string, options: BrokerOptions & OutputOptions) => run(() =>
+    withClient(options, async client => {
+      checkTopicName(name)
+      const topic = await client.admin.describeTopic(name)
+      process.stdout.write(formatTopic(topic, options.output))
+      return topic.partitions.every(partition => partition.state === 'online') ? EXIT.ok : EXIT.degraded
+    })))
+}
+
+/** One object for `json`; a row per partition for `jsonl` and `csv`; both parts for people. */
+function formatTopic (topic: TopicDescription, format: OutputOptions['output']): string {
+  const partitions: Row[] = topic.partitions.map(partition => ({
+    partition: partition.partition,
+    state: partition.state,
+    leader: partition.leader,
+    leaderEpoch: partition.leaderEpoch,
+    replicas: partition.replicas,
+    logStartOffset: partition.logStartOffset,
+    highWatermark: partition.highWatermark,
+    nextOffset: partition.nextOffset,
+    records: partition.highWatermark - partition.logStartOffset,
+    sizeBytes: partition.sizeBytes,
+    segments: partition.segments,
+    stateReason: partition.stateReason,
+    quarantined: partition.quarantined,
+  }))
+  const { name, topicId, kind, createdAt, replicationFactor } = topic
+  const settings = Object.fromEntries(topic.config.map(setting => [setting.name, setting.value]))
+  if (format === 'json') {
+    return `${JSON.stringify({
+      name,
+topicId,
+kind,
+createdAt,
+replicationFactor,
+partitionCount: partitions.length,
+settings,
+      settingSources: Object.fromEntries(topic.config.map(setting => [setting.name, setting.source])),
+partitions,
+    }, null, 2)}\n`
+  }
+  if (format !== 'table') return formatRows(partitions.map(partition => ({ topic: name, ...partition })), format)
+  const head = formatObject({ topic: name, id: topicId, kind, created: formatTime(createdAt), replicas: replicationFactor }, 'table')
+  const config = formatRows(topic.config.map(({ name, value, source }) => ({ setting: name, value, source })), 'table')
+  const rows = formatRows(partitions, 'table', {
+    hidden: ['nextOffset', ...(partitions.some(row => row.stateReason !== '') ? [] : ['stateReason']),
+      ...(topic.partitions.some(row => row.quarantined.length > 0) ? [] : ['quarantined'])],
+    show: (column, value) => column === 'sizeBytes' ? formatBytes(value as number) : undefined,
+  })
+  return `${head}\n${config}\n${rows}`
+}
+
+function alter (run: RunAction): Command {
+  const command = newCommand('alter', 'Change settings of a topic, or add partitions. More partitions move keys to other ones.', [
+    'sluice topic alter orders --set retention.ms=30d --unset retention.bytes',
+    'sluice topic alter orders --partitions 8',
+    'sluice topic alter orders --set flush=interval --dry-run',
+  ])
+  command.argument('<name>', 'name of the topic')
+    .option('-p, --partitions <number>', 'new number of partitions, not below the present one', integerOption(1, 10_000))
+    .option('-s, --set <name=value>', 'a setting; may be given several times', settingOption, {})
+    .option('-u, --unset <name>', 'a setting to put back to its default; may be given several times',
+      (name: string, names: string[]) => [...names, name], [])
+    .option('--dry-run', 'check everything and change nothing')
+  withBrokers(command)
+  interface Options extends BrokerOptions {
+    partitions?: number, set: Record<string, string>, unset: string[], dryRun?: boolean
+  }
+  return command.action((name: string, options: Options) => run(() =>
+    withClient(options, async client => {
+      checkTopicName(name)
+      const { partitions, set, unset, dryRun } = options
+      if (partitions === undefined && Object.keys(set).length === 0 && unset.length === 0) {
+        throw new CliError(EXIT.usage, 'nothing to change: give --partitions, --set or --unset')
+      }
+      await client.admin.alterTopic(name, { partitions, set, unset, dryRun })
+      note(dryRun === true ? `topic ${name} could be changed so; nothing was done` : `changed topic ${name}`)
+    })))
+}
+
+function remove (run: RunAction): Command {
+  const command = newCommand('delete', 'Delete topics with all their records.', [
+    'sluice topic delete orders', 'sluice topic delete orders payments --yes', 'sluice topic delete orders --dry-run',
+  ])
+  command.argument('<names...>', 'names of the topics')
+  withConfirmation(withBrokers(command))
+  return command.action((names: string[], options: BrokerOptions & ConfirmationOptions) => run(() =>
+    withClient(options, async client => {
+      names.forEach(checkTopicName)
+      const topics = await client.admin.describeTopics(names)
+      const what = topics.map(topic => `${topic.name} (${countOf(recordsOf(topic), 'record')})`).join(', ')
+      if (options.dryRun === true) return note(`would delete ${what}; nothing was done`)
+      await confirm(`Delete ${what} for good?`, options)
+      for (const name of names) {
+        await client.admin.deleteTopic(name)
+        note(`deleted topic ${name}`)
+      }
+    })))
+}
+
+function truncate (run: RunAction): Command {
+  const command = newCommand('truncate', 'Delete the records of a topic, all that there are now or those below an offset.', [
+    'sluice topic truncate orders --yes',
+    'sluice topic truncate orders --partition 2 --before 1000',
+    'sluice topic truncate orders --dry-run',
+  ])
+  command.argument('<name>', 'name of the topic')
+    .option('--partition <number>', 'this partition only', integerOption(0))
+    .option('--before <offset>', 'records below this offset (default: all there are now)', integerOption(0))
+  withOutput(withConfirmation(withBrokers(command)))
+  interface Options extends BrokerOptions, OutputOptions, ConfirmationOptions { partition?: number, before?: number }
+  return command.action((name: string, options: Options) => run(() =>
+    withClient(options, async client => {
+      checkTopicName(name)
+      const topic = await client.admin.describeTopic(name)
+      const chosen = topic.partitions
+        .filter(({ partition }) => options.partition === undefined || partition === options.partition)
+      if (chosen.length === 0) {
+        throw new CliError(EXIT.notFound, `topic ${name} has no partition ${options.partition}: it has 0 to ${topic.partitions.length - 1}`)
+      }
+      const before: Record<number, number> = {}
+      let records = 0
+      for (const { partition, logStartOffset, highWatermark } of chosen) {
+        before[partition] = Math.min(options.before ?? highWatermark, highWatermark)
+        records += Math.max(0, before[partition]! - logStartOffset)
+      }
+      const what = `${countOf(records, 'record')} of topic ${name}`
+      if (options.dryRun === true) return note(`would delete ${what}; nothing was done`)
+      await confirm(`Delete ${what} for good?`, options)
+      const deleted = await client.admin.deleteRecords(name, before)
+      const rows = deleted.map(({ partition, logStartOffset }) => ({ partition, logStartOffset }))
+      process.stdout.write(formatRows(rows, options.output, { columns: ['partition', 'logStartOffset'] }))
+    })))
+}
+
+function recordsOf (topic: TopicDescription): number {
+  return topic.partitions.reduce((sum, partition) => sum + partition.highWatermark - partition.logStartOffset, 0)
+}
+
+function countOf (count: number, noun: string): string {
+  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
+}
+
+function note (text: string): void {
+  process.stderr.write(`${text}\n`)
+}
