@@ -7,6 +7,9 @@ export {
 export { BrokerError, ERROR_CODE, type BrokerErrorDetails, type ErrorCode } from './broker-error.js'
 export { Client, connect } from './client.js'
 export { type Auth, type ClientOptions, type Logger, type RetryOptions } from './client-options.js'
+export { Consumer, type ConsumerLag } from './consumer/consumer.js'
+export { type AssignorName, type ConsumerOptions } from './consumer/consumer-options.js'
+export { type RunOptions } from './consumer/record-runner.js'
 export { type ReadOptions } from './consumer/topic-reader.js'
 export { type ClientEvents } from './events.js'
 export {

@@ -1,6 +1,8 @@
 // A topic as seen from a client: how to write to it and read from it. Making one costs nothing and asks nobody.
 
 import type { Cluster } from './connection/cluster.js'
+import { Consumer } from './consumer/consumer.js'
+import type { ConsumerOptions } from './consumer/consumer-options.js'
 import { readTopic, type ReadOptions } from './consumer/topic-reader.js'
 import { Producer } from './producer/producer.js'
 import type { ProducerOptions } from './producer/producer-options.js'
@@ -34,6 +36,13 @@ export class Topic<K = Uint8Array, V = Uint8Array> {
     const producer = new Producer<K, V>(this.cluster, this, options)
     this.adopt(producer)
     return producer
+  }
+
+  /** A member of a stream group: it joins when it is first asked for records. @throws BrokerError INVALID */
+  consumer (options: ConsumerOptions): Consumer<K, V> {
+    const consumer = new Consumer<K, V>(this.cluster, this, options)
+    this.adopt(consumer)
+    return consumer
   }
 
   /** Reads a range without a group: replay, tests, time travel. See {@link ReadOptions}. */

@@ -19,6 +19,8 @@ export interface CallOptions extends Partial<RequestOptions> {
   signal?: AbortSignal
   /** True where doing it twice is the same as doing it once, so that a lost answer may be answered by a retry. */
   repeatable?: boolean
+  /** Default: that of the client. 1 where the caller has to look at each failure itself. */
+  maxAttempts?: number
 }
 
 /** See the head of this file. */
@@ -50,6 +52,7 @@ export class Cluster {
     api: A, message: MessageOf<A, 'request'>, options: CallOptions = {},
   ): Promise<Reply<A>> {
     const { broker, signal, repeatable = true, timeoutMs = this.settings.requestTimeoutMs } = options
+    const { maxAttempts = this.settings.maxAttempts } = options
     const deadlineMs = performance.now() + timeoutMs
     let last: BrokerError | null = null
     for (let attempts = 1; ; attempts++) {
@@ -65,7 +68,7 @@ export class Cluster {
         if (!error.retriable || (error.maybeApplied && !repeatable)) throw error
         last = error
         const waitMs = error.retryAfterMs ?? backoffDelayMs(this.settings, attempts)
-        if (attempts >= this.settings.maxAttempts || performance.now() + waitMs >= deadlineMs) {
+        if (attempts >= maxAttempts || performance.now() + waitMs >= deadlineMs) {
           throw gaveUp(api, error, attempts)
         }
         await delay(waitMs, signal)

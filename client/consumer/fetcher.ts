@@ -158,7 +158,8 @@ export class Fetcher {
     const first = this.fetchTurn++
     for (let index = 0; index < this.cursors.length; index++) {
       const cursor = this.cursors[(first + index) % this.cursors.length]!
-      if (cursor.fetching || cursor.paused || cursor.error !== null || cursor.bufferedBytes > share / 2) continue
+      if (cursor.fetching || cursor.paused || cursor.recovering || cursor.error !== null) continue
+      if (cursor.bufferedBytes > share / 2) continue
       if (cursor.retryAtMs > nowMs) {
         this.wakeAt(cursor.retryAtMs)
         continue
@@ -279,16 +280,18 @@ export class Fetcher {
     }
   }
 
+  /** Asks where to go on. A seek or the loss of the partition meanwhile makes the answer void. */
   private recover (cursor: PartitionCursor, error: BrokerError): void {
     const { epoch } = cursor
-    cursor.paused = true
+    const isVoid = (): boolean => cursor.epoch !== epoch || cursor.removed || this.closed
+    cursor.recovering = true
     this.settings.onOutOfRange(cursor, error).then(offset => {
-      cursor.paused = false
-      if (cursor.epoch === epoch && !cursor.removed) cursor.seek(offset)
+      if (isVoid()) return
+      cursor.seek(offset)
       this.wake()
     }, (cause: unknown) => {
-      cursor.paused = false
-      if (cursor.epoch !== epoch || cursor.removed) return
+      if (isVoid()) return
+      cursor.recovering = false
       const failure = asBrokerError(cause)
       if (failure.retriable) this.retryLater(cursor)
       else cursor.error = failure

@@ -41,6 +41,8 @@ export class PartitionCursor {
   fetching = false
   /** Not fetched and not handed out for now. */
   paused = false
+  /** Being moved into the log, outside of which it stood. */
+  recovering = false
   /** No longer read. */
   removed = false
   epoch = 0
@@ -120,6 +122,7 @@ export class PartitionCursor {
     this.epoch++
     this.failures = 0
     this.retryAtMs = 0
+    this.recovering = false
     this.error = null
   }
 

@@ -32,7 +32,8 @@ export class StoredRecord<K, V> implements InRecord<K, V> {
   attempt = 1
   /** Replaces the signal of the partition where a handler has a time limit. */
   handlerSignal: AbortSignal | null = null
-  private readonly origin: RecordOrigin<K, V>
+  /** What it has in common with its neighbours. */
+  readonly origin: RecordOrigin<K, V>
   private readonly bytes: Buffer
   private readonly keyStart: number
   private readonly keyEnd: number

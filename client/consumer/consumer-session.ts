@@ -1,0 +1,408 @@
+// What runs behind a consumer: membership, fetching, progress and commits, tied together.
+//
+//   GroupMember ──assigned, revoked, lost──▶ assignments ──▶ Fetcher ──▶ take() ──▶ the user's loop or handler
+//                                                │                                      │
+//   OffsetCommitter ◀────── committable ─────────┴──────────── ack(), nack() ◀──────────┘
+//
+// Invariants: a record is handed out only while its partition is assigned and not being given up; what is committed is
+// what is done without a gap.
+
+import { asBrokerError, BrokerError } from '../broker-error.js'
+import type { Cluster } from '../connection/cluster.js'
+import { committedOffsets, resolveStart, type Start } from '../start.js'
+import { backoffDelayMs, deferred, delay, settledWithin } from '../waiting.js'
+import { Assignment } from './assignment.js'
+import type { ConsumerSettings } from './consumer-options.js'
+import { DeadLetters } from './dead-letters.js'
+import { Fetcher } from './fetcher.js'
+import { GroupMember, type MemberListener } from './group-member.js'
+import { LoopWatch } from './loop-watch.js'
+import { OffsetCommitter } from './offset-committer.js'
+import { PartitionCursor } from './partition-cursor.js'
+import { StoredRecord, type NackOptions } from './stored-record.js'
+import type { ProducerTopic } from '../producer/producer.js'
+
+/** Share of the rebalance timeout that work in hand gets; the rest is for the commit. */
+const REVOKE_SHARE = 0.75
+
+/** See the head of this file. */
+export class ConsumerSession<K, V> implements MemberListener {
+  readonly settings: ConsumerSettings
+  readonly cluster: Cluster
+  readonly topic: ProducerTopic<K, V>
+  /** By partition. */
+  readonly assignments = new Map<number, Assignment<K, V>>()
+  readonly committer: OffsetCommitter<K, V>
+  private readonly fetcher: Fetcher
+  private readonly member: GroupMember
+  private readonly watch: LoopWatch
+  private readonly deadLetters: DeadLetters
+  private readonly paused = new Set<number>()
+  private allPaused = false
+  /** Where to go once partitions are assigned. */
+  private pendingSeek: Start | null = null
+  private firstAssignment = deferred()
+  private started = false
+  private stopped = false
+  private failure: BrokerError | null = null
+  /** Records handed out and not done. */
+  private inHand = 0
+
+  constructor (cluster: Cluster, topic: ProducerTopic<K, V>, settings: ConsumerSettings) {
+    this.cluster = cluster
+    this.topic = topic
+    this.settings = settings
+    this.fetcher = new Fetcher(cluster, topic.name, {
+      prefetchBytes: settings.prefetchBytes,
+      maxWaitMs: settings.maxWaitMs,
+      onOutOfRange: (cursor, error) => this.onOutOfRange(cursor, error),
+    })
+    this.member = new GroupMember(cluster, topic.name, settings, this)
+    this.committer = new OffsetCommitter(
+      cluster, topic.name, settings.group, settings.commitIntervalMs, this.member, this.assignments)
+    this.watch = new LoopWatch(cluster, settings.group, settings.sessionTimeoutMs)
+    this.deadLetters = new DeadLetters(cluster, settings)
+  }
+
+  /** True once nothing more is handed out. */
+  get isStopped (): boolean { return this.stopped }
+
+  /** Joins the group, the first time that it is called. */
+  start (): void {
+    if (this.started || this.stopped) return
+    this.started = true
+    this.watch.start()
+    // The topic is asked for first: that it does not exist should be said here and not by silence.
+    this.untilDone(() => this.cluster.metadata.topic(this.topic.name)).then(
+      () => { if (!this.stopped) this.member.start() },
+      error => this.onFailed(asBrokerError(error)))
+  }
+
+  /**
+   * The next record that `isBlocked` lets through, or null where there is none now.
+   *
+   * @throws BrokerError why it cannot go on.
+   */
+  take (isBlocked?: (cursor: PartitionCursor) => boolean): StoredRecord<K, V> | null {
+    if (this.stopped) return null
+    this.start()
+    if (this.inHand >= this.settings.prefetchRecords) return null
+    const cursor = this.fetcher.poll(isBlocked)
+    if (cursor === null) return null
+    const assignment = this.assignments.get(cursor.partition)!
+    const record = new StoredRecord(assignment.origin!, cursor.reader)
+    assignment.tracker.deliver(record.offset)
+    this.inHand++
+    if (assignment.attempts.size > 0) record.attempt = assignment.attempts.get(record.offset) ?? 1
+    this.watch.current = record
+    return record
+  }
+
+  /** Resolves when `take` may have more to give. */
+  changed (): Promise<void> {
+    return this.fetcher.changed()
+  }
+
+  /** Wakes whoever waits in `changed`. */
+  notify (): void {
+    this.fetcher.notify()
+  }
+
+  ack (record: StoredRecord<K, V>): void {
+    const assignment = this.assignmentOf(record)
+    if (assignment === undefined || !assignment.tracker.ack(record.offset)) return
+    assignment.attempts.delete(record.offset)
+    this.onHandEmptied(1)
+    assignment.onProgress()
+    this.committer.onProgress()
+  }
+
+  nack (record: StoredRecord<K, V>, options: NackOptions = {}): void {
+    const assignment = this.assignmentOf(record)
+    if (assignment === undefined || !assignment.tracker.isOutstanding(record.offset)) return
+    if (options.deadLetter === true) {
+      this.bury(record, options.reason ?? 'given back').catch((error: unknown) => this.onFailed(asBrokerError(error)))
+      return
+    }
+    assignment.attempts.set(record.offset, record.attempt + 1)
+    this.giveBack(record, options.delayMs ?? 0)
+  }
+
+  /** The record, and what was handed out of its partition after it, will be handed out again, here or elsewhere. */
+  giveBack (record: StoredRecord<K, V>, delayMs = 0): void {
+    const assignment = this.assignmentOf(record)
+    if (assignment === undefined || !assignment.tracker.isOutstanding(record.offset)) return
+    const before = assignment.tracker.outstanding
+    assignment.tracker.rewind(record.offset)
+    const cursor = assignment.cursor!
+    cursor.seek(record.offset)
+    cursor.retryAtMs = performance.now() + delayMs
+    this.onHandEmptied(before - assignment.tracker.outstanding)
+    assignment.onProgress()
+    this.fetcher.wake()
+  }
+
+  /** Puts a record into the dead letter topic and marks it as done. */
+  async bury (record: StoredRecord<K, V>, reason: string): Promise<void> {
+    await this.deadLetters.send(record, reason)
+    this.ack(record)
+  }
+
+  /** Aborted when work that is begun on the record's partition should come to an end; undefined where that is so already. */
+  stoppingSignal (record: StoredRecord<K, V>): AbortSignal | undefined {
+    return this.assignmentOf(record)?.stopping.signal
+  }
+
+  setPaused (partitions: readonly number[] | undefined, isPaused: boolean): void {
+    if (partitions === undefined) {
+      this.allPaused = isPaused
+      this.paused.clear()
+    } else {
+      for (const partition of partitions) {
+        if (isPaused) this.paused.add(partition)
+        else this.paused.delete(partition)
+      }
+    }
+    for (const { cursor, partition } of this.assignments.values()) {
+      if (cursor !== null) cursor.paused = this.allPaused || this.paused.has(partition)
+    }
+    this.fetcher.wake()
+    this.fetcher.notify()
+  }
+
+  /** Goes on elsewhere; before the first assignment it is remembered for it. */
+  async seek (to: Start, signal?: AbortSignal): Promise<void> {
+    const active = [...this.assignments.values()].filter(assignment => assignment.cursor !== null)
+    if (active.length === 0) {
+      this.pendingSeek = to
+      return
+    }
+    const partitions = active.map(assignment => assignment.partition)
+    const info = await this.cluster.metadata.topic(this.topic.name)
+    const offsets = await resolveStart(this.cluster, info, partitions, to, { group: this.settings.group, signal })
+    for (const assignment of active) {
+      const offset = offsets.get(assignment.partition)
+      if (offset === undefined || assignment.isGone) continue
+      this.onHandEmptied(assignment.tracker.outstanding)
+      assignment.tracker.seek(offset)
+      assignment.cursor!.seek(offset)
+      assignment.onProgress()
+    }
+    this.committer.onProgress()
+    this.fetcher.wake()
+    this.fetcher.notify()
+  }
+
+  /** Resolves when partitions have been assigned for the first time. */
+  whenAssigned (): Promise<void> {
+    this.start()
+    return this.firstAssignment.promise
+  }
+
+  /** Why it cannot go on, or null. */
+  get error (): BrokerError | null { return this.failure }
+
+  /** Lets work in hand finish for at most `drainTimeoutMs`, commits and leaves. */
+  async close (drainTimeoutMs: number): Promise<void> {
+    this.stopped = true
+    this.fetcher.notify()
+    const all = [...this.assignments.values()]
+    for (const assignment of all) assignment.stopping.abort()
+    if (drainTimeoutMs > 0) {
+      const soon = setTimeout(() => {
+        this.cluster.settings.logger.warn({ group: this.settings.group, topic: this.topic.name },
+          'close waits for records in hand; where it is called from a loop over the consumer, leave the loop first')
+      }, CLOSE_WARNING_MS).unref()
+      await settledWithin(Promise.all(all.map(assignment => assignment.atRest())), drainTimeoutMs)
+      clearTimeout(soon)
+    }
+    this.committer.close()
+    let failure: unknown = null
+    if (this.started && this.failure === null && drainTimeoutMs > 0) {
+      await this.committer.commit(all).catch((error: unknown) => { failure = error })
+    }
+    for (const assignment of all) assignment.abort.abort(new BrokerError('CLOSED', 'the consumer is closed'))
+    this.assignments.clear()
+    this.watch.stop()
+    await this.member.close()
+    this.fetcher.close()
+    await this.deadLetters.close(drainTimeoutMs)
+    this.firstAssignment.resolve()
+    if (all.length > 0) this.emit('revoked', all.map(assignment => assignment.partition), false)
+    if (failure !== null) throw failure
+  }
+
+  onAssigned (topicId: string, partitions: readonly number[]): void {
+    const assignments = partitions.map(partition => {
+      const assignment = new Assignment<K, V>(topicId, partition)
+      this.assignments.set(partition, assignment)
+      return assignment
+    })
+    this.begin(assignments).catch((error: unknown) => {
+      if (assignments.some(assignment => !assignment.isGone)) this.onFailed(asBrokerError(error))
+    })
+  }
+
+  async onRevoked (partitions: readonly number[]): Promise<void> {
+    const leaving = this.pick(partitions)
+    for (const assignment of leaving) {
+      assignment.stopping.abort()
+      if (assignment.cursor !== null) {
+        // What is handed out stays to be done; what is buffered is not handed out any more.
+        assignment.tracker.passTo(assignment.tracker.outstanding === 0 ? assignment.cursor.position : 0)
+        this.fetcher.remove(assignment.cursor)
+      }
+    }
+    this.fetcher.notify()
+    const rest = Promise.all(leaving.map(assignment => assignment.atRest()))
+    const inTime = await settledWithin(rest, this.settings.rebalanceTimeoutMs * REVOKE_SHARE)
+    if (!inTime) {
+      this.cluster.settings.logger.warn({ group: this.settings.group, topic: this.topic.name, partitions },
+        'records in hand were not done in time: they come again at the next owner')
+    }
+    await this.committer.commit(leaving).catch((error: unknown) => {
+      this.cluster.settings.logger.warn({ partitions, error: asBrokerError(error).message }, 'the last commit failed')
+    })
+    this.end(leaving, 'the partition was given to another member', false)
+  }
+
+  onLost (partitions: readonly number[]): void {
+    this.end(this.pick(partitions), 'the partition was taken by another member', true)
+  }
+
+  onFailed (error: BrokerError): void {
+    if (this.stopped) return
+    this.failure ??= error
+    this.fetcher.fail(error)
+    this.firstAssignment.resolve()
+  }
+
+  /** Finds out where to begin, and begins. */
+  private async begin (assignments: readonly Assignment<K, V>[]): Promise<void> {
+    const { group, from } = this.settings
+    const partitions = assignments.map(assignment => assignment.partition)
+    const { committed, starts } = await this.untilDone(async () => {
+      const info = await this.cluster.metadata.topic(this.topic.name)
+      const committed = await committedOffsets(this.cluster, info, partitions, group)
+      const starts = new Map(committed)
+      await this.fillIn(starts, partitions, from)
+      await this.fillIn(starts, partitions, 'earliest')
+      if (this.pendingSeek !== null) {
+        for (const [partition, offset] of await resolveStart(this.cluster, info, partitions, this.pendingSeek, { group })) {
+          starts.set(partition, offset)
+        }
+      }
+      return { committed, starts }
+    })
+    this.pendingSeek = null
+    const begun: number[] = []
+    for (const assignment of assignments) {
+      const { partition } = assignment
+      if (assignment.isGone || assignment.stopping.signal.aborted || this.stopped) continue
+      const offset = starts.get(partition)!
+      assignment.committed = committed.get(partition) ?? -1
+      assignment.tracker.seek(offset)
+      assignment.origin = this.originOf(assignment)
+      assignment.cursor = new PartitionCursor(this.topic.name, assignment.topicId, partition, offset)
+      assignment.cursor.paused = this.allPaused || this.paused.has(partition)
+      this.fetcher.add(assignment.cursor)
+      begun.push(partition)
+    }
+    if (begun.length === 0) return
+    // A start that was worked out from `from` is committed soon: 'latest' must not mean something else after a crash.
+    this.committer.onProgress()
+    this.emit('assigned', begun, false)
+    this.firstAssignment.resolve()
+    this.fetcher.notify()
+  }
+
+  private async fillIn (starts: Map<number, number>, partitions: readonly number[], start: Start): Promise<void> {
+    const missing = partitions.filter(partition => !starts.has(partition))
+    if (missing.length === 0) return
+    const info = await this.cluster.metadata.topic(this.topic.name)
+    for (const [partition, offset] of await resolveStart(this.cluster, info, missing, start)) starts.set(partition, offset)
+  }
+
+  private originOf (assignment: Assignment<K, V>): NonNullable<Assignment<K, V>['origin']> {
+    return {
+      topic: this.topic.name,
+      partition: assignment.partition,
+      key: this.topic.key,
+      value: this.topic.value,
+      signal: assignment.abort.signal,
+      ack: record => this.ack(record),
+      nack: (record, options) => this.nack(record, options),
+    }
+  }
+
+  private async onOutOfRange (cursor: PartitionCursor, error: BrokerError): Promise<number> {
+    const info = await this.cluster.metadata.topic(this.topic.name)
+    const { from } = this.settings
+    const isTruncated = error.resumeOffset !== undefined && error.message.includes('OFFSET_TRUNCATED')
+    let to = isTruncated ? error.resumeOffset : undefined
+    if (to === undefined && (from === 'earliest' || from === 'latest')) {
+      to = (await resolveStart(this.cluster, info, [cursor.partition], from)).get(cursor.partition)
+    }
+    to ??= error.resumeOffset ?? (await resolveStart(this.cluster, info, [cursor.partition], 'earliest')).get(cursor.partition)!
+    const reset = { topic: cursor.topic, partition: cursor.partition, from: cursor.fetchOffset, to, reason: error.message }
+    this.cluster.settings.logger.warn(reset, 'the offset is outside of the log; going on elsewhere')
+    this.cluster.events.emit('offsetReset', reset)
+    return to
+  }
+
+  private end (assignments: readonly Assignment<K, V>[], why: string, isLost: boolean): void {
+    const ended: number[] = []
+    for (const assignment of assignments) {
+      if (assignment.isGone) continue
+      this.onHandEmptied(assignment.tracker.outstanding)
+      assignment.abort.abort(new BrokerError('REBALANCE', why, { topic: this.topic.name, partition: assignment.partition }))
+      assignment.stopping.abort()
+      if (assignment.cursor !== null) this.fetcher.remove(assignment.cursor)
+      if (this.assignments.get(assignment.partition) === assignment) this.assignments.delete(assignment.partition)
+      assignment.tracker.seek(0)
+      assignment.onProgress()
+      ended.push(assignment.partition)
+    }
+    if (ended.length > 0) this.emit('revoked', ended, isLost)
+    this.fetcher.notify()
+  }
+
+  private emit (event: 'assigned' | 'revoked', partitions: number[], lost: boolean): void {
+    const what = { group: this.settings.group, topic: this.topic.name, partitions: partitions.sort((a, b) => a - b) }
+    this.cluster.settings.logger.info({ ...what, lost }, event)
+    if (event === 'assigned') this.cluster.events.emit('assigned', what)
+    else this.cluster.events.emit('revoked', { ...what, lost })
+  }
+
+  private pick (partitions: readonly number[]): Assignment<K, V>[] {
+    return partitions.flatMap(partition => this.assignments.get(partition) ?? [])
+  }
+
+  private assignmentOf (record: StoredRecord<K, V>): Assignment<K, V> | undefined {
+    const assignment = this.assignments.get(record.partition)
+    // A record of an earlier time with the partition says nothing about this one.
+    return assignment !== undefined && assignment.origin === record.origin ? assignment : undefined
+  }
+
+  private onHandEmptied (records: number): void {
+    if (records === 0) return
+    const wasFull = this.inHand >= this.settings.prefetchRecords
+    this.inHand -= records
+    if (wasFull) this.fetcher.notify()
+  }
+
+  /** Tries until it succeeds or cannot: a consumer gives up only by its signal. */
+  private async untilDone<T> (work: () => Promise<T>): Promise<T> {
+    for (let failures = 1; ; failures++) {
+      try {
+        return await work()
+      } catch (cause) {
+        const error = asBrokerError(cause)
+        if (!error.retriable || this.stopped) throw error
+        await delay(backoffDelayMs(this.cluster.settings, failures), this.cluster.closing)
+      }
+    }
+  }
+}
+
+const CLOSE_WARNING_MS = 1_000
