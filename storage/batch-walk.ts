@@ -35,9 +35,13 @@ export interface WalkEnd extends WalkPoint { fault: WalkFault | null }
 /** Called with every batch: it lies in `bytes` at `at`, and in the file at `position`. `false` ends the walk. */
 export type BatchVisit = (header: BatchHeader, bytes: Buffer, at: number, position: number) => boolean | void
 
-/** Walks from `start` to `limitPosition`, or to the first batch that is not sound or does not continue. */
+/**
+ * Walks from `start` to `limitPosition`, to a batch at or above `limitOffset`, or to the first batch that is not sound
+ * or does not continue.
+ */
 export async function walkBatches (
-  file: DiskFile, start: WalkPoint, limitPosition: number, visit: BatchVisit
+  file: DiskFile, start: WalkPoint, limitPosition: number, visit: BatchVisit,
+  limitOffset = Number.MAX_SAFE_INTEGER
 ): Promise<WalkEnd> {
   const point = { ...start }
   let chunkBytes = CHUNK_BYTES
@@ -46,7 +50,7 @@ export async function walkBatches (
     if (left <= 0) return { ...point, fault: null }
     const bytes = await readFile(file, point.position, Math.min(chunkBytes, left))
     const chunkStart = point.position
-    const fault = walkChunk(bytes, point, visit)
+    const fault = walkChunk(bytes, point, visit, limitOffset)
     if (fault === 'stopped') return { ...point, fault: null }
     if (fault !== null && fault !== 'short') return { ...point, fault }
     if (fault === null) {
@@ -62,7 +66,9 @@ export async function walkBatches (
   }
 }
 
-function walkChunk (bytes: Buffer, point: WalkPoint, visit: BatchVisit): WalkFault | 'stopped' | null {
+function walkChunk (
+  bytes: Buffer, point: WalkPoint, visit: BatchVisit, limitOffset: number
+): WalkFault | 'stopped' | null {
   const chunkStart = point.position
   let at = 0
   while (at < bytes.length) {
@@ -71,6 +77,7 @@ function walkChunk (bytes: Buffer, point: WalkPoint, visit: BatchVisit): WalkFau
     const header = readBatchHeader(bytes, at)
     const broken = checkContinues(header, point)
     if (broken !== null) return broken
+    if (header.baseOffset >= limitOffset) return 'stopped'
     const bodyFault = checkBatchBody(bytes, at)
     if (bodyFault !== null) return bodyFault
     const going = visit(header, bytes, at, chunkStart + at)

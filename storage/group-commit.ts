@@ -61,6 +61,8 @@ export class GroupCommit {
   /** The segment whose file takes commits. */
   #segment: Segment | null
   #openingSegment = false
+  /** A segment whose file is to be made without an append. */
+  #wanted: Segment | null = null
   /** The segment could not be opened for want of space or handles. */
   #openBlocked = false
   #retryDelayMs = 0
@@ -124,6 +126,10 @@ export class GroupCommit {
       if (commit === null) return // waits for the zeros under way
       this.#write(commit)
     }
+    const wanted = this.#wanted
+    if (wanted === null || this.#stopped || this.#queue.length > 0 || this.#inFlight.length > 0) return
+    if (wanted.created) this.#wanted = null
+    else if (!this.#syncingInterval) this.#openSegment(wanted)
   }
 
   /** Syncs what is written, where the policy leaves that to a timer. */
@@ -147,6 +153,12 @@ export class GroupCommit {
       this.#waiters.push(resolve)
       this.#wakeWaiters()
     })
+  }
+
+  /** Seals the segment before and makes the file of `segment`, though nothing is queued for it yet. */
+  wantSegment (segment: Segment): void {
+    this.#wanted = segment
+    this.pump()
   }
 
   /** Begins no more commits; `settled` tells when those under way are through. */
@@ -309,7 +321,7 @@ export class GroupCommit {
         this.#openingSegment = false
         if (this.#stopped) return this.#wakeWaiters()
         const error = diskErrorOf(cause)
-        if (!error.passing || error.operation === 'sync') return this.#fail(error)
+        if (!mayRetry(error)) return this.#fail(error)
         this.#openBlocked = true
         this.#block(error)
       }).catch((bug) => { queueMicrotask(() => { throw bug }) })
@@ -340,12 +352,6 @@ export class GroupCommit {
     }
     this.#host.onBlocked(error)
     this.#wakeWaiters()
-  }
-
-  /** Seals the segment before and makes the file of `segment`, of which nothing is queued yet. */
-  async openSegment (segment: Segment): Promise<void> {
-    await this.settled()
-    if (!this.#stopped) await this.#moveTo(segment)
   }
 
   #unblock (): void {
@@ -384,8 +390,15 @@ export class GroupCommit {
     if (this.#openingSegment || this.#syncingInterval || this.#preparer.busy) return false
     if (this.#stopped) return true
     if (this.#inFlight.some(commit => !commit.blocked)) return false
-    return this.#queue.length === 0 || this.#paused || this.#cancelRetry !== null
+    return (this.#queue.length === 0 && this.#wanted === null) || this.#paused || this.#cancelRetry !== null
   }
+}
+
+/** Whether making a segment's file may be tried again. A failed sync never: what it was to make durable is unknown. */
+function mayRetry (error: DiskError): boolean {
+  if (error.operation === 'sync') return false
+  if (error.operation === 'syncDirectory') return error.code === 'EMFILE' || error.code === 'ENFILE'
+  return error.passing
 }
 
 function endOf (commit: Commit): LogPoint {

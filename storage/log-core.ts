@@ -212,6 +212,9 @@ export class LogCore implements CommitHost, ReadableLog {
   }
 
   onCreated (segment: Segment): void {
+    // Everything below is durable by now: the end of the log is the beginning of this file.
+    const { baseOffset: offset, prevCrc: crc, prevEpoch: epoch } = segment
+    this.written = this.durable = { offset, segmentBase: offset, position: SEGMENT_HEADER_BYTES, crc, epoch }
     this.meta.write([this.meta.segmentChange(segment)])
   }
 
@@ -252,8 +255,9 @@ export class LogCore implements CommitHost, ReadableLog {
     this.meta.write([this.stateChange(), ...this.#takePendingIndex()])
   }
 
-  /** What the meta store should say of the log now; `end` where it is about to be cut. */
-  stateChange (end: LogPoint = this.durable): MetaWrite {
+  /** What the meta store should say of the log now. */
+  stateChange (): MetaWrite {
+    const end = this.durable
     const segment = this.segments.find(each => each.baseOffset === end.segmentBase)
     const state: StoredState = {
       logStartOffset: this.logStartOffset,
@@ -290,10 +294,6 @@ export class LogCore implements CommitHost, ReadableLog {
   /** Puts the waiting index entries where searches over the whole index see them. */
   flushIndex (): void {
     if (this.#pendingIndex.length > 0) this.meta.write(this.#takePendingIndex())
-  }
-
-  dropPendingIndex (): void {
-    this.#pendingIndex = []
   }
 
   #takePendingIndex (): MetaWrite[] {
@@ -354,15 +354,71 @@ export class LogCore implements CommitHost, ReadableLog {
     }
   }
 
-  setStartOffset (offset: number): void {
+  /** Makes `offset` the log start, durably. */
+  async moveStart (offset: number): Promise<void> {
     if (offset <= this.logStartOffset) return
-    this.logStartOffset = offset
-    this.listener?.onStartOffsetChange()
+    await this.dropSegments([], offset)
   }
 
-  /** Lets the next append begin with the segments as they are now. */
-  resetCommits (): void {
+  /** Makes `startOffset` the log start and forgets segments, durably; their files are the caller's to remove. */
+  async dropSegments (gone: readonly Segment[], startOffset: number): Promise<void> {
+    const previousOffset = this.logStartOffset
+    this.logStartOffset = startOffset
+    const changes = [this.stateChange(), ...gone.map(segment => this.meta.segmentRemoval(segment.baseOffset))]
+    try {
+      await this.meta.writeDurable(changes)
+    } catch (error) {
+      this.logStartOffset = previousOffset
+      throw error
+    }
+    this.segments = this.segments.filter(segment => !gone.includes(segment))
+    const forgotten = this.epochs.trimTo(startOffset).map(start => this.meta.epochRemoval(start.epoch))
+    for (const range of this.damage.keep(startOffset, Number.MAX_SAFE_INTEGER)) {
+      forgotten.push(this.meta.damageRemoval(range.from))
+    }
+    for (const range of this.damage.ranges) forgotten.push(this.meta.damageChange(range))
+    if (forgotten.length > 0) this.meta.write(forgotten)
+    if (startOffset > previousOffset) this.listener?.onStartOffsetChange()
+  }
+
+  /** Ends the active segment and makes the file of the next, at once. */
+  async rollNow (): Promise<void> {
+    await this.drain()
+    const active = this.active
+    if (this.state !== 'online' || active === null || active.endOffset === active.baseOffset) return
+    this.commits.wantSegment(this.roll())
+    await this.drain()
+  }
+
+  /**
+   * Makes `cut`, in the segment at `index`, the end of the log in memory, and answers what has to follow on the disk.
+   */
+  takeBack (cut: LogPoint, index: number): { segments: Segment[], changes: MetaWrite[] } {
+    const segment = this.segments[index]!
+    const segments = this.segments.splice(index + 1)
+    this.truncationCount++
+    this.#commits?.stop()
     this.#commits = null
+    this.ring.clear()
+    this.#pendingIndex = this.#pendingIndex.filter(entry => entry.offset < cut.offset)
+    segment.endOffset = this.nextOffset = cut.offset
+    segment.endPosition = cut.position
+    segment.endCrc = this.lastCrc = cut.crc
+    segment.indexedPosition = Math.min(segment.indexedPosition, cut.position)
+    segment.sealed = false
+    this.lastEpoch = cut.epoch
+    this.written = this.durable = cut
+    const changes = [this.stateChange(), this.meta.segmentChange(segment), ...this.#takePendingIndex()]
+    for (const later of segments) changes.push(this.meta.segmentRemoval(later.baseOffset))
+    for (const start of this.epochs.truncateTo(cut.offset)) changes.push(this.meta.epochRemoval(start.epoch))
+    for (const range of this.damage.keep(0, cut.offset)) changes.push(this.meta.damageRemoval(range.from))
+    for (const range of this.damage.ranges) changes.push(this.meta.damageChange(range))
+    return { segments, changes }
+  }
+
+  /** Puts a compacted segment in the place of the one it was made from. */
+  replaceSegment (before: Segment, after: Segment): void {
+    this.segments = this.segments.map(segment => segment === before ? after : segment)
   }
 
   /** Writes and syncs everything and notes it, where the disk allows. */

@@ -29,7 +29,7 @@ export const META_TABLE = {
 
 const STATE_VERSION = 1
 const STATE_BYTES = 65
-const SEGMENT_BYTES = 57
+const SEGMENT_BYTES = 65
 const INDEX_BYTES = 28
 const PAGE_ENTRIES = 4096
 
@@ -61,6 +61,13 @@ export interface StoredLog {
   segments: Segment[]
   epochs: EpochStart[]
   damaged: OffsetRange[]
+  /** An entry failed its CRC: what is said here may be too little. */
+  suspect: boolean
+}
+
+/** Nothing is known of a log. */
+export function unknownLog (id: LogId): StoredLog {
+  return { id, state: null, segments: [], epochs: [], damaged: [], suspect: false }
 }
 
 /** An entry of the sparse index. */
@@ -79,11 +86,12 @@ export function loadStoredLogs (meta: MetaStore): Map<string, StoredLog> {
   const visit = (table: string, bytes: number, take: (log: StoredLog, suffix: Buffer, value: Buffer) => void): void => {
     forEachEntry(meta, table, ({ key, value }) => {
       const parsed = parseLogKey(key)
-      if (parsed === null || !valueSound(key, value, bytes)) return
+      if (parsed === null) return
       const name = logName(parsed.id)
       let log = logs.get(name)
-      if (log === undefined) logs.set(name, log = { id: parsed.id, state: null, segments: [], epochs: [], damaged: [] })
-      take(log, key.subarray(parsed.length), value)
+      if (log === undefined) logs.set(name, log = unknownLog(parsed.id))
+      if (!valueSound(key, value, bytes)) log.suspect = true
+      else take(log, key.subarray(parsed.length), value)
     })
   }
   visit(META_TABLE.log, STATE_BYTES, (log, _suffix, value) => { log.state = decodeState(value) })
@@ -275,6 +283,7 @@ function encodeSegment (segment: Segment): Buffer {
   writeInt64(value, segment.maxTimestamp, 32)
   writeInt64(value, segment.lastAppendMs, 40)
   writeInt64(value, segment.indexedPosition, 48)
+  writeInt64(value, segment.cleanedMs, 57)
   value[56] = (segment.sealed ? 1 : 0) | (segment.created ? 2 : 0)
   return value
 }
@@ -287,6 +296,7 @@ function decodeSegment (baseOffset: number, value: Buffer): Segment {
   segment.endCrc = value.readUInt32BE(24)
   segment.maxTimestamp = readInt64(value, 32)
   segment.indexedPosition = readInt64(value, 48)
+  segment.cleanedMs = readInt64(value, 57)
   segment.sealed = (value[56]! & 1) !== 0
   segment.created = (value[56]! & 2) !== 0
   return segment

@@ -13,7 +13,7 @@ import { type Disk, DiskError } from './disk.js'
 import { FileCache } from './file-cache.js'
 import { readFile, syncFile, writeFile } from './file-io.js'
 import { assertLogId, logDirectory, logName, parseLogPath } from './log-key.js'
-import { loadStoredLogs, LogMeta, META_TABLE, sealValue, type StoredLog, valueSound } from './log-meta.js'
+import { loadStoredLogs, LogMeta, META_TABLE, sealValue, type StoredLog, unknownLog, valueSound } from './log-meta.js'
 import {
   type Delay, LOG_STORE_LIMITS_DEFAULT, type LogClock, type LogConfig, type LogEvent, type LogId, type LogStoreLimits,
 } from './log-types.js'
@@ -100,9 +100,9 @@ export class LogStore {
 
   async #open (id: LogId, name: string, config: LogConfig): Promise<PartitionLog> {
     const context = this.#context
-    const stored = this.#stored.get(name) ?? { id, state: null, segments: [], epochs: [], damaged: [] }
+    const stored = this.#stored.get(name) ?? unknownLog(id)
     const known = this.#cleanStart ? contentsOf(stored) : null
-    const isEmpty = this.#cleanStart && stored.state === null && stored.segments.length === 0
+    const isEmpty = this.#cleanStart && !stored.suspect && stored.state === null && stored.segments.length === 0
     const contents = known ?? (isEmpty
       ? { segments: [], logStartOffset: 0, epochs: [], damaged: [], end: EMPTY_END }
       : await recoverLog(context, id, config, stored))

@@ -67,6 +67,8 @@ export interface LogStoreLimits {
   /** The least and the longest wait before a write that found no space is tried again. */
   retryDelayMsMin: number
   retryDelayMsMax: number
+  /** Memory for the keys of one round of a compaction. */
+  compactionBytes: number
   /** The durable end of a busy log is noted in the meta store this often. */
   checkpointIntervalMs: number
 }
@@ -81,6 +83,7 @@ export const LOG_STORE_LIMITS_DEFAULT: Readonly<LogStoreLimits> = Object.freeze(
   preallocateBytes: 4 * 1024 * 1024,
   retryDelayMsMin: 100,
   retryDelayMsMax: 5_000,
+  compactionBytes: 64 * 1024 * 1024,
   checkpointIntervalMs: 1_000,
 })
 
@@ -171,6 +174,6 @@ export interface CompactionResult {
   readonly bytesBefore: number
   readonly bytesAfter: number
   readonly recordsRemoved: number
-  /** False where there is more to do: the memory for keys was used up, or the work was called off. */
+  /** False where the work was called off. */
   readonly complete: boolean
 }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { checkBatch, readBatchHeader } from '@sluice/protocol'
-import type { LogReadFailure } from './partition-log.js'
+import type { LogReadFailure } from './log-read-failure.js'
 import { append, LOG_DIRECTORY, makeBatch, readAll, SMALL, splitBatches, TestMachine } from './log.fixture.js'
 
 t.test('Log: an empty one costs no file and reads as empty', async t => {

@@ -13,10 +13,16 @@
 import assert from 'node:assert'
 import { BATCH_HEADER_BYTES, BATCH_POSITION, type BatchHeader, readBatchHeader, readInt64, stampBatch } from '@sluice/protocol'
 import { type LogContents, LogCore } from './log-core.js'
+import { LogReadFailure } from './log-read-failure.js'
 import { LogReader } from './log-reader.js'
+import { truncateLog } from './log-truncation.js'
+import { compactLog } from './key-compaction.js'
 import type {
-  EpochStart, LogConfig, LogId, LogReadError, LogSlice, LogState, OffsetRange, ReadDone,
+  CompactionResult, EpochStart, LogConfig, LogId, LogReadError, LogSlice, LogState, OffsetAtTime, OffsetRange, ReadDone,
+  RetentionResult,
 } from './log-types.js'
+import { removeOldSegments } from './retention.js'
+import { findOffsetByTime } from './time-lookup.js'
 import type { StoreContext } from './store-context.js'
 
 const REPLAY_BYTES = 1024 * 1024
@@ -209,6 +215,56 @@ export class PartitionLog {
     await this.replay(from, batch => visit(readBatchHeader(batch)))
   }
 
+  /**
+   * The first record at or after a time, in the order of the log; null where all are older. Of a batch whose records
+   * cannot be decoded, its base offset.
+   */
+  findOffsetByTime (timestampMs: number, done: (error: LogReadError | null, found: OffsetAtTime | null) => void): void {
+    const readSlice = this.readSlice.bind(this)
+    findOffsetByTime(this.#core, readSlice, timestampMs).then(
+      found => done(null, found),
+      (error) => {
+        if (!(error instanceof LogReadFailure)) throw error
+        done(error.reason, null)
+      })
+  }
+
+  /**
+   * Cuts everything from `offset` on off the log, at the border of batches at or below it, on the disk too. `offset` is
+   * not below the log start or what was committed. Until it resolves the log takes no appends, and reads under way end
+   * as `truncated`.
+   */
+  truncateTo (offset: number): Promise<void> {
+    return this.#core.exclusive(() => truncateLog(this.#core, offset))
+  }
+
+  /**
+   * Moves the log start up to `offset`, for good once it resolves; the segments below it go with the next retention.
+   * Nothing happens where the log starts above it already.
+   *
+   * @param offset at or below `durableOffset`.
+   */
+  setStartOffset (offset: number): Promise<void> {
+    assert(offset <= this.durableOffset, `log start ${offset} above what is durable, ${this.durableOffset}`)
+    return this.#core.exclusive(() => this.#core.moveStart(offset))
+  }
+
+  /** Removes what is too old or too much; see LogConfig. Nothing at or above `retentionLimitOffset`. */
+  applyRetention (): Promise<RetentionResult> {
+    return this.#core.exclusive(() => removeOldSegments(this.#core, this.#removalLimit()))
+  }
+
+  /** Keeps the newest record of each key where the log is compacted; see LogConfig. `signal` calls it off. */
+  compact (signal?: AbortSignal): Promise<CompactionResult> {
+    const readSlice = this.readSlice.bind(this)
+    return this.#core.exclusive(() => compactLog(this.#core, readSlice, this.#removalLimit(), signal))
+  }
+
+  #removalLimit (): number {
+    const { durableOffset } = this
+    return this.retentionLimitOffset < 0 ? durableOffset : Math.min(this.retentionLimitOffset, durableOffset)
+  }
+
   /** The newest epoch at or below `epoch`, and where it ends; `epoch: -1` where all known ones are newer. */
   epochEndOffset (epoch: number): { epoch: number, endOffset: number } {
     return this.#core.epochs.endOffset(epoch, this.nextOffset)
@@ -241,17 +297,6 @@ export class PartitionLog {
   /** Only LogStore closes logs. */
   close (): Promise<void> {
     return this.#core.close()
-  }
-}
-
-/** A LogReadError as an exception. */
-export class LogReadFailure extends Error {
-  readonly reason: LogReadError
-
-  constructor (id: LogId, reason: LogReadError) {
-    super(`read of ${id.topicId}/${id.partition}/${id.kind}: ${JSON.stringify(reason)}`)
-    this.name = 'LogReadFailure'
-    this.reason = reason
   }
 }
 

@@ -13,6 +13,7 @@
 //   a compaction, and segments that a finished one or the log start has made superfluous, are removed.
 
 import type { BatchHeader } from '@sluice/protocol'
+import { type WalkPoint, walkBatches } from './batch-walk.js'
 import type { DiskFile } from './disk.js'
 import { EpochHistory } from './epoch-history.js'
 import { readFile, syncFile } from './file-io.js'
@@ -47,8 +48,15 @@ interface FoundFile {
 export function contentsOf (stored: StoredLog): LogContents | null {
   const { state, segments } = stored
   const last = segments[segments.length - 1]
-  if (state === null || last === undefined) return null
+  if (stored.suspect || state === null || last === undefined || !epochsWhole(stored)) return null
   if (last.baseOffset !== state.checkpoint.segmentBase || segments.some(segment => !segment.created)) return null
+  let reached = state.logStartOffset
+  for (const segment of segments) {
+    const gap = { from: reached, to: segment.baseOffset }
+    const explained = gap.from >= gap.to || stored.damaged.some(range => range.from <= gap.from && range.to >= gap.to)
+    if (!explained) return null
+    reached = segment.endOffset
+  }
   last.endOffset = state.checkpoint.offset
   last.endPosition = state.checkpoint.position
   last.endCrc = state.checkpoint.crc
@@ -63,6 +71,14 @@ export function contentsOf (stored: StoredLog): LogContents | null {
     damaged: stored.damaged,
     end: state.checkpoint,
   }
+}
+
+/** False where the newest or the oldest leader epoch that the log must have is not in its history. */
+function epochsWhole ({ state, epochs }: StoredLog): boolean {
+  if (state === null || state.checkpoint.offset === state.logStartOffset) return true
+  const history = new EpochHistory(epochs)
+  const firstOffset = history.starts[0]?.startOffset ?? Infinity
+  return history.lastEpoch >= state.checkpoint.epoch && firstOffset <= state.logStartOffset
 }
 
 /** Reads the files of a log and mends what may be mended; resolves when the outcome is durable. */
@@ -83,6 +99,8 @@ class LogRecovery {
   readonly #damaged: OffsetRange[]
   readonly #changes: MetaWrite[] = []
   readonly #epochs: EpochHistory
+  /** False where the meta store has lost some of what it knew: then every segment is read. */
+  readonly #trusted: boolean
   #logStartOffset: number
   #end: LogPoint
 
@@ -94,7 +112,8 @@ class LogRecovery {
     this.#directory = logDirectory(context.logsDirectory, id)
     this.#meta = new LogMeta(context.meta, id, error => this.#report('metaFailed', error.message))
     this.#damaged = [...stored.damaged]
-    this.#epochs = new EpochHistory(stored.epochs)
+    this.#trusted = !stored.suspect && epochsWhole(stored)
+    this.#epochs = new EpochHistory(this.#trusted ? stored.epochs : [])
     this.#logStartOffset = stored.state?.logStartOffset ?? 0
     this.#end = { offset: 0, segmentBase: 0, position: SEGMENT_HEADER_BYTES, crc: 0, epoch: 0 }
   }
@@ -214,8 +233,8 @@ class LogRecovery {
     const { stored, header } = file
     const endOffset = header !== null && header.generation > 0 ? header.endOffset : nextBase
     const generation = header?.generation ?? stored?.generation ?? 0
-    const known = stored !== null && stored.sealed && stored.generation === generation && nextBase >= 0 &&
-      stored.endOffset <= nextBase && file.sizeBytes >= stored.endPosition
+    const known = this.#trusted && stored !== null && stored.sealed && stored.generation === generation &&
+      nextBase >= 0 && stored.endOffset <= nextBase && file.sizeBytes >= stored.endPosition
     if (known) {
       stored.created = true
       stored.preparedPosition = stored.endPosition
@@ -236,7 +255,7 @@ class LogRecovery {
     const prevCrc = file.header?.prevCrc ?? file.stored?.prevCrc ?? this.#end.crc
     const prevEpoch = file.header?.epoch ?? file.stored?.prevEpoch ?? this.#end.epoch
     const segment = new Segment(file.baseOffset, prevCrc, prevEpoch, generation, file.modifiedMs)
-    const start = this.#scanStart(file, segment)
+    const start = await this.#scanStart(file, handle, segment)
     const indexer = new SegmentIndexer(this.#meta, segment, this.#config.indexIntervalBytes, {
       indexedPosition: segment.indexedPosition, maxTimestamp: segment.maxTimestamp,
     })
@@ -253,18 +272,27 @@ class LogRecovery {
     return segment
   }
 
-  /** Where to begin: at the checkpoint where it is in this segment and a sound batch can be expected there. */
-  #scanStart (file: FoundFile, segment: Segment): { position: number, offset: number, crc: number, epoch: number } {
+  /** Where to begin: at the checkpoint where the batches before it lead there, else at the start of the segment. */
+  async #scanStart (file: FoundFile, handle: DiskFile, segment: Segment): Promise<WalkPoint> {
     const state = this.#stored.state
     const fromStart = {
       position: SEGMENT_HEADER_BYTES, offset: segment.baseOffset, crc: segment.prevCrc, epoch: segment.prevEpoch,
     }
-    if (state === null || file.stored === null || state.checkpoint.segmentBase !== file.baseOffset ||
+    if (!this.#trusted || state === null || file.stored === null || state.checkpoint.segmentBase !== file.baseOffset ||
       segment.generation > 0 || file.sizeBytes < state.checkpoint.position) return fromStart
+    const { position, offset, crc, epoch } = state.checkpoint
+    const lowest = this.#damaged.reduce((end, range) => range.to < offset ? Math.max(end, range.to) : end, 0)
+    const entry = this.#meta.findIndexEntry(offset - 1, Math.max(segment.baseOffset, lowest))
+    const anchor = entry !== null && entry.segmentBase === segment.baseOffset && entry.generation === 0
+      ? { position: entry.position, offset: entry.offset, crc: null, epoch: 0 }
+      : fromStart
+    const end = await walkBatches(handle, anchor, position, () => {})
+    const leadsThere = end.fault === null && end.position === position && end.offset === offset &&
+      (end.crc === crc || offset === segment.baseOffset)
+    if (!leadsThere) return fromStart
     segment.maxTimestamp = state.maxTimestamp
     segment.lastAppendMs = Math.max(state.lastAppendMs, segment.lastAppendMs)
     segment.indexedPosition = state.indexedPosition
-    const { position, offset, crc, epoch } = state.checkpoint
     return { position, offset, crc, epoch }
   }
 
@@ -280,6 +308,7 @@ class LogRecovery {
     file: FoundFile, handle: DiskFile, segment: Segment, scan: SegmentScan, indexer: SegmentIndexer, sealed: boolean
   ): Promise<void> {
     segment.created = true
+    segment.cleanedMs = file.header?.cleanedMs ?? -1
     segment.endOffset = scan.end.offset
     segment.endPosition = scan.end.position
     segment.endCrc = file.header !== null && file.header.generation > 0 ? file.header.endCrc : scan.end.crc ?? 0
@@ -289,8 +318,8 @@ class LogRecovery {
     this.#end.epoch = Math.max(this.#end.epoch, scan.end.epoch)
     if (scan.bytesBehind > 0 && !segment.sealed) {
       await handle.truncate(segment.endPosition)
-      this.#report('cut', `${file.path}: ${scan.bytesBehind} bytes behind offset ${scan.end.offset} removed`,
-        scan.end.offset)
+      const message = `${file.path}: ${scan.bytesBehind} bytes behind offset ${scan.end.offset} removed`
+      this.#report('cut', message, scan.end.offset)
     }
     // What is read here may be in the page cache only: after a kill the kernel still holds what was not synced.
     await syncFile(handle)

@@ -28,6 +28,7 @@ export async function createSegmentFile (
       generation: 0,
       endOffset: -1,
       endCrc: 0,
+      cleanedMs: -1,
     }), 0)
     await syncFile(file)
     await disk.syncDirectory(log.directory)

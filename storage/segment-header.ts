@@ -3,8 +3,8 @@
 //
 //    0          8     10   11   12        16          24      28        32           40             48
 //    ├ 'SLUICEsg'┼ ver ┼kind┼ 0 ─┼partition┼baseOffset─┼ epoch ─┼ prevCrc ┼ createdMs ─┼ endOffset ───┤
-//    48       52           56          57                     185                4092   4096
-//    ├ endCrc ┼ generation ┼ idLength ─┼ topicId, zero-filled ┼ zeros ───────────┼ crc ─┤ first batch …
+//    48       52           56          57                     185 192         200 4092   4096
+//    ├ endCrc ┼ generation ┼ idLength ─┼ topicId, zero-filled ┼ 0 ┼ cleanedMs ┼ 0 ┼ crc ─┤ first batch …
 //
 // - Big-endian. `crc` is CRC-32C of the 4,092 bytes before it. The block has 4,096 bytes so that no later write shares
 //   a block of the disk with it.
@@ -12,6 +12,7 @@
 //   over the border even after the segment before was compacted or removed.
 // - `generation` counts compactions; 0 is the file as it was appended. Only a compacted file says where it ends
 //   (`endOffset`, else -1) and what the segment after it continues (`endCrc`): its own last batch no longer does.
+// - `cleanedMs` is when a compaction last went over all of it and all before it; -1 where none has.
 // - `epoch` is the leader epoch of the last batch before the segment.
 
 import { crc32c, readInt64, writeInt64 } from '@sluice/protocol'
@@ -35,6 +36,7 @@ export interface SegmentHeader {
   endOffset: number
   /** What the next segment names as its `prevCrc`; 0 where `endOffset` is -1. */
   endCrc: number
+  cleanedMs: number
 }
 
 export type SegmentHeaderFault = 'short' | 'magic' | 'version' | 'crc' | 'fields'
@@ -54,6 +56,7 @@ export function encodeSegmentHeader (header: SegmentHeader): Buffer {
   block.writeUInt32BE(header.generation, 52)
   block[56] = header.id.topicId.length
   block.write(header.id.topicId, 57, 'latin1')
+  writeInt64(block, header.cleanedMs, 192)
   block.writeUInt32BE(crc32c(block.subarray(0, CRC_AT)), CRC_AT)
   return block
 }
@@ -78,6 +81,7 @@ export function decodeSegmentHeader (block: Buffer): SegmentHeader | SegmentHead
     endOffset: readInt64(block, 40),
     endCrc: block.readUInt32BE(48),
     generation: block.readUInt32BE(52),
+    cleanedMs: readInt64(block, 192),
   }
   const sound = idLength >= 1 && idLength <= 128 && header.baseOffset >= 0 &&
     (header.generation === 0 ? header.endOffset === -1 : header.endOffset > header.baseOffset)

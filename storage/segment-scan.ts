@@ -44,14 +44,14 @@ export async function scanSegment (
   file: DiskFile, start: WalkPoint, options: ScanOptions, visit: BatchVisit
 ): Promise<SegmentScan> {
   const damage: Damage[] = []
-  const known = { durableOffset: Math.max(options.durableOffset, options.endOffset) }
+  const { endOffset } = options
+  const known = { durableOffset: endOffset >= 0 ? endOffset : options.durableOffset }
   let point: WalkPoint = start
   for (;;) {
     const end = await walkBatches(file, point, options.limitPosition, (header, bytes, at, position) => {
-      if (options.endOffset >= 0 && header.baseOffset >= options.endOffset) return false
       if (header.committedOffset > known.durableOffset) known.durableOffset = header.committedOffset
       return visit(header, bytes, at, position)
-    })
+    }, endOffset >= 0 ? endOffset : undefined)
     const next = end.fault === null ? null : await findResumption(file, end, options, known)
     if (next !== null) {
       damage.push({

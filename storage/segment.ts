@@ -35,6 +35,8 @@ export class Segment {
   maxTimestamp: number
   /** The broker's own time of the last append, which retention goes by. */
   lastAppendMs: number
+  /** When a compaction last went over all of it and all before it; -1 where none has. */
+  cleanedMs = -1
   /** Where the last index entry points, or where the first batch stands. */
   indexedPosition: number
   /** True when nothing is appended any more and the file has been cut and synced. */
