@@ -1,6 +1,6 @@
 // Printing as a member of a group.
 //
-//   pull ─▶ print ─▶ write out ─▶ commit ─▶ pull …
+//   pull ─▶ print ─▶ write out ─▶ acknowledge ─▶ pull …        committed: in intervals, when idle, at the end
 //
 // With `exit` it stops when the *group* has passed what was the end of the topic at the start, whoever of its members
 // did it. So a member that finds all partitions taken does not end early: if the one that has them dies, it gets them.
@@ -22,20 +22,25 @@ export interface GroupOptions {
 
 /** Records in one pull: few enough that a stop is quick. */
 const PULL_RECORDS_MAX = 10_000
-const PULL_WAIT_MS = 250
+/** How long a pull waits for records before the end is looked for. */
+const PULL_WAIT_MS = 200
 
-/** Prints until the end, the count, an abort, or until nobody reads any more; then leaves the group. */
+/** Prints until the end, the count, an abort, or until nobody reads any more; then commits and leaves the group. */
 export async function consumeGroup (
   client: Client, topic: string, options: GroupOptions, printing: RecordPrinting, signal: AbortSignal,
 ): Promise<void> {
-  const goal = options.exit === true ? await goalOf(client, topic, options.offset ?? 'earliest') : null
+  const from = options.offset ?? 'earliest'
+  const goal = options.exit === true ? await goalOf(client, topic, from) : null
   const consumer = client.topic(topic).consumer({
-    group: options.group, instanceId: options.instance, from: options.offset ?? 'earliest', ack: 'explicit',
+    group: options.group, instanceId: options.instance, from, ack: 'explicit',
   })
   printing.start()
   try {
-    await printRecords(consumer, printing, signal, async () =>
-      goal !== null && await isReached(client, topic, options.group, goal))
+    await printRecords(consumer, printing, signal, async () => {
+      if (goal === null) return false
+      await commitAll(consumer, signal)
+      return await isReached(client, topic, options.group, goal)
+    })
   } catch (error) {
     if (!signal.aborted) throw error
   } finally {
@@ -50,18 +55,20 @@ async function printRecords (
   while (!printing.done && !signal.aborted) {
     const maxRecords = Math.min(PULL_RECORDS_MAX, printing.left)
     const records = await consumer.pull({ maxRecords, maxWaitMs: PULL_WAIT_MS, signal })
-    const passed: Record<number, number> = {}
     for (const record of records) {
       printing.print(record)
-      passed[record.partition] = record.offset + 1
       if (printing.isFull && !await printing.flush()) return
     }
-    if (records.length > 0) {
-      if (!await printing.flush()) return
-      await consumer.commit(passed)
-    }
+    if (!await printing.flush()) return
+    for (const record of records) record.ack()
     if (records.length < maxRecords && await isAtEnd()) return
   }
+}
+
+/** Commits what was printed, and past offsets without records: those of compacted ones, at the end of a partition. */
+async function commitAll (consumer: Consumer, signal: AbortSignal): Promise<void> {
+  await consumer.lag({ signal })
+  await consumer.commit()
 }
 
 /** Offsets that the group has to reach, by partition. Partitions where there is nothing to read are left out. */

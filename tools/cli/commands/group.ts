@@ -118,7 +118,7 @@ function reset (run: RunAction): Command {
       const planned = await client.admin.resetOffsets(group, options.topic, options.to, { dryRun: true })
       const print = (moves: typeof planned): void => {
         const rows = moves.map(({ partition, from, to }) =>
-        ({ topic: options.topic, partition, from: from < 0 ? null : from, to }))
+          ({ topic: options.topic, partition, from: from < 0 ? null : from, to }))
         process.stdout.write(formatRows(rows, options.output, { columns: ['topic', 'partition', 'from', 'to'] }))
       }
       if (options.dryRun === true) {
