@@ -1,0 +1,171 @@
+// A broker as users run it: a process of its own, started by the `sluice` command, that can be killed.
+//
+//   spawn ── ready line ──▶ serving ── SIGKILL ─▶ gone (nothing was written down on the way)
+//                              └────── SIGTERM ─▶ gone, exit 0
+//
+// Only processes started here are ever signalled, each by its own pid.
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import { readFile, readdir } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import type { SeededRandom } from './seeded-random.js'
+
+const COMMAND = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url))
+const STDERR_CHARS_MAX = 256 * 1024
+const READY_TIMEOUT_MS = 60_000
+const PAGE_BYTES = 4096
+
+export interface BrokerProcessOptions {
+  /** Data folder. */
+  data: string
+  /** Default 0: a free one. */
+  port?: number
+  /** Options of the broker by name: `{ 'max-connections': '10' }`. */
+  options?: Readonly<Record<string, string>>
+  /** Most open files that the system grants the process. */
+  openFilesMax?: number
+}
+
+/** How a process ended. */
+export interface BrokerExit { readonly code: number | null, readonly signal: NodeJS.Signals | null }
+
+/** The process ended, or was silent, before it was ready. */
+export class BrokerStartError extends Error {
+  readonly exit: BrokerExit | null
+  readonly stderr: string
+
+  constructor (exit: BrokerExit | null, stderr: string) {
+    super(exit === null
+      ? `the broker was not ready after ${READY_TIMEOUT_MS} ms:\n${stderr}`
+      : `the broker ended with ${exit.signal ?? `exit code ${exit.code}`} before it was ready:\n${stderr}`)
+    this.name = 'BrokerStartError'
+    this.exit = exit
+    this.stderr = stderr
+  }
+}
+
+export class BrokerProcess {
+  /** Resolves with the time from the start of the process to its ready line, in ms. @throws BrokerStartError */
+  readonly ready: Promise<number>
+  /** Resolves when the process is gone. */
+  readonly exited: Promise<BrokerExit>
+  private readonly child: ChildProcess
+  private boundPort = 0
+  private log = ''
+
+  /** Starts the process without waiting for it. */
+  constructor (options: BrokerProcessOptions) {
+    const args = [COMMAND, 'broker', '--data', options.data, '--listen', `127.0.0.1:${options.port ?? 0}`, '--log-format', 'json']
+    for (const [name, text] of Object.entries(options.options ?? {})) args.push(`--${name}`, text)
+    const limited = options.openFilesMax !== undefined
+    // `exec` keeps the pid: what is killed is the broker, not a shell in front of it.
+    this.child = spawn(limited ? '/bin/sh' : process.execPath,
+      limited ? ['-c', `ulimit -n ${options.openFilesMax} && exec "$0" "$@"`, process.execPath, ...args] : args,
+      { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.log = (this.log + text).slice(-STDERR_CHARS_MAX)
+    })
+    this.exited = new Promise((resolve, reject) => {
+      this.child.once('close', (code, signal) => resolve({ code, signal }))
+      this.child.once('error', reject)
+    })
+    this.exited.catch(() => {})
+    this.ready = this.waitForReady()
+    this.ready.catch(() => {})
+  }
+
+  /** Starts a broker and waits until it serves. @throws BrokerStartError */
+  static async start (options: BrokerProcessOptions): Promise<BrokerProcess> {
+    const broker = new BrokerProcess(options)
+    await broker.ready
+    return broker
+  }
+
+  get pid (): number { return this.child.pid! }
+
+  /** The port in use; 0 before it is ready. */
+  get port (): number { return this.boundPort }
+
+  /** HOST:PORT. */
+  get address (): string { return `127.0.0.1:${this.boundPort}` }
+
+  /** What it wrote to standard error, the last part of it where that is long. */
+  get stderr (): string { return this.log }
+
+  get isGone (): boolean { return this.child.exitCode !== null || this.child.signalCode !== null }
+
+  /** Kills it without a chance to say goodbye; resolves when it is gone. */
+  async kill (): Promise<BrokerExit> {
+    this.signal('SIGKILL')
+    return await this.exited
+  }
+
+  /** Asks it to stop, and kills it where that takes more than `withinMs`. */
+  async stop (withinMs = 30_000): Promise<BrokerExit> {
+    this.signal('SIGTERM')
+    const timer = setTimeout(() => this.signal('SIGKILL'), withinMs)
+    try {
+      return await this.exited
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  signal (signal: NodeJS.Signals): void {
+    if (!this.isGone) this.child.kill(signal)
+  }
+
+  /** Memory of the process that is in RAM, in bytes. */
+  async rssBytes (): Promise<number> {
+    const statm = await readFile(`/proc/${this.pid}/statm`, 'utf8')
+    return Number(statm.split(' ')[1]) * PAGE_BYTES
+  }
+
+  /** Open file handles of the process. */
+  async openFiles (): Promise<number> {
+    return (await readdir(`/proc/${this.pid}/fd`)).length
+  }
+
+  async [Symbol.asyncDispose] (): Promise<void> {
+    await this.kill()
+  }
+
+  private async waitForReady (): Promise<number> {
+    const startedMs = performance.now()
+    let text = ''
+    const line = new Promise<void>(resolve => {
+      this.child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
+        if (this.boundPort !== 0) return
+        text += chunk
+        const match = / ready on \S+:(\d+),.*\n/.exec(text)
+        if (match === null) return
+        this.boundPort = Number(match[1])
+        resolve()
+      })
+    })
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>(resolve => { timer = setTimeout(resolve, READY_TIMEOUT_MS) })
+    const exit = await Promise.race([line.then(() => null), this.exited, late.then(() => null)])
+    clearTimeout(timer)
+    if (this.boundPort === 0) throw new BrokerStartError(exit, this.log)
+    return performance.now() - startedMs
+  }
+}
+
+/**
+ * A free port of 127.0.0.1 to come back to after a restart. It lies below the range that the system takes for outgoing
+ * connections: a client that keeps on connecting to a port of that range where nobody listens may end up connected
+ * to itself, and then the broker cannot have its port back.
+ */
+export async function chooseLastingPort (random: SeededRandom): Promise<number> {
+  for (;;) {
+    const port = random.between(12_000, 30_000)
+    const free = await new Promise<boolean>(resolve => {
+      const server = createServer()
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    })
+    if (free) return port
+  }
+}

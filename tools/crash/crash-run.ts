@@ -1,0 +1,267 @@
+// A broker under load that is killed again and again, and everything it said held against it.
+//
+//   load        ████████████████████████████████████████████████████████  producers and group members never stop
+//   broker      ██████████ ✗  ▁▁████████████ ✗ ▁✗ ▁▁▁██████████ ✗  ▁▁███  SIGKILL; at times again during the restart
+//   folder                 ↑ at times damaged while nobody uses it
+//   checker                      └ reads on         └ reads on        └ … and at the end everything again from the start
+//
+// At the end the load stops, the groups catch up, the broker is stopped with SIGTERM, started once more, and read from
+// the first record to the last.
+
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { connect, type Client } from '@sluice/client'
+import { BrokerProcess, chooseLastingPort } from './broker-process.js'
+import { ClientProducerLoad } from './client-producer-load.js'
+import { META_DAMAGE, TAIL_DAMAGE, copyMeta, damageMeta, damageTail } from './damage.js'
+import { GroupHistory } from './group-history.js'
+import { History } from './history.js'
+import { readPartition, topicIds } from './read-partition.js'
+import { SeededRandom } from './seeded-random.js'
+import { WireGroupMember } from './wire-group-member.js'
+import { WirePeer } from './wire-peer.js'
+import { WireProducerLoad } from './wire-producer-load.js'
+
+export interface CrashRunOptions {
+  /** How often the broker is killed at least. */
+  readonly rounds: number
+  readonly seed: number
+  /** Folder for the data; it is left as it is at the end. */
+  readonly folder: string
+  /** Damage the folder between some rounds. Default true. */
+  readonly damage?: boolean
+  /** Told what happens, a line at a time. */
+  readonly say?: (line: string) => void
+}
+
+export interface CrashReport {
+  readonly seed: number
+  readonly rounds: number
+  /** Kills, those during a restart included. */
+  readonly kills: number
+  readonly sent: number
+  readonly acknowledged: number
+  /** Records compared with what they should be, re-reads included. */
+  readonly checked: number
+  readonly delivered: number
+  readonly commits: number
+  /** Longest time from the start of the process to its ready line, in milliseconds. */
+  readonly startMsMax: number
+  readonly violations: readonly string[]
+}
+
+interface Load { stop (): Promise<void> }
+
+const TOPICS = [
+  { name: 'orders', partitions: 4, config: {} },
+  { name: 'events', partitions: 2, config: { 'segment.bytes': 128 * 1024 } },
+  { name: 'metrics', partitions: 1, config: { flush: 'interval', 'flush.interval.ms': 200 } },
+] as const
+
+const BROKER_OPTIONS = { 'checkpoint-interval': '300ms', 'log-level': 'info' } as const
+const CATCH_UP_MS = 60_000
+
+/** Runs it; violations are in the report. @throws where the broker does not come back. */
+export async function crashRun (options: CrashRunOptions): Promise<CrashReport> {
+  const run = new CrashRun(options)
+  return await run.run()
+}
+
+class CrashRun {
+  private readonly options: CrashRunOptions
+  private readonly say: (line: string) => void
+  private readonly random: SeededRandom
+  private readonly history = new History()
+  private readonly groups: GroupHistory[] = []
+  private readonly members: Load[] = []
+  private readonly producers: Load[] = []
+  private readonly clients: Client[] = []
+  private readonly data: string
+  private readonly olderMeta: string
+  private hasOlderMeta = false
+  private port = 0
+  private broker!: BrokerProcess
+  private ids = new Map<string, string>()
+  private kills = 0
+  private startMsMax = 0
+
+  constructor (options: CrashRunOptions) {
+    this.options = options
+    this.say = options.say ?? (() => {})
+    this.random = new SeededRandom(options.seed)
+    this.data = join(options.folder, 'data')
+    this.olderMeta = join(options.folder, 'older-meta')
+  }
+
+  async run (): Promise<CrashReport> {
+    const { rounds, seed } = this.options
+    this.port = await chooseLastingPort(this.random.split())
+    await this.start()
+    try {
+      await this.createTopics()
+      this.beginLoad()
+      for (let round = 1; round <= rounds; round++) await this.round(round)
+      await this.finish()
+    } finally {
+      await this.broker.kill()
+      await Promise.allSettled(this.clients.map(client => client.close({ drainTimeoutMs: 0 })))
+    }
+    const { history, groups, kills, startMsMax } = this
+    return {
+      seed,
+      rounds,
+      kills,
+      sent: history.sent,
+      acknowledged: history.acknowledged,
+      checked: history.checked,
+      delivered: groups.reduce((sum, group) => sum + group.delivered, 0),
+      commits: groups.reduce((sum, group) => sum + group.commits, 0),
+      startMsMax: Math.round(startMsMax),
+      violations: history.violations,
+    }
+  }
+
+  private async start (): Promise<void> {
+    this.broker = this.spawn()
+    this.startMsMax = Math.max(this.startMsMax, await this.broker.ready)
+  }
+
+  private spawn (): BrokerProcess {
+    return new BrokerProcess({ data: this.data, port: this.port, options: BROKER_OPTIONS })
+  }
+
+  private async createTopics (): Promise<void> {
+    const client = this.connect()
+    for (const { name, partitions, config } of TOPICS) {
+      await client.admin.createTopic(name, { partitions, config })
+      this.history.addTopic(name, partitions)
+    }
+    await using peer = await WirePeer.connect(this.port)
+    this.ids = await topicIds(peer, TOPICS.map(({ name }) => name))
+  }
+
+  private connect (): Client {
+    const client = connect({ brokers: [`127.0.0.1:${this.port}`], retry: { initialDelayMs: 20, maxDelayMs: 200 } })
+    this.clients.push(client)
+    return client
+  }
+
+  private beginLoad (): void {
+    const { history, random, port } = this
+    const viaClient = (setup: ConstructorParameters<typeof ClientProducerLoad>[3]): void => {
+      this.producers.push(new ClientProducerLoad(this.connect(), history, random.split(), setup))
+    }
+    const viaWire = (topic: typeof TOPICS[number], recordsPerBatchMax: number, keyed: boolean): void => {
+      const { name, partitions } = topic
+      const codecs = ['none', 'none', 'gzip', 'brotli'] as const
+      this.producers.push(new WireProducerLoad(history, random.split(), { topic: name, partitions, keyed, recordsPerBatchMax, codecs, port }))
+    }
+    const [orders, events, metrics] = TOPICS
+    viaClient({ topic: 'orders', keyed: true, idempotent: true, burstMax: 300, pauseMsMax: 10 })
+    viaClient({ topic: 'orders', keyed: false, idempotent: true, burstMax: 1, pauseMsMax: 2, producer: { deliveryTimeoutMs: 150 } })
+    viaClient({ topic: 'events', keyed: true, idempotent: true, burstMax: 60, pauseMsMax: 5, producer: { compression: 'gzip', batchBytes: 4096 } })
+    viaClient({ topic: 'events', keyed: false, idempotent: false, burstMax: 30, pauseMsMax: 5 })
+    viaClient({ topic: 'metrics', keyed: false, idempotent: true, burstMax: 100, pauseMsMax: 10 })
+    viaWire(orders, 40, true)
+    viaWire(events, 200, false)
+    viaWire(metrics, 3, true)
+    for (const [group, topic, members] of [['billing', orders, 2], ['audit', events, 1]] as const) {
+      const groupHistory = new GroupHistory(history, group, topic.name, topic.partitions)
+      this.groups.push(groupHistory)
+      for (let member = 0; member < members; member++) {
+        this.members.push(new WireGroupMember(history, groupHistory, random.split(), port))
+      }
+    }
+  }
+
+  private async round (round: number): Promise<void> {
+    const { random } = this
+    await delay(random.between(100, 1200))
+    await this.broker.kill()
+    this.kills++
+    const damage = this.options.damage === false ? null : await this.damage()
+    const restarts = await this.restart()
+    const before = this.history.checked
+    await this.readOn(0.1)
+    this.say(`round ${round}: ${this.history.acknowledged} acknowledged, ${this.history.checked - before} checked` +
+      `${damage === null ? '' : `, ${damage}`}${restarts > 1 ? `, killed ${restarts - 1} times while starting` : ''}` +
+      `${this.history.violations.length === 0 ? '' : `, ${this.history.violations.length} VIOLATIONS`}`)
+  }
+
+  /** Starts the broker, killing it at times while it starts; the answer is how often it was started. */
+  private async restart (): Promise<number> {
+    let starts = 1
+    while (this.random.chance(0.2)) {
+      this.broker = this.spawn()
+      await delay(this.random.between(50, 700))
+      await this.broker.kill()
+      this.kills++
+      starts++
+    }
+    await this.start()
+    return starts
+  }
+
+  /** At times damages the folder of the dead broker; the answer is how. */
+  private async damage (): Promise<string | null> {
+    const { random, data, olderMeta } = this
+    const drawn = random.next()
+    if (drawn < 0.25) {
+      const { name, partitions } = random.pick(TOPICS)
+      const partition = random.between(0, partitions)
+      const { promisedEnd } = this.history.partition(name, partition)
+      const done = await damageTail(data, { topicId: this.ids.get(name)!, partition }, promisedEnd, random.pick(TAIL_DAMAGE), random)
+      return done === null ? null : `tail of ${name}/${partition}: ${done}`
+    }
+    if (drawn < 0.45) {
+      const kind = random.pick(META_DAMAGE)
+      if (kind === 'older' && !this.hasOlderMeta) return null
+      await damageMeta(data, kind, olderMeta)
+      return `meta store ${kind}`
+    }
+    if (drawn < 0.6) {
+      await copyMeta(data, olderMeta)
+      this.hasOlderMeta = true
+    }
+    return null
+  }
+
+  /**
+   * Reads what is new in every partition, and, with a chance of `again`, a partition from its start.
+   * All that was acknowledged before must be there.
+   */
+  private async readOn (again: number): Promise<void> {
+    await using peer = await WirePeer.connect(this.port)
+    for (const place of this.history.all()) {
+      const { topic, partition, promisedEnd } = place
+      const topicId = this.ids.get(topic)!
+      const from = this.random.chance(again) ? 0 : place.readEnd
+      await readPartition(peer, { topicId, partition }, from, {
+        onRecord: record => this.history.onRead(topic, partition, record),
+        onHole: hole => this.history.onHole(topic, partition, hole),
+      })
+      if (place.readEnd < promisedEnd) {
+        this.history.report(`${place.label} ends at ${place.readEnd}; up to ${promisedEnd} records were acknowledged or read`)
+      }
+    }
+    for (const group of this.groups) await group.checkCommitted(peer, this.ids.get(group.topic)!)
+  }
+
+  private async finish (): Promise<void> {
+    await Promise.all(this.producers.map(producer => producer.stop()))
+    await this.readOn(0)
+    const deadlineMs = performance.now() + CATCH_UP_MS
+    const caughtUp = (): boolean => this.groups.every(group => group.partitions.every(({ deliveredEnd }, partition) =>
+      deliveredEnd >= this.history.partition(group.topic, partition).readEnd))
+    while (!caughtUp() && performance.now() < deadlineMs) await delay(20)
+    await Promise.all(this.members.map(member => member.stop()))
+    const exit = await this.broker.stop()
+    if (exit.code !== 0) this.history.report(`stopped with SIGTERM the broker ended with ${exit.signal ?? `exit code ${exit.code}`}`)
+    await this.start()
+    await this.readOn(1)
+    this.history.checkComplete()
+    for (const group of this.groups) group.checkComplete()
+    const { code } = await this.broker.stop()
+    if (code !== 0) this.history.report(`stopped with SIGTERM the broker ended with exit code ${code}`)
+  }
+}

@@ -1,0 +1,79 @@
+// `npm run crash`: kills a real broker under load, round after round, and checks all it said.
+//
+//   npm run crash -- --rounds 50 --seed 7      a run; without a seed, a random one
+//   npm run crash -- --keep                    leaves the data folder of a run with violations
+//   npm run crash -- scale --partitions 10000  starts a broker with many partitions and measures it
+//
+// Exit code 0: no violation. 1: some, or the broker did not come back. 2: wrong arguments.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { crashRun } from './crash-run.js'
+import { measureScale } from './scale.js'
+
+const { values, positionals } = parseArguments()
+const folder = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
+let failed = true
+try {
+  failed = positionals[0] === 'scale' ? !await scale() : !await crash()
+} catch (error) {
+  process.stderr.write(`${(error as Error).stack}\n`)
+} finally {
+  if (failed && values.keep) process.stderr.write(`the data is left in ${folder}\n`)
+  else await rm(folder, { recursive: true, force: true })
+}
+process.exit(failed ? 1 : 0)
+
+function parseArguments (): { values: { rounds: number, seed: number, partitions: number, keep: boolean, damage: boolean }, positionals: string[] } {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      allowNegative: true,
+      options: {
+        rounds: { type: 'string', default: '50' },
+        seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+        partitions: { type: 'string', default: '10000' },
+        damage: { type: 'boolean', default: true },
+        keep: { type: 'boolean', default: false },
+      },
+    })
+    const number = (name: 'rounds' | 'seed' | 'partitions'): number => {
+      const value = Number(values[name])
+      if (Number.isSafeInteger(value) && value >= 0) return value
+      throw new Error(`--${name} is ${JSON.stringify(values[name])}; it must be a whole number`)
+    }
+    if (positionals.length > 1 || (positionals.length === 1 && positionals[0] !== 'scale')) {
+      throw new Error(`${positionals.join(' ')} is not known; there is only scale`)
+    }
+    return {
+      values: {
+        rounds: number('rounds'), seed: number('seed'), partitions: number('partitions'), keep: values.keep, damage: values.damage,
+      },
+      positionals,
+    }
+  } catch (error) {
+    process.stderr.write(`crash: ${(error as Error).message}\n`)
+    process.exit(2)
+  }
+}
+
+async function crash (): Promise<boolean> {
+  const report = await crashRun({
+    rounds: values.rounds,
+    seed: values.seed,
+    folder,
+    damage: values.damage,
+    say: line => process.stderr.write(`${line}\n`),
+  })
+  const { violations, ...figures } = report
+  for (const violation of violations) process.stderr.write(`VIOLATION ${violation}\n`)
+  process.stdout.write(`${JSON.stringify({ ...figures, violations: violations.length })}\n`)
+  return violations.length === 0
+}
+
+async function scale (): Promise<boolean> {
+  process.stdout.write(`${JSON.stringify(await measureScale({ folder, partitions: values.partitions }))}\n`)
+  return true
+}

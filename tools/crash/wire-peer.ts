@@ -1,0 +1,142 @@
+// A client down to the wire: says what it is told to say, also what no sound client would. The other side of the
+// client SDK in these tests: what both see has to agree.
+
+import { connect, type Socket } from 'node:net'
+import {
+  API_KEY, API_VERSIONS, FRAME_FLAG, FrameReader, decodeBody, errorName, messageCodec,
+  type ApiName, type ErrorResponse, type Frame, type GoAwayNotice, type HelloResponse, type MessageOf,
+} from '@sluice/protocol'
+
+/** The broker answered a request with an error; `code` is its number. */
+export class WireError extends Error {
+  readonly code: number
+  readonly api: ApiName
+
+  constructor (api: ApiName, { code, message }: ErrorResponse) {
+    super(`${api}: ${message} (${errorName(code)})`)
+    this.name = 'WireError'
+    this.code = code
+    this.api = api
+  }
+}
+
+/** The connection ended before the answer came. */
+export class ConnectionLostError extends Error {}
+
+export interface WireAnswer<T> { readonly message: T, readonly payload: Buffer }
+
+interface Pending {
+  readonly api: ApiName
+  readonly resolve: (answer: WireAnswer<unknown>) => void
+  readonly reject: (error: Error) => void
+}
+
+export interface WireRequestOptions { payload?: Buffer, unordered?: boolean }
+
+export class WirePeer {
+  readonly socket: Socket
+  /** Resolves when the connection is gone. */
+  readonly closed: Promise<void>
+  /** Errors about the connection itself, which belong to no request. */
+  readonly connectionErrors: ErrorResponse[] = []
+  readonly goAways: GoAwayNotice[] = []
+  private readonly reader: FrameReader
+  private readonly pending = new Map<number, Pending>()
+  private nextCorrelation = 1
+  private gone = false
+
+  private constructor (socket: Socket) {
+    this.socket = socket
+    this.reader = new FrameReader(frame => this.onFrame(frame), { keep: true })
+    socket.setNoDelay(true)
+    socket.on('data', chunk => this.reader.push(chunk))
+    socket.on('error', () => {})
+    this.closed = new Promise(resolve => socket.once('close', () => {
+      this.gone = true
+      for (const { reject, api } of this.pending.values()) reject(new ConnectionLostError(`connection lost during ${api}`))
+      this.pending.clear()
+      resolve()
+    }))
+  }
+
+  /** Connects and says hello. @throws where nobody listens, WireError where the hello is refused. */
+  static async connect (port: number): Promise<WirePeer> {
+    const peer = await WirePeer.connectSilently(port)
+    await peer.hello()
+    return peer
+  }
+
+  /** Connects and says nothing. */
+  static async connectSilently (port: number): Promise<WirePeer> {
+    const socket = connect({ port, host: '127.0.0.1' })
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve)
+      socket.once('error', reject)
+    })
+    return new WirePeer(socket)
+  }
+
+  get isClosed (): boolean { return this.gone }
+
+  async hello (): Promise<HelloResponse> {
+    const apis = Object.entries(API_VERSIONS).map(([name, { min, max }]) =>
+      ({ api: API_KEY[name as ApiName], minVersion: min, maxVersion: max }))
+    const { message } = await this.request('hello', {
+      clientName: 'wire-peer', clientVersion: '0', apis, features: 0, mechanism: null,
+    })
+    return message
+  }
+
+  /** Sends a request and waits for its answer. @throws WireError, ConnectionLostError */
+  request<A extends ApiName> (
+    api: A, message: MessageOf<A, 'request'>, options: WireRequestOptions = {},
+  ): Promise<WireAnswer<MessageOf<A, 'response'>>> {
+    if (this.gone) return Promise.reject(new ConnectionLostError('the connection is gone'))
+    const correlation = this.nextCorrelation++
+    const answer = new Promise<WireAnswer<unknown>>((resolve, reject) => {
+      this.pending.set(correlation, { api, resolve, reject })
+    })
+    this.send(frameOf(api, message, correlation, options))
+    return answer as Promise<WireAnswer<MessageOf<A, 'response'>>>
+  }
+
+  /** Sends bytes as they are. */
+  send (bytes: Uint8Array): void { this.socket.write(bytes) }
+
+  async close (): Promise<void> {
+    this.socket.destroy()
+    await this.closed
+  }
+
+  async [Symbol.asyncDispose] (): Promise<void> { await this.close() }
+
+  private onFrame (frame: Frame): void {
+    if ((frame.flags & FRAME_FLAG.notice) !== 0) {
+      if (frame.api === API_KEY.goAway) this.goAways.push(decodeBody(messageCodec('goAway', 'notice'), frame))
+      return
+    }
+    const waiting = this.pending.get(frame.correlation)
+    this.pending.delete(frame.correlation)
+    if ((frame.flags & FRAME_FLAG.error) !== 0) {
+      const error = decodeBody(messageCodec('error', 'response'), frame)
+      if (waiting === undefined) this.connectionErrors.push(error)
+      else waiting.reject(new WireError(waiting.api, error))
+      return
+    }
+    if (waiting === undefined) throw new Error(`the broker answered request ${frame.correlation}, which nobody sent`)
+    waiting.resolve({
+      message: decodeBody(messageCodec(waiting.api, 'response'), frame),
+      payload: frame.bytes.subarray(frame.bodyEnd, frame.payloadEnd),
+    })
+  }
+}
+
+/** The bytes of a request. */
+export function frameOf<A extends ApiName> (
+  api: A, message: MessageOf<A, 'request'>, correlation: number, options: WireRequestOptions = {},
+): Buffer {
+  const payload = options.payload ?? Buffer.alloc(0)
+  const flags = options.unordered === true ? FRAME_FLAG.unordered : 0
+  const head = messageCodec(api, 'request').encodeFrame({ api: API_KEY[api], version: 1, flags, correlation }, message, payload.length)
+  return payload.length === 0 ? head : Buffer.concat([head, payload])
+}
