@@ -2,7 +2,7 @@
 
 import { ERROR } from '@sluice/protocol'
 import t from 'tap'
-import { GoodMember, GroupWorld, REBALANCE_MS, SESSION_MS, calmDown } from './group-world.test.double.js'
+import { GoodMember, GroupWorld, REBALANCE_MS, SESSION_MS, calmDown, type Answer } from './group-world.test.double.js'
 
 function worldOf (partitions: number, limits = {}): GroupWorld {
   const world = new GroupWorld(limits)
@@ -304,4 +304,79 @@ t.test('Group: what a member claims of a running group is not believed', async t
   t.equal(world.commit(first.memberId, 1, 0), 0)
   const unknown = [{ topicId: 'nonsense', partitions: [0] }]
   t.equal(world.heartbeat({ memberId: 'intruder', generation: 2, owned: unknown }).error, 0)
+})
+
+t.test('Group: a partition stays where it was when the reason to move it is gone', async t => {
+  const world = worldOf(4)
+  const first = new GoodMember(world).join()
+  const second = new GoodMember(world).join()
+  first.beat()
+  world.leave(second.memberId)
+  const told = world.heartbeat({ memberId: first.memberId, generation: first.generation, owned: first.owned })
+  t.equal(told.partitions.length, 4, 'it has let go of nothing yet and need not')
+  first.take(told)
+  for (let passedMs = 0; passedMs <= REBALANCE_MS; passedMs += 1_000) {
+    world.advance(1_000)
+    first.beat()
+  }
+  t.same([0, 1, 2, 3].map(partition => world.commit(first.memberId, first.generation, partition)), [0, 0, 0, 0])
+})
+
+t.test('Group: what is on the move already is not turned round by the next rebalance', async t => {
+  const world = worldOf(6)
+  const first = new GoodMember(world).join()
+  new GoodMember(world).join()
+  const halfOfAll = world.heartbeat({ memberId: first.memberId, generation: 1, owned: first.owned }).partitions
+  new GoodMember(world).join()
+  const aThird = world.heartbeat({ memberId: first.memberId, generation: 2, owned: first.owned }).partitions
+  t.same([halfOfAll.length, aThird.length], [3, 2])
+  t.ok(aThird.every(name => halfOfAll.includes(name)))
+})
+
+/** `loser` works on the only partition, which was taken from it and has been with another meanwhile. */
+function lostAndFree (): { world: GroupWorld, loser: GoodMember, lateBeat: () => Answer } {
+  const world = worldOf(1)
+  const before = new GoodMember(world).join()
+  const loser = new GoodMember(world, { rebalanceTimeoutMs: 1_000 }).join()
+  const { memberId, generation } = loser
+  world.leave(before.memberId)
+  loser.beat()
+  const other = new GoodMember(world).join()
+  // It reads another topic for a while, so that the partition has to go, but does not let go of it.
+  loser.take(world.join({ memberId, topics: ['quiet'], owned: loser.owned, rebalanceTimeoutMs: 1_000 }))
+  loser.beat()
+  world.advance(1_000)
+  other.beat()
+  t.same(other.partitions, ['orders/0'])
+  world.leave(other.memberId)
+  return { world, loser, lateBeat: () => world.heartbeat({ memberId, generation, owned: [] }) }
+}
+
+t.test('Group: an answer to a heartbeat of before a loss does not give the partition back', async t => {
+  const world = worldOf(2)
+  const first = new GoodMember(world, { rebalanceTimeoutMs: 1_000 }).join()
+  const second = new GoodMember(world).join()
+  first.beat()
+  const waiting = world.heartbeat({ memberId: first.memberId, generation: 2, maxWaitMs: 3_000, owned: first.owned })
+  world.advance(1_000)
+  second.beat()
+  t.equal(second.working.size, 1, 'taken from the first, whose heartbeat waits')
+  t.ok(waiting.pending)
+  world.leave(second.memberId)
+  t.equal(waiting.partitions.length, 1, 'it says that it works on both')
+  first.take(waiting)
+  first.letGo().beat()
+  t.equal(first.working.size, 2)
+})
+
+t.test('Group: a heartbeat that was overtaken does not give a lost partition back', async t => {
+  const { world, loser, lateBeat } = lostAndFree()
+  loser.take(world.join({ memberId: loser.memberId, topics: ['orders'], owned: loser.owned }))
+  loser.beat()
+  t.equal(world.commit(loser.memberId, loser.generation, 0), ERROR.PARTITION_NOT_OWNED)
+  t.same(lateBeat().partitions, [], 'it was sent before the partition was first given to it')
+  t.equal(world.commit(loser.memberId, loser.generation, 0), ERROR.PARTITION_NOT_OWNED)
+  loser.working.clear()
+  loser.beat()
+  t.same(loser.partitions, ['orders/0'])
 })

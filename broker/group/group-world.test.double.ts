@@ -179,7 +179,8 @@ export class GroupWorld implements GroupHost {
 /** A member that does what it is told: takes what is assigned, and lets go of the rest when `letGo` is called. */
 export class GoodMember {
   readonly world: GroupWorld
-  readonly joinChanges: Partial<JoinEvent>
+  /** In what its joins differ from those of all. */
+  joinChanges: Partial<JoinEvent>
   memberId = ''
   generation = -1
   /** What it works on, as 'topicId/partition'. */
