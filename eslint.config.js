@@ -7,6 +7,7 @@ export default [
       '@stylistic/max-len': ['error', {
         code: 120, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true,
       }],
+      'no-void': ['error', { allowAsStatement: true }],
       '@stylistic/comma-dangle': 'off',
       '@stylistic/max-statements-per-line': 'off',
     },

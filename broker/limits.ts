@@ -21,6 +21,8 @@ export const LIMITS = {
   frameArrivalMs: 60_000,
   /** A connection has to say hello within this time, in milliseconds. */
   helloMs: 10_000,
+  /** A client that is told to go has so long to close the connection by itself, in milliseconds. */
+  goAwayGraceMs: 100,
   /** After its last byte a connection that is being closed waits so long for the client to close its side, in ms. */
   lingerMs: 2_000,
   /** How often connections are looked at for frames and hellos that do not come, in milliseconds. */

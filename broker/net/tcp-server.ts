@@ -2,6 +2,7 @@
 
 import { createServer, type Server, type Socket } from 'node:net'
 import { ERROR, FRAME_FLAG, messageCodec, type Frame } from '@sluice/protocol'
+import { LIMITS } from '../limits.js'
 import type { Logger } from '../runtime/logger.js'
 import type { EndOfTurn } from '../runtime/turn.js'
 import { ByteBudget } from './byte-budget.js'
@@ -41,7 +42,7 @@ const LISTEN_ADVICE: Readonly<Record<string, string>> = {
 }
 
 const ERROR_CODEC = messageCodec('error', 'response')
-const DRAIN_POLL_MS = 20
+const DRAIN_POLL_MS = 10
 
 export class TcpServer implements ConnectionHost {
   readonly maxFrameBytes: number
@@ -101,14 +102,22 @@ export class TcpServer implements ConnectionHost {
     for (const connection of this.connections) connection.goAway(reason, closesInMs)
   }
 
-  /** Ends the connections once they have their answers; resolves when all are gone, after `withinMs` at the latest. */
+  /**
+   * Gives clients a moment to take what is under way and go, then ends their connections once they have their answers.
+   * Resolves when all are gone, after `withinMs` at the latest.
+   */
   async closeAll (withinMs: number): Promise<void> {
-    const deadlineMs = this.monotonicMs() + withinMs
+    const startMs = this.monotonicMs()
+    await this.allGone(startMs + Math.min(withinMs, LIMITS.goAwayGraceMs))
     for (const connection of this.connections) connection.end()
+    await this.allGone(startMs + withinMs)
+    for (const connection of this.connections) connection.destroy()
+  }
+
+  private async allGone (deadlineMs: number): Promise<void> {
     while (this.connections.size > 0 && this.monotonicMs() < deadlineMs) {
       await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS))
     }
-    for (const connection of this.connections) connection.destroy()
   }
 
   private onSocket (socket: Socket): void {
