@@ -111,7 +111,10 @@ function loadLz4 (): Codec {
       // The package allocates what the size claims: no LZ4 block grows more than 255 times.
       const size = bytes.length < 4 ? Infinity : bytes.readUInt32LE(0)
       if (size > Math.min(DECOMPRESSED_BYTES_MAX, (bytes.length - 4) * 255)) throw new RangeError('impossible size')
-      return lz4.uncompressSync(bytes)
+      const unpacked = lz4.uncompressSync(bytes)
+      // The package takes a block that was cut off for a shorter one.
+      if (unpacked.length !== size) throw new RangeError('data is cut off')
+      return unpacked
     },
   }
 }

@@ -729,17 +729,22 @@ class GroupConsumer:
         self.member_id = response['memberId']
         self.take_over(response)
 
-    def heartbeat(self):
-        """Says what this member works on, and takes over the assignment."""
-        try:
-            response, _ = self.client.call('heartbeatGroup', {
-                'group': self.group, 'memberId': self.member_id, 'generation': self.generation, 'maxWaitMs': 0,
-                'owned': self.owned()}, unordered=True)
-        except SluiceError as error:
-            if error.name == 'UNKNOWN_MEMBER':
-                return self.join()
-            raise
-        self.take_over(response)
+    def heartbeat(self, max_wait_ms=0):
+        """Says what this member works on, and takes over the assignment; joins again where the broker has forgotten it."""
+        def attempt():
+            try:
+                return self.client.call('heartbeatGroup', {
+                    'group': self.group, 'memberId': self.member_id, 'generation': self.generation,
+                    'maxWaitMs': max_wait_ms, 'owned': self.owned()}, unordered=True)[0]
+            except SluiceError as error:
+                if error.name == 'UNKNOWN_MEMBER':
+                    return None
+                raise
+        response = self.client.retry(attempt)
+        if response is None:
+            self.join()
+        else:
+            self.take_over(response)
 
     def take_over(self, response):
         self.generation = response['generation']
@@ -768,7 +773,9 @@ class GroupConsumer:
 
     def poll(self, max_wait_ms=200):
         """Records of the assigned partitions, possibly none; they count as handled at the next `commit`."""
-        if time.monotonic() >= self.heartbeat_due:
+        if not self.positions:
+            self.heartbeat(max_wait_ms)
+        elif time.monotonic() >= self.heartbeat_due:
             self.heartbeat()
         records = []
         for partition in list(self.positions):
@@ -778,14 +785,23 @@ class GroupConsumer:
         return records
 
     def commit(self):
-        """Stores where to go on."""
-        topic = self.client.topic(self.name)
-        response, _ = self.client.call('commitOffsets', {
-            'group': self.group, 'memberId': self.member_id, 'generation': self.generation, 'offsets': [
-                {'topicId': topic.topic_id, 'partition': p, 'offset': o, 'leaderEpoch': -1, 'metadata': None}
-                for p, o in sorted(self.positions.items())]})
-        for result in response['results']:
-            check(result)
+        """Stores where to go on. What another member has got meanwhile is dropped: it is delivered again there."""
+        if not self.positions:
+            return
+        def attempt():
+            topic = self.client.topic(self.name)
+            return self.client.call('commitOffsets', {
+                'group': self.group, 'memberId': self.member_id, 'generation': self.generation, 'offsets': [
+                    {'topicId': topic.topic_id, 'partition': p, 'offset': o, 'leaderEpoch': -1, 'metadata': None}
+                    for p, o in sorted(self.positions.items())]})[0]
+        for result in self.client.retry(attempt)['results']:
+            name = ERRORS.get(result['error'], {}).get('name')
+            if name == 'PARTITION_NOT_OWNED':
+                del self.positions[result['partition']]
+            if name in ('PARTITION_NOT_OWNED', 'STALE_GENERATION', 'UNKNOWN_MEMBER'):
+                self.heartbeat_due = 0
+            else:
+                check(result)
 
 
 # ---- command line ----------------------------------------------------------------------------------------------------

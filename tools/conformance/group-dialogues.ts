@@ -235,15 +235,18 @@ const OFFSETS: Dialogue[] = [
     },
   },
   {
-    name: 'Commit: from outside, into a group without members',
+    name: 'Commit: from outside into a group without members only, where -1 removes the offset',
     async run (stage) {
-      const { topic, group } = await groupOf(stage, 1)
+      const { topic, group, member } = await groupOf(stage, 1)
       const connection = await stage.greeted()
       const commit = async (offset: number) => (await connection.tell('commitOffsets', {
         group, memberId: '', generation: -1, offsets: [{ topicId: topic.topicId, partition: 0, offset, leaderEpoch: -1, metadata: null }],
       })).results[0]
       expectItem(await commit(0), 'NONE')
       expectThat((await connection.tell('listGroups', {})).groups.some(item => item.group === group), `group ${group} in listGroups`, 'it is missing')
+      const one = await (await member()).join()
+      expectItem(await commit(0), 'GROUP_NOT_EMPTY')
+      await one.leave()
       expectItem(await commit(-1), 'NONE')
       expectEqual((await connection.tell('fetchOffsets', { group, partitions: null })).offsets.length, 0, 'offsets after removal')
     },
