@@ -8,6 +8,7 @@ export { LmdbMetaStore, type LmdbMetaStoreOptions } from './lmdb-meta-store.js'
 export { LmdbMissingError } from './lmdb.js'
 export { MetaStoreCorruptError, MetaStoreFailedError } from './meta-store-errors.js'
 export { LogStore, type LogStoreOptions } from './log-store.js'
+export { LOG_META_TABLES } from './log-meta.js'
 export { LogReadFailure } from './log-read-failure.js'
 export { PartitionLog } from './partition-log.js'
 export {
@@ -20,3 +21,7 @@ export {
 } from './data-directory.js'
 export { DataDirectoryError, type DataDirectoryErrorCode } from './data-directory-error.js'
 export { DirectoryLock, readLockHolder, type LockHolder } from './directory-lock.js'
+export {
+  dumpSegment, listSegments, type LogCheck, repairLog, type RepairResult, type SegmentCheck, type SegmentInfo,
+  verifyLog,
+} from './segment-inspection.js'

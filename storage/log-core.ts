@@ -419,12 +419,14 @@ export class LogCore implements CommitHost, ReadableLog {
   /** Puts a compacted segment in the place of the one it was made from. */
   replaceSegment (before: Segment, after: Segment): void {
     this.segments = this.segments.map(segment => segment === before ? after : segment)
+    this.ring.dropBelow(after.endOffset) // what was removed must not be read any more
   }
 
   /** Writes and syncs everything and notes it, where the disk allows. */
   async close (): Promise<void> {
     this.frozen = true
     await this.#exclusive
+    this.frozen = true // also after a truncation that has just ended
     if (this.state === 'readOnly') this.commits.retryNow()
     await this.drain()
     const lost = this.nextOffset - this.written.offset

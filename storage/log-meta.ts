@@ -27,6 +27,9 @@ export const META_TABLE = {
   store: 'log-store',
 } as const
 
+/** The tables that logs use: to be made when the meta store is opened. */
+export const LOG_META_TABLES: readonly string[] = Object.values(META_TABLE)
+
 const STATE_VERSION = 1
 const STATE_BYTES = 65
 const SEGMENT_BYTES = 65

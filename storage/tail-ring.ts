@@ -34,6 +34,11 @@ export class TailRing {
       this.#head = index + 1
       break
     }
+    this.#compact()
+  }
+
+  /** Lets go of the places of runs that are gone, when there are many. */
+  #compact (): void {
     if (this.#head === this.#runs.length) {
       this.#runs = []
       this.#head = 0
@@ -41,6 +46,12 @@ export class TailRing {
       this.#runs.splice(0, this.#head)
       this.#head = 0
     }
+  }
+
+  /** Drops the runs below `offset`. */
+  dropBelow (offset: number): void {
+    while (this.#head < this.#runs.length && this.#runs[this.#head]!.nextOffset <= offset) this.#head++
+    this.#compact()
   }
 
   /** Drops everything. */
