@@ -9,10 +9,10 @@ import {
 import { LIMITS } from '../limits.js'
 import type { ApiHandler, Call } from '../net/call.js'
 import { findPartition } from './find-partition.js'
-import type { GroupServices } from './group-services.js'
+import type { BrokerServices } from './services.js'
 
 export function commitOffsetsHandler (
-  services: GroupServices,
+  services: BrokerServices,
 ): ApiHandler<CommitOffsetsRequest, CommitOffsetsResponse> {
   return {
     api: 'commitOffsets',
@@ -31,14 +31,14 @@ function countFault ({ offsets }: CommitOffsetsRequest): string | null {
 
 /** One request until all of its offsets are stored or refused. */
 class OffsetCommits {
-  private readonly services: GroupServices
+  private readonly services: BrokerServices
   private readonly request: CommitOffsetsRequest
   private readonly call: Call<CommitOffsetsResponse>
   private readonly results: CommitResult[]
   /** Offsets not answered yet, and one for the request while it is being taken in. */
   private waiting: number
 
-  constructor (services: GroupServices, request: CommitOffsetsRequest, call: Call<CommitOffsetsResponse>) {
+  constructor (services: BrokerServices, request: CommitOffsetsRequest, call: Call<CommitOffsetsResponse>) {
     this.services = services
     this.request = request
     this.call = call

@@ -4,12 +4,12 @@ import { ERROR, type DeletedGroup, type DeleteGroupsRequest, type DeleteGroupsRe
 import PQueue from 'p-queue'
 import type { ApiHandler } from '../net/call.js'
 import type { Partition } from '../partition/partition.js'
-import type { GroupServices } from './group-services.js'
+import type { BrokerServices } from './services.js'
 
 /** Partitions that offsets are removed from at once, over all requests. */
 const REMOVALS_AT_ONCE = 64
 
-export function deleteGroupsHandler (services: GroupServices): ApiHandler<DeleteGroupsRequest, DeleteGroupsResponse> {
+export function deleteGroupsHandler (services: BrokerServices): ApiHandler<DeleteGroupsRequest, DeleteGroupsResponse> {
   const removals = new PQueue({ concurrency: REMOVALS_AT_ONCE })
   return {
     api: 'deleteGroups',
@@ -21,7 +21,7 @@ export function deleteGroupsHandler (services: GroupServices): ApiHandler<Delete
   }
 }
 
-async function deleteGroup (services: GroupServices, removals: PQueue, group: string): Promise<DeletedGroup> {
+async function deleteGroup (services: BrokerServices, removals: PQueue, group: string): Promise<DeletedGroup> {
   const { table } = services.groups
   const holders = [...services.partitions.all()].filter(partition => partition.committedOffset(group) !== undefined)
   const members = table.memberCount(group)

@@ -4,10 +4,10 @@ import {
   ERROR, type DescribeGroupsRequest, type DescribeGroupsResponse, type GroupDescription,
 } from '@sluice/protocol'
 import type { ApiHandler } from '../net/call.js'
-import type { GroupServices } from './group-services.js'
+import type { BrokerServices } from './services.js'
 
 export function describeGroupsHandler (
-  { groups, clock }: GroupServices,
+  { groups, clock }: BrokerServices,
 ): ApiHandler<DescribeGroupsRequest, DescribeGroupsResponse> {
   return {
     api: 'describeGroups',

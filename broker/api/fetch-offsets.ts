@@ -7,9 +7,9 @@ import { LIMITS } from '../limits.js'
 import type { ApiHandler } from '../net/call.js'
 import type { Partition } from '../partition/partition.js'
 import { findPartition } from './find-partition.js'
-import type { GroupServices } from './group-services.js'
+import type { BrokerServices } from './services.js'
 
-export function fetchOffsetsHandler (services: GroupServices): ApiHandler<FetchOffsetsRequest, FetchOffsetsResponse> {
+export function fetchOffsetsHandler (services: BrokerServices): ApiHandler<FetchOffsetsRequest, FetchOffsetsResponse> {
   return {
     api: 'fetchOffsets',
     handle ({ group, partitions }, call) {
@@ -33,7 +33,7 @@ export function fetchOffsetsHandler (services: GroupServices): ApiHandler<FetchO
 }
 
 /** By topic and partition. */
-function allOffsets (services: GroupServices, group: string): CommittedOffset[] {
+function allOffsets (services: BrokerServices, group: string): CommittedOffset[] {
   const offsets: CommittedOffset[] = []
   for (const { topicId } of services.topics.all()) {
     for (const partition of services.partitions.partitionsOf(topicId)) {

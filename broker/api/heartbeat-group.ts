@@ -3,10 +3,10 @@
 import type { HeartbeatGroupRequest, HeartbeatGroupResponse } from '@sluice/protocol'
 import type { MemberReply, MemberView } from '../group/group-types.js'
 import type { ApiHandler, Call } from '../net/call.js'
-import type { GroupServices } from './group-services.js'
+import type { BrokerServices } from './services.js'
 
 export function heartbeatGroupHandler (
-  { groups, clock }: GroupServices,
+  { groups, clock }: BrokerServices,
 ): ApiHandler<HeartbeatGroupRequest, HeartbeatGroupResponse> {
   return {
     api: 'heartbeatGroup',

@@ -3,9 +3,9 @@
 import type { JoinGroupRequest, JoinGroupResponse } from '@sluice/protocol'
 import type { MemberReply, MemberView } from '../group/group-types.js'
 import type { ApiHandler, Call } from '../net/call.js'
-import type { GroupServices } from './group-services.js'
+import type { BrokerServices } from './services.js'
 
-export function joinGroupHandler ({ groups, clock }: GroupServices): ApiHandler<JoinGroupRequest, JoinGroupResponse> {
+export function joinGroupHandler ({ groups, clock }: BrokerServices): ApiHandler<JoinGroupRequest, JoinGroupResponse> {
   return {
     api: 'joinGroup',
     handle (request, call) {

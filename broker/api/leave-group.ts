@@ -2,10 +2,10 @@
 
 import type { LeaveGroupRequest, LeaveGroupResponse } from '@sluice/protocol'
 import type { ApiHandler } from '../net/call.js'
-import type { GroupServices } from './group-services.js'
+import type { BrokerServices } from './services.js'
 
 export function leaveGroupHandler (
-  { groups, clock }: GroupServices,
+  { groups, clock }: BrokerServices,
 ): ApiHandler<LeaveGroupRequest, LeaveGroupResponse> {
   return {
     api: 'leaveGroup',

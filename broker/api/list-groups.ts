@@ -2,9 +2,9 @@
 
 import type { ListedGroup, ListGroupsRequest, ListGroupsResponse } from '@sluice/protocol'
 import type { ApiHandler } from '../net/call.js'
-import type { GroupServices } from './group-services.js'
+import type { BrokerServices } from './services.js'
 
-export function listGroupsHandler ({ groups }: GroupServices): ApiHandler<ListGroupsRequest, ListGroupsResponse> {
+export function listGroupsHandler ({ groups }: BrokerServices): ApiHandler<ListGroupsRequest, ListGroupsResponse> {
   return {
     api: 'listGroups',
     handle (_request, call) {
