@@ -15,6 +15,9 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   CONNECTION: EXIT.timedOut,
 }
 
+/** Errors of the storage package whose messages are written for people. */
+const EXPLAINED: ReadonlySet<string> = new Set(['DataDirectoryError', 'DiskError', 'LmdbMissingError'])
+
 /** Words and exit code of an error. A fault of the program itself comes with its stack. */
 export function explainError (error: unknown): { text: string, exitCode: ExitCode } {
   if (error instanceof CliError) return { text: error.message, exitCode: error.exitCode }
@@ -22,6 +25,10 @@ export function explainError (error: unknown): { text: string, exitCode: ExitCod
     // INVALID that no broker has answered is about what was typed.
     const mistyped = error.code === 'INVALID' && error.serverCode === undefined
     return { text: error.message, exitCode: mistyped ? EXIT.usage : EXIT_BY_CODE[error.code] ?? EXIT.failed }
+  }
+  if (error instanceof Error && EXPLAINED.has(error.name)) {
+    const { code } = error as NodeJS.ErrnoException
+    return { text: `${error.message} [${code}]`, exitCode: code === 'ENOENT' ? EXIT.notFound : EXIT.failed }
   }
   if (error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string') {
     const { code } = error as NodeJS.ErrnoException

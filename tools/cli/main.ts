@@ -23,8 +23,10 @@ export const COMMANDS: Readonly<Record<string, { summary: string, load: () => Pr
   produce: { summary: 'send records from standard input', load: () => import('./commands/produce.js') },
   consume: { summary: 'print records', load: () => import('./commands/consume.js') },
   group: { summary: 'list, describe, reset and delete consumer groups, show their lag', load: () => import('./commands/group.js') },
+  segment: { summary: 'look into the files of a stopped broker, verify and repair them', load: () => import('./commands/segment.js') },
   doctor: { summary: 'check machine, folder, port and broker', load: () => import('./commands/doctor.js') },
   rtt: { summary: 'measure the round trip to a broker', load: () => import('./commands/rtt.js') },
+  conformance: { summary: 'check that a broker speaks the protocol', load: () => import('./commands/conformance.js') },
   completion: { summary: 'print completions for bash, zsh or fish', load: () => import('./commands/completion.js') },
 }
 

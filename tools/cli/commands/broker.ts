@@ -5,6 +5,8 @@ import { Option, type Command } from 'commander'
 import { newCommand } from '../command.js'
 import type { RunAction } from '../main.js'
 
+const LAUNCHER_CHECK_MS = 500
+
 export function command (run: RunAction): Command {
   const broker = newCommand('broker', 'Run a broker. It prints one line when it is ready, and ends with 0 on SIGTERM.', [
     'sluice broker --data ./data',
@@ -16,6 +18,7 @@ export function command (run: RunAction): Command {
     .option('--config <file>', 'JSON file of options, for what neither flags nor environment say')
     .option('--print-config', 'print the options in force with their sources and do nothing else')
   return broker.action(() => run(async () => {
+    stopWithLauncher()
     const flags: Record<string, string> = {}
     for (const name of OPTION_NAMES) {
       const value = broker.getOptionValue(attributeName(name)) as string | undefined
@@ -24,6 +27,21 @@ export function command (run: RunAction): Command {
     const { config, printConfig } = broker.opts<{ config?: string, printConfig?: boolean }>()
     return await runBrokerProcess({ flags, configFile: config, printConfig })
   }))
+}
+
+/**
+ * `npx sluice broker` runs under npm and a shell. A shell that is told to end does not pass that on, and the broker
+ * would go on alone: so it stops when the shell has gone.
+ */
+function stopWithLauncher (): void {
+  if (process.env.npm_command !== 'exec') return
+  const launcher = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === launcher) return
+    clearInterval(timer)
+    process.kill(process.pid, 'SIGTERM')
+  }, LAUNCHER_CHECK_MS)
+  timer.unref()
 }
 
 /** Values stay texts: the table parses them, so that a mistake reads the same wherever it was made. */
