@@ -175,8 +175,10 @@ t.test('Broker: offsets outside the log are refused with where reading can go on
   const deleteBefore = async (beforeOffset: number): Promise<readonly DeleteRecordsResult[]> =>
     (await client.call('deleteRecords', { timeoutMs: 1000, partitions: [{ topicId, partition: 0, beforeOffset }] })).partitions
   t.match(await deleteBefore(2), [{ error: 0, logStartOffset: 2 }])
-  t.match((await client.fetch(topicId, 0, 0)).response.partitions, [{ error: ERROR.OFFSET_OUT_OF_RANGE, resumeOffset: 2 }])
-  t.match((await client.fetch(topicId, 0, 9)).response.partitions, [{ error: ERROR.OFFSET_OUT_OF_RANGE, resumeOffset: 3 }])
+  const below = await client.fetch(topicId, 0, 0)
+  t.match(below.response.partitions, [{ error: ERROR.OFFSET_OUT_OF_RANGE, resumeOffset: 2 }])
+  const above = await client.fetch(topicId, 0, 9)
+  t.match(above.response.partitions, [{ error: ERROR.OFFSET_OUT_OF_RANGE, resumeOffset: 3 }])
   t.same((await client.fetch(topicId, 0, 2)).records, [{ offset: 2, value: 'c' }])
   t.match(await deleteBefore(9), [{ error: ERROR.OFFSET_OUT_OF_RANGE, logStartOffset: 2 }])
 })
