@@ -44,7 +44,7 @@ export class Groups implements GroupHost {
     const groups = new Groups(options)
     await groups.records.load()
     groups.dropUnusedRecords()
-    options.topics.onChanged(() => groups.table.onTopicsChanged(null))
+    options.topics.onChanged(() => groups.table.onTopicsChanged())
     groups.tick()
     return groups
   }

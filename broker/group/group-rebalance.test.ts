@@ -238,6 +238,7 @@ t.test('Group: a topic that does not exist yet is assigned when it is created', 
   const waiting = world.heartbeat({ memberId: first.memberId, generation: first.generation, maxWaitMs: 3_000 })
   world.addTopic('invoices', 2)
   t.ok(waiting.pending, 'a topic that it does not read')
+  t.equal(world.description()?.state, 'stable')
   world.addTopic('orders', 2)
   t.same(waiting.partitions, ['orders/0', 'orders/1'])
 })

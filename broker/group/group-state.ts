@@ -84,16 +84,9 @@ export class GroupState {
   /** True while a save of the record is under way. */
   get isSaving (): boolean { return this.savingRecord !== null }
 
-  /** @returns whether any member reads one of the topics; with null, whether there is any member. */
-  reads (topics: ReadonlySet<string> | null): boolean {
-    for (const member of this.members.values()) {
-      if (topics === null || member.topics.some(topic => topics.has(topic))) return true
-    }
-    return false
-  }
-
+  /** Topics have changed somewhere; those of this group maybe. */
   onTopicsChanged (): void {
-    this.touch()
+    if (this.ownership.topicsDiffer(this.members.values(), this.host.topicByName)) this.touch()
   }
 
   /** The event has been checked by `joinFault`. */

@@ -93,13 +93,9 @@ export class GroupTable {
     return group === undefined || group.memberCount === 0 ? null : notEmpty(groupName, group.memberCount)
   }
 
-  /**
-   * Topics were created or deleted, or got more partitions.
-   * @param names which; null where that is not known.
-   */
-  onTopicsChanged (names: readonly string[] | null): void {
-    const topics = names === null ? null : new Set(names)
-    for (const group of this.groups.values()) if (group.reads(topics)) group.onTopicsChanged()
+  /** Topics were created or deleted, or got more partitions. */
+  onTopicsChanged (): void {
+    for (const group of this.groups.values()) group.onTopicsChanged()
   }
 
   onRecordSaved (groupName: string, record: GroupRecord): void {

@@ -72,13 +72,13 @@ export class GroupWorld implements GroupHost {
   addTopic (name: string, partitions: number): void {
     const topicId = this.topics.get(name)?.topicId ?? `topic-id-${++this.topicIds}`
     this.topics.set(name, { name, topicId, partitions })
-    this.table.onTopicsChanged([name])
+    this.table.onTopicsChanged()
     this.endTurn()
   }
 
   deleteTopic (name: string): void {
     this.topics.delete(name)
-    this.table.onTopicsChanged([name])
+    this.table.onTopicsChanged()
     this.endTurn()
   }
 

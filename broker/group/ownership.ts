@@ -70,6 +70,21 @@ export class Ownership {
     return earliestMs
   }
 
+  /** @returns whether topics that members read, or own something of, are not those that the group knows. */
+  topicsDiffer (members: Iterable<Member>, topicByName: (name: string) => GroupTopic | undefined): boolean {
+    for (const { name, topicId, slots } of this.topics.values()) {
+      const topic = topicByName(name)
+      if (topic?.topicId !== topicId || topic.partitions !== slots.length) return true
+    }
+    for (const { topics } of members) {
+      for (const name of topics) {
+        const topic = topicByName(name)
+        if (topic !== undefined && !this.topics.has(topic.topicId)) return true
+      }
+    }
+    return false
+  }
+
   /** Makes places for topics, so that a member which joins can say what it owns of them. */
   addTopics (names: readonly string[], topicByName: (name: string) => GroupTopic | undefined): void {
     for (const name of names) {
@@ -89,20 +104,12 @@ export class Ownership {
     const indexByName = new Map(topics.map((topic, index) => [topic.name, index]))
     members.forEach((member, index) => { member.index = index })
     const slots = topics.flatMap(topic => topic.slots)
-    let targets: (Member | null)[]
-    if (assignor === null) {
-      targets = slots.map(slot => slot.owner)
-    } else {
-      const previous = Int32Array.from(slots, slot => (slot.target ?? slot.owner)?.index ?? -1)
-      const assignment = assignor.assign({
-        members: members.map(member => ({
-          topics: member.topics.flatMap(name => indexByName.get(name) ?? []),
-        })),
-        partitionCounts: topics.map(topic => topic.slots.length),
-        previous,
-      })
-      targets = slots.map((_, i) => members[assignment[i]!] ?? null)
-    }
+    const assignment = assignor?.assign({
+      members: members.map(member => ({ topics: member.topics.flatMap(name => indexByName.get(name) ?? []) })),
+      partitionCounts: topics.map(topic => topic.slots.length),
+      previous: previousOf(slots),
+    })
+    const targets = slots.map((slot, i) => assignment === undefined ? slot.owner : members[assignment[i]!] ?? null)
     const kept = new Set(topics)
     const dropped = [...this.topics.values()].filter(topic => !kept.has(topic))
     const changed = dropped.some(topic => topic.slots.some(slot => slot.target !== null)) ||
@@ -317,4 +324,11 @@ export class Ownership {
     this.releases++
     if (slot.target !== null && !this.barrier) slot.target.changed = true
   }
+}
+
+/** Who has each partition as things were last decided, so that nothing that is on the move is turned round. */
+function previousOf (slots: readonly PartitionSlot[]): Int32Array {
+  const previous = new Int32Array(slots.length)
+  for (let i = 0; i < slots.length; i++) previous[i] = (slots[i]!.target ?? slots[i]!.owner)?.index ?? -1
+  return previous
 }

@@ -6,7 +6,7 @@
 //
 // Where subscriptions differ, see level-loads.ts.
 
-import { subscriptionsAreEqual, topicBases } from './assignment-layout.js'
+import { subscribersByTopic, subscriptionsAreEqual, topicBases } from './assignment-layout.js'
 import type { AssignmentTask } from './assignor.js'
 import { levelLoads } from './level-loads.js'
 
@@ -19,14 +19,15 @@ export function assignSticky (task: AssignmentTask): Int32Array {
 }
 
 /** Every partition stays with the member that had it, where that still reads the topic. */
-function keepPrevious ({ members, partitionCounts, previous }: AssignmentTask): Int32Array {
-  const bases = topicBases(partitionCounts)
-  const target = new Int32Array(bases[partitionCounts.length]!).fill(-1)
-  members.forEach(({ topics }, member) => {
-    for (const topic of topics) {
-      for (let index = bases[topic]!; index < bases[topic + 1]!; index++) {
-        if (previous[index] === member) target[index] = member
-      }
+function keepPrevious (task: AssignmentTask): Int32Array {
+  const bases = topicBases(task.partitionCounts)
+  const target = new Int32Array(bases[task.partitionCounts.length]!).fill(-1)
+  subscribersByTopic(task).forEach((subscribers, topic) => {
+    const reads = new Uint8Array(task.members.length)
+    for (const member of subscribers) reads[member] = 1
+    for (let index = bases[topic]!; index < bases[topic + 1]!; index++) {
+      const member = task.previous[index]!
+      if (member >= 0 && reads[member] === 1) target[index] = member
     }
   })
   return target
