@@ -3,6 +3,7 @@ import { readBatchHeader } from '@sluice/protocol'
 import { append, LOG_DIRECTORY, makeBatch, readAll, SMALL, TestMachine } from './log.fixture.js'
 import type { PartitionLog } from './partition-log.js'
 import { SEGMENT_HEADER_BYTES } from './segment-header.js'
+import { dumpSegment } from './segment-inspection.js'
 
 const offsetsOf = async (log: PartitionLog): Promise<number[]> =>
   (await readAll(log)).map(batch => readBatchHeader(batch).baseOffset)
@@ -176,4 +177,38 @@ t.test('Faults: an error of the meta store costs a scan, not the log', async t =
   machine.powerCut()
   await machine.start(false)
   t.equal((await readAll(await machine.open())).length, 50)
+})
+
+t.test('Faults: zeros are written ahead of a busy log only, are cut when its segment is closed, and never harm', async t => {
+  for (const preallocateBytes of [0, 4096]) {
+    const machine = new TestMachine({ preallocateBytes })
+    const config = { ...SMALL, segmentBytes: 16_384 }
+    const log = await machine.open(config)
+    await append(log, makeBatch('idle'))
+    const path = `${LOG_DIRECTORY}/00000000000000000000.log`
+    const endOf = (): number => machine.disk.contents(path).length
+    t.equal(endOf(), SEGMENT_HEADER_BYTES + makeBatch('idle').length, 'an idle log costs its own bytes only')
+    for (let index = 0; index < 20; index++) await append(log, makeBatch(`b${index}`, 1, 1000, 100))
+    await turns(50)
+    const written = SEGMENT_HEADER_BYTES + log.sizeBytes
+    if (preallocateBytes === 0) t.equal(endOf(), written)
+    else t.ok(endOf() > written, 'zeros ahead')
+    for (let index = 0; index < 60; index++) await append(log, makeBatch(`c${index}`, 1, 1000, 100))
+    t.ok(log.segmentCount > 1)
+    const sealed = await dumpSegment(machine.disk, path, () => {})
+    t.equal(endOf(), sealed.endPosition, 'cut to its last batch')
+    t.equal((await readAll(log)).length, 81)
+    machine.kill()
+    await machine.start(false)
+    t.equal((await readAll(await machine.open(config))).length, 81)
+  }
+})
+
+t.test('Faults: a disk that is full for zeros is not full for batches', async t => {
+  const machine = new TestMachine({ preallocateBytes: 64 * 1024 })
+  const log = await machine.open({ ...SMALL, segmentBytes: 1 << 20 })
+  machine.disk.setCapacity(60 * 1024)
+  for (let index = 0; index < 100; index++) await append(log, makeBatch(`b${index}`, 1, 1000, 300))
+  t.equal(log.durableOffset, 100)
+  t.equal(log.state, 'online')
 })

@@ -62,7 +62,7 @@ export interface LogStoreLimits {
   commitBytes: number
   /** Writes and syncs of one log that may be under way at once. */
   commitsInFlight: number
-  /** Bytes of zeros written ahead of the end of a busy log; 0: none. */
+  /** Bytes of zeros written ahead of the end of a log that takes many small commits; 0: none. */
   preallocateBytes: number
   /** The least and the longest wait before a write that found no space is tried again. */
   retryDelayMsMin: number

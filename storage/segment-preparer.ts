@@ -4,7 +4,8 @@
 //    [batch][batch][batch]|0000000000000000000|
 //                     end ^                    ^ preparedPosition
 //
-// - Only a segment that takes much in a short time gets any: an idle log costs no disk.
+// - Only a segment that takes much in a short time gets any: an idle log costs no disk. And only while its commits are
+//   small: those near the largest size lose more by every byte being written twice than they gain.
 // - Zeros are written behind all that was handed to a write, and no write begins beyond `preparedPosition` while some
 //   are under way: `blocks` says so. Else they could land on top of a batch.
 // - A failure costs nothing but the speed: that segment gets no more.
@@ -12,16 +13,17 @@
 import type { Segment } from './segment.js'
 import type { StoreContext } from './store-context.js'
 
-/** Zeros are written a piece at a time: a commit waits for one piece at most. */
-const PIECE = Buffer.alloc(256 * 1024)
-/** A segment is busy when it takes so many bytes within `BUSY_WINDOW_MS`. */
-const BUSY_BYTES = 1024 * 1024
+/** Zeros are written a piece at a time, 16 pieces to a stretch: a commit waits for one piece at most. */
+const ZEROS = Buffer.alloc(256 * 1024)
+const PIECES_PER_STRETCH = 16
+/** A segment is busy when it takes a quarter of a stretch within this time. */
 const BUSY_WINDOW_MS = 1000
 
 export class SegmentPreparer {
   readonly #context: StoreContext
   #windowStartMs = 0
   #windowBytes = 0
+  #windowCommits = 0
   /** The segment that zeros are being written to. */
   #segment: Segment | null = null
   #goalPosition = 0
@@ -55,31 +57,37 @@ export class SegmentPreparer {
    */
   onCommit (segment: Segment, path: string, endPosition: number, bytes: number, segmentBytes: number): void {
     segment.preparedPosition = Math.max(segment.preparedPosition, endPosition)
-    const { preallocateBytes } = this.#context.limits
+    const { preallocateBytes, commitBytes } = this.#context.limits
     if (preallocateBytes === 0 || this.#segment !== null || this.#givenUp === segment) return
     const nowMs = this.#context.clock.monotonicMs()
     if (nowMs - this.#windowStartMs > BUSY_WINDOW_MS) {
       this.#windowStartMs = nowMs
       this.#windowBytes = 0
+      this.#windowCommits = 0
     }
     this.#windowBytes += bytes
-    if (this.#windowBytes < BUSY_BYTES || segment.preparedPosition - endPosition > preallocateBytes / 2) return
+    this.#windowCommits++
+    if (this.#windowBytes < preallocateBytes / 4 || this.#windowBytes / this.#windowCommits > commitBytes / 2) return
+    if (segment.preparedPosition - endPosition > preallocateBytes / 2) return
     this.#goalPosition = Math.min(segmentBytes, endPosition + preallocateBytes)
-    if (this.#goalPosition - segment.preparedPosition < PIECE.length) return
+    if (this.#goalPosition - segment.preparedPosition < this.#pieceBytes) return
     this.#segment = segment
     this.#writePiece(segment, path)
   }
 
+  get #pieceBytes (): number {
+    return Math.min(ZEROS.length, Math.ceil(this.#context.limits.preallocateBytes / PIECES_PER_STRETCH))
+  }
+
   #writePiece (segment: Segment, path: string): void {
-    const size = Math.min(PIECE.length, this.#goalPosition - segment.preparedPosition)
+    const size = Math.min(this.#pieceBytes, this.#goalPosition - segment.preparedPosition)
     if (size <= 0) {
       this.#segment = null
       return this.#onPiece()
     }
     this.#context.files.acquire(path, (openError, lease) => {
       if (openError !== null) return this.#giveUp(segment)
-      const piece = size === PIECE.length ? PIECE : PIECE.subarray(0, size)
-      lease!.file.write([piece], segment.preparedPosition, (error) => {
+      lease!.file.write([ZEROS.subarray(0, size)], segment.preparedPosition, (error) => {
         this.#context.files.release(lease!)
         if (error !== null) return this.#giveUp(segment)
         segment.preparedPosition += size
@@ -93,7 +101,7 @@ export class SegmentPreparer {
     this.#givenUp = segment
     this.#segment = null
     // Some zeros may have been written: the seal must cut them off.
-    segment.preparedPosition += PIECE.length
+    segment.preparedPosition += this.#pieceBytes
     this.#onPiece()
   }
 }
