@@ -70,7 +70,10 @@ export function writeFrameHeader (bytes: Buffer, head: FrameHead, bodySize: numb
   bytes.writeUInt32BE(bodySize, 12)
 }
 
+/** First size of the buffer for an incomplete frame. */
 const FIRST_BYTES = 64 * 1024
+/** The buffer may be so many times what has arrived: few copies of a large frame, little for a claim. */
+const GROWTH = 4
 
 /** Cuts a stream into frames. */
 export class FrameReader {
@@ -127,7 +130,7 @@ export class FrameReader {
   /** Keeps the start of a frame; `total` is 0 while its header is incomplete. */
   private begin (chunk: Buffer, position: number, total: number): void {
     const size = chunk.length - position
-    const capacity = total === 0 ? FRAME_HEADER_BYTES : Math.min(total, Math.max(FIRST_BYTES, size * 2))
+    const capacity = total === 0 ? FRAME_HEADER_BYTES : Math.min(total, Math.max(FIRST_BYTES, size * GROWTH))
     this.partial = Buffer.allocUnsafeSlow(capacity)
     chunk.copy(this.partial, 0, position)
     this.held = size
@@ -146,7 +149,7 @@ export class FrameReader {
     const total = this.totalBytes(partial, 0)
     const taken = Math.min(total - this.held, chunk.length - position)
     if (this.held + taken > partial.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.min(total, Math.max(this.held + taken, partial.length * 2)))
+      const grown = Buffer.allocUnsafeSlow(Math.min(total, (this.held + taken) * GROWTH))
       partial.copy(grown, 0, 0, this.held)
       this.partial = partial = grown
     }

@@ -55,6 +55,22 @@ t.test('Generator: a document that misses a section is refused', async t => {
   t.throws(() => fillSections('<!-- generated:c -->\n<!-- end -->', sections), /no generated section "c"/)
 })
 
+t.test('PROTOCOL.md: every link inside it leads somewhere', async t => {
+  const document = readFileSync(join(PACKAGE_FOLDER, 'PROTOCOL.md'), 'utf8')
+  const anchors = new Set([...document.matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+    title!.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-')))
+  const links = [...document.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor!)
+  t.ok(links.length > 40)
+  t.strictSame(links.filter(link => !anchors.has(link)), [])
+})
+
+t.test('PROTOCOL.md: names every error, api and flag', async t => {
+  const document = readFileSync(join(PACKAGE_FOLDER, 'PROTOCOL.md'), 'utf8')
+  const { apis, errors } = readDefinitions(PACKAGE_FOLDER)
+  for (const { name } of errors) t.ok(document.includes(`| ${name} |`), name)
+  for (const { name } of apis) t.match(document, new RegExp(`^### ${name}$`, 'm'))
+})
+
 t.test('Release: nothing that was released has changed', async t => {
   const released = JSON.parse(readFileSync(join(PACKAGE_FOLDER, 'vectors/released.json'), 'utf8')) as Release
   t.strictSame(releaseFaults(PACKAGE_FOLDER, released), [])

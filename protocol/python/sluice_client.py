@@ -370,7 +370,8 @@ def check_batch(data, position=0, stamped=True):
     if crc32c(data[position + BATCH_CRC_START:position + header.size]) != header.crc:
         raise ProtocolError('the batch at offset %d is damaged' % header.base_offset)
     if header.magic != 1:
-        raise ProtocolError('the batch at offset %d has layout %d; upgrade the client' % (header.base_offset, header.magic))
+        raise ProtocolError('the batch at offset %d has layout %d; upgrade the client' %
+                            (header.base_offset, header.magic))
     sound = (
         0 <= header.base_offset <= SAFE_MAX and 0 <= header.committed_offset <= SAFE_MAX and
         header.record_count <= header.last_offset_delta + 1 and
@@ -545,7 +546,7 @@ class Client:
             connection.close()
 
     def retry(self, attempt):
-        """Calls `attempt` until it succeeds, with growing random pauses; metadata is refreshed before each repetition."""
+        """Calls `attempt` until it succeeds, with growing random pauses and fresh metadata."""
         deadline = time.monotonic() + self.retry_seconds
         pause = 0.05
         while True:
@@ -575,7 +576,8 @@ class Client:
     def create_topic(self, name, partitions=1, config=None, exists_ok=False):
         response, _ = self.call('createTopics', {
             'timeoutMs': 30000, 'validateOnly': False, 'topics': [{
-                'name': name, 'kind': 'stream', 'partitions': partitions, 'replicationFactor': 0, 'config': config or {}}]})
+                'name': name, 'kind': 'stream', 'partitions': partitions, 'replicationFactor': 0,
+                'config': config or {}}]})
         result = response['topics'][0]
         if not (exists_ok and ERRORS.get(result['error'], {}).get('name') == 'TOPIC_EXISTS'):
             check(result)
@@ -680,7 +682,10 @@ class Producer:
             batch = encode_batch(records, codec=self.codec)
         else:
             batch = encode_batch(records, self.identity[0], self.identity[1], sequence, self.codec)
-        result = self.client.retry(lambda: self.post(partition, batch)) if self.identity else self.post(partition, batch)
+        if self.identity is None:
+            result = self.post(partition, batch)  # sent again, it might be stored twice
+        else:
+            result = self.client.retry(lambda: self.post(partition, batch))
         self.sequences[partition] = (sequence + len(records)) % (1 << 31)
         self.sticky += 1
         return result['baseOffset']
@@ -730,7 +735,7 @@ class GroupConsumer:
         self.take_over(response)
 
     def heartbeat(self, max_wait_ms=0):
-        """Says what this member works on, and takes over the assignment; joins again where the broker has forgotten it."""
+        """Says what this member works on, takes over the assignment; joins again where the broker has forgotten it."""
         def attempt():
             try:
                 return self.client.call('heartbeatGroup', {

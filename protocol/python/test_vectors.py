@@ -86,7 +86,8 @@ class Batches(unittest.TestCase):
                 continue
             self.assertEqual([{
                 'offset': record.offset, 'timestamp': record.timestamp, 'key': maybe_hex(record.key),
-                'value': maybe_hex(record.value), 'headers': [[name, maybe_hex(value)] for name, value in record.headers],
+                'value': maybe_hex(record.value),
+                'headers': [[name, maybe_hex(value)] for name, value in record.headers],
             } for record in records], vector['records'], vector['name'])
             decoded += 1
         self.assertGreaterEqual(decoded, 15)

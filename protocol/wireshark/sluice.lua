@@ -231,7 +231,7 @@ local function range_since (at, start)
 end
 
 local function printable (text)
-  return (text:gsub("[%z\1-\31\127]", "."))
+  return (text:gsub("[\0-\31\127]", "."))
 end
 
 local walk

@@ -3,8 +3,10 @@
 import {
   API_KEY, BATCH_BYTES_MAX, FRAME_FLAG, FRAME_HEADER_BYTES, writeFrameHeader, type FrameHead, type HelloRequest,
 } from '@sluice/protocol'
-import { Deviation, expectEqual, expectRefused, expectThat } from './deviation.js'
+import { batchOf } from './batches.js'
+import { Deviation, expectEqual, expectItem, expectRefused, expectThat } from './deviation.js'
 import type { Dialogue, Stage } from './dialogue.js'
+import { fetchFields, produce } from './exchanges.js'
 import type { RawConnection } from './raw-connection.js'
 
 const HELLO: HelloRequest = { clientName: 'conformance', clientVersion: '1', apis: [], features: 0, mechanism: null }
@@ -224,4 +226,39 @@ const FRAME_DIALOGUES: Dialogue[] = [
   },
 ]
 
-export const FRAME_DIALOGUE_LIST: readonly Dialogue[] = [...HELLO_DIALOGUES, ...FRAME_DIALOGUES, ...BODY_DIALOGUES]
+const LIMIT_DIALOGUES: Dialogue[] = [
+  {
+    name: 'Limits: three times maxInFlightRequests sent at once are all answered, in order',
+    async run (stage) {
+      const connection = await stage.connect()
+      const { maxInFlightRequests } = await connection.hello()
+      const count = Math.min(maxInFlightRequests, 10_000) * 3
+      const frames = Array.from({ length: count }, () => connection.frameOf('metadata', { topics: [] }))
+      connection.sendBytes(Buffer.concat(frames))
+      for (const frame of frames) expectEqual((await connection.next()).correlation, frame.readUInt32BE(8), 'correlation')
+    },
+  },
+  {
+    name: 'Limits: a client that reads late gets all of its responses, and holds up nobody meanwhile',
+    async run (stage) {
+      const bystander = await stage.greeted()
+      const connection = await stage.greeted()
+      const { topicId } = await stage.topic(connection)
+      const batch = batchOf(1, 'x'.repeat(500_000))
+      for (const result of await produce(connection, [{ batch, topicId }, { batch, topicId }])) expectItem(result, 'NONE')
+      connection.pause()
+      const sent: number[] = []
+      for (let index = 0; index < 40; index++) sent.push(connection.send('fetch', fetchFields(topicId, 0)))
+      for (let index = 0; index < 10; index++) await expectAlive(bystander)
+      connection.resume()
+      for (const correlation of sent) {
+        const frame = await connection.next()
+        expectEqual(frame.correlation, correlation, 'correlation')
+        expectThat(frame.payload.length >= batch.length, 'a batch', `${frame.payload.length} bytes`)
+      }
+    },
+  },
+]
+
+export const FRAME_DIALOGUE_LIST: readonly Dialogue[] =
+  [...HELLO_DIALOGUES, ...FRAME_DIALOGUES, ...BODY_DIALOGUES, ...LIMIT_DIALOGUES]

@@ -142,10 +142,18 @@ export class RawConnection {
     if (this.arrived.length > 0) throw new Deviation('the end of the connection', `a frame of api ${this.arrived[0]!.api}`)
   }
 
-  /** Says hello as an ordinary client. */
-  hello (): Promise<HelloResponse> {
-    return this.tell('hello', { clientName: 'conformance', clientVersion: '1', apis: [], features: 0, mechanism: null })
+  /** Says hello as an ordinary client. From then on a frame above the server's own limit is a deviation. */
+  async hello (): Promise<HelloResponse> {
+    const hello = await this.tell('hello',
+      { clientName: 'conformance', clientVersion: '1', apis: [], features: 0, mechanism: null })
+    this.reader.maxFrameBytes = hello.maxFrameBytes
+    return hello
   }
+
+  /** Stops reading, as a client does that is busy with something else. */
+  pause (): void { this.socket.pause() }
+
+  resume (): void { this.socket.resume() }
 
   close (): void { this.socket.destroy() }
 

@@ -89,7 +89,7 @@ const FAULTS: readonly [fault: string, dialogue: string, proxy: Parameters<typeo
       if (frame.readUInt16BE(4) === API_KEY.fetch) frame[frame.length - 1]! ^= 1
     },
   }],
-  ['a lost response', 'are all answered', { drop: frame => frame.readUInt16BE(4) === API_KEY.fetch }],
+  ['a lost response', 'a hundred that wait at once', { drop: frame => frame.readUInt16BE(4) === API_KEY.fetch }],
   ['a response cut short', 'a topic is created', { change: frame => { frame.writeUInt32BE(frame.readUInt32BE(12) - 1, 12) } }],
   ['no close after a malformed frame', 'a size of 0 ends the connection', { keepOpen: true }],
 ]
