@@ -181,7 +181,8 @@ export class Admin {
   ): Promise<{ partition: number, offset: number }[]> {
     const info = await this.topicInfo(topic)
     const position = typeof at === 'string' ? at : at instanceof Date ? at.getTime() : Date.now() - parseDurationMs(at.ago)
-    const offsets = await listOffsets(this.cluster, info, options.partitions ?? partitionNumbers(info), position, options)
+    const partitions = options.partitions ?? partitionNumbers(info)
+    const offsets = await listOffsets(this.cluster, info, partitions, position, options)
     return [...offsets].map(([partition, offset]) => ({ partition, offset }))
   }
 
@@ -335,7 +336,9 @@ function only<T extends { error: number, message: string }> (results: readonly T
   return result
 }
 
-function throwOnError (result: { error: number, message: string }, details: { topic?: string, partition?: number }): void {
+function throwOnError (
+  result: { error: number, message: string }, details: { topic?: string, partition?: number },
+): void {
   if (result.error !== 0) throw serverError(result.error, result.message, details)
 }
 

@@ -75,6 +75,11 @@ export class BrokerError extends Error {
     Object.defineProperty(this, BRAND, { value: true })
   }
 
+  /** The message without its code at the end. */
+  get reason (): string {
+    return this.message.slice(0, this.message.length - ` [${this.code}]`.length)
+  }
+
   /** True for a BrokerError, also one of another copy of this package in the same process. */
   static is (error: unknown): error is BrokerError {
     return error instanceof Error && (error as { [BRAND]?: unknown })[BRAND] === true

@@ -31,7 +31,10 @@ export interface RetryOptions {
 
 /** Options of `connect`. */
 export interface ClientOptions {
-  /** Addresses to begin with: `host`, `host:port`, `[v6]:port`; port 7400 where none is given. All brokers are found from any. */
+  /**
+   * Addresses to begin with: `host`, `host:port`, `[v6]:port`; port 7400 where none is given. All brokers are found
+   * from any.
+   */
   brokers: string[] | (() => string[] | Promise<string[]>)
   /** Name of this program in the logs and connection listings of the broker. Default: `sluice-client`. */
   clientId?: string

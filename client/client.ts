@@ -55,7 +55,11 @@ export class Client implements AsyncDisposable {
     await this.cluster.request('metadata', { topics: [] }, { signal: options.signal })
   }
 
-  /** A topic, with serdes for its keys and values; bytes where they are left out. @throws BrokerError INVALID for a bad name. */
+  /**
+   * A topic, with serdes for its keys and values; bytes where they are left out.
+   *
+   * @throws BrokerError INVALID for a bad name.
+   */
   topic<K = Uint8Array, V = Uint8Array> (
     name: string, serdes: { key?: Serde<K>, value?: Serde<V> } = {},
   ): Topic<K, V> {

@@ -1,7 +1,7 @@
 // Channels of node:diagnostics_channel that tell what the client does. They cost nothing while nobody listens.
 //
 //   channel                  published                                            message
-//   sluice:client:send       for each record, before it is put into a batch       SendMessage; `headers` may be added to
+//   sluice:client:send       for each record, before it is put into a batch       SendMessage; add to its `headers`
 //   sluice:client:produce    for each batch, when its fate is known               ProduceMessage
 //   sluice:client:fetch      for each answer with records                         FetchMessage
 //   sluice:client:handle     tracing channel around each handler call of `run`    HandleMessage

@@ -3,6 +3,9 @@
 import type { BrokerError } from './broker-error.js'
 import type { Logger } from './client-options.js'
 
+/** Where a record is. */
+export interface RecordPlace { readonly topic: string, readonly partition: number, readonly offset: number }
+
 /** Events of a client by name. */
 export interface ClientEvents {
   /** A connection stands. */
@@ -18,7 +21,7 @@ export interface ClientEvents {
   /** A consumer had to move: records between the two offsets are gone or were passed over. */
   offsetReset: { topic: string, partition: number, from: number, to: number, reason: string }
   /** The event loop stood still for so long that heartbeats are at risk. */
-  blocked: { group: string, ms: number, sessionTimeoutMs: number, record: { topic: string, partition: number, offset: number } | null }
+  blocked: { group: string, ms: number, sessionTimeoutMs: number, record: RecordPlace | null }
 }
 
 /** Listeners of one client. A listener that throws is logged and harms nobody. */

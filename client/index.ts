@@ -1,8 +1,8 @@
 // The public face of @sluice/client.
 
 export {
-  Admin, type AlterTopicOptions, type CallOptions, type ClusterDescription, type CreatedTopicInfo, type CreateTopicOptions,
-  type DeletedRecords, type GroupLag, type GroupOffset, type OffsetMove,
+  Admin, type AlterTopicOptions, type CallOptions, type ClusterDescription, type CreatedTopicInfo,
+  type CreateTopicOptions, type DeletedRecords, type GroupLag, type GroupOffset, type OffsetMove,
 } from './admin.js'
 export { BrokerError, ERROR_CODE, type BrokerErrorDetails, type ErrorCode } from './broker-error.js'
 export { Client, connect } from './client.js'
@@ -11,7 +11,7 @@ export { Consumer, type ConsumerLag } from './consumer/consumer.js'
 export { type AssignorName, type ConsumerOptions } from './consumer/consumer-options.js'
 export { type RunOptions } from './consumer/record-runner.js'
 export { type ReadOptions } from './consumer/topic-reader.js'
-export { type ClientEvents } from './events.js'
+export { type ClientEvents, type RecordPlace } from './events.js'
 export {
   type FetchMessage, type HandleMessage, type ProduceMessage, type RequestMessage, type SendMessage,
 } from './diagnostics.js'

@@ -19,7 +19,9 @@ export type Start = 'earliest' | 'latest' | 'committed' | number | Date | { ago:
 /** Offsets by partition. */
 export type Offsets = Map<number, number>
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000,
+}
 
 /** Milliseconds of a duration such as `90s` or `1h30m`. @throws BrokerError INVALID */
 export function parseDurationMs (text: string): number {

@@ -31,7 +31,11 @@ export class Topic<K = Uint8Array, V = Uint8Array> {
     this.adopt = adopt
   }
 
-  /** A producer for this topic. One serves a whole process; more do no harm. @throws BrokerError INVALID, UNSUPPORTED */
+  /**
+   * A producer for this topic. One serves a whole process; more do no harm.
+   *
+   * @throws BrokerError INVALID, UNSUPPORTED
+   */
   producer (options: ProducerOptions<K, V> = {}): Producer<K, V> {
     const producer = new Producer<K, V>(this.cluster, this, options)
     this.adopt(producer)

@@ -14,7 +14,7 @@ export interface Deferred<T> {
 export function deferred<T = void> (): Deferred<T> {
   let resolve!: (value: T) => void
   let reject!: (error: unknown) => void
-  const promise = new Promise<T>((resolve_, reject_) => { resolve = resolve_; reject = reject_ })
+  const promise = new Promise<T>((_resolve, _reject) => { resolve = _resolve; reject = _reject })
   return { promise, resolve, reject }
 }
 

@@ -112,7 +112,8 @@ export class Cluster {
     let failure: BrokerError | null = null
     // Those that may be tried now come first, in rotation; among the rest the one that is due soonest.
     const rotation = this.rotation++
-    const order = links.map((link, index) => ({ link, waitMs: link.backoffLeftMs, turn: (index + rotation) % links.length }))
+    const order = links
+      .map((link, index) => ({ link, waitMs: link.backoffLeftMs, turn: (index + rotation) % links.length }))
       .sort((a, b) => a.waitMs - b.waitMs || a.turn - b.turn)
     for (const { link } of order) {
       if (performance.now() >= deadlineMs && failure !== null) break
@@ -180,7 +181,9 @@ export class Cluster {
     }
   }
 
-  /** Waits for a connection, but no longer than the caller would; then the failure before it says more than the wait. */
+  /**
+   * Waits for a connection, but no longer than the caller would; then the failure before it says more than the wait.
+   */
   private async within<T> (
     promise: Promise<T>, signal: AbortSignal | undefined, deadlineMs: number, last: BrokerError | null,
   ): Promise<T> {
@@ -202,7 +205,7 @@ export class Cluster {
 
 function gaveUp (api: string, error: BrokerError, attempts: number): BrokerError {
   if (attempts === 1) return error
-  return new BrokerError(error.code, `${api} failed ${attempts} times, last: ${error.message}`, {
+  return new BrokerError(error.code, `${api} failed ${attempts} times, last: ${error.reason}`, {
     retriable: error.retriable,
     maybeApplied: error.maybeApplied,
     broker: error.broker,

@@ -235,10 +235,12 @@ export class Connection {
     checkMechanism(settings.auth, message.mechanisms, this.address)
     for (const range of message.apis) {
       const name = apiName(range.api)
-      if (name !== undefined && (range.minVersion > API_VERSIONS[name].max || range.maxVersion < API_VERSIONS[name].min)) {
+      if (name === undefined) continue
+      const own = API_VERSIONS[name]
+      if (range.minVersion > own.max || range.maxVersion < own.min) {
         throw new BrokerError('UNSUPPORTED', `broker ${formatAddress(this.address)} (version ${message.brokerVersion}) ` +
           `speaks ${name} in versions ${range.minVersion} to ${range.maxVersion}, this client ${CLIENT_VERSION} in ` +
-          `${API_VERSIONS[name].min} to ${API_VERSIONS[name].max}: upgrade the older of the two`)
+          `${own.min} to ${own.max}: upgrade the older of the two`)
       }
     }
     this.hello = message
@@ -405,7 +407,7 @@ export class Connection {
 
   private lost (outgoing: Outgoing, cause: BrokerError, written: boolean): BrokerError {
     if (!cause.retriable) return cause
-    return new BrokerError(cause.code, `${outgoing.api} was not answered: ${cause.message}`, {
+    return new BrokerError(cause.code, `${outgoing.api} was not answered: ${cause.reason}`, {
       retriable: true, maybeApplied: written && CHANGING_APIS.has(outgoing.api), broker: this.hello.brokerId, cause,
     })
   }

@@ -63,7 +63,7 @@ export class Metadata {
       this.wanted.set(name, waiter)
       if (!this.running) {
         this.running = true
-        queueMicrotask(() => { void this.run() })
+        queueMicrotask(() => { this.run().catch(waiter!.reject) })
       }
     }
     return waiter.promise

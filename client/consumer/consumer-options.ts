@@ -20,7 +20,10 @@ export interface ConsumerOptions {
   prefetchRecords?: number
   /** Most bytes fetched ahead, divided evenly among the partitions, 64 KiB or more. Default 32 MiB. */
   prefetchBytes?: number
-  /** `after` (default): a record is done when the loop body or handler for it is done; `explicit`: when `ack()` is called. */
+  /**
+   * `after` (default): a record is done when the loop body or handler for it is done; `explicit`: when `ack()` is
+   * called.
+   */
   ack?: 'after' | 'explicit'
   /** How often what is done is committed, in milliseconds. Default 1,000. */
   commitIntervalMs?: number
@@ -28,9 +31,15 @@ export interface ConsumerOptions {
   onPoison?: 'throw' | 'skip' | 'deadLetter'
   /** Topic for such records, with headers that tell where they come from. Needed for deadLetter. */
   deadLetter?: string
-  /** A member that is not heard from for so long loses its partitions, in milliseconds, 1,000 to 1,800,000. Default 30,000. */
+  /**
+   * A member that is not heard from for so long loses its partitions, in milliseconds, 1,000 to 1,800,000. Default
+   * 30,000.
+   */
   sessionTimeoutMs?: number
-  /** How long work on a partition may go on when it has to be given up, in milliseconds, 1,000 to 1,800,000. Default 60,000. */
+  /**
+   * How long work on a partition may go on when it has to be given up, in milliseconds, 1,000 to 1,800,000. Default
+   * 60,000.
+   */
   rebalanceTimeoutMs?: number
   /** Default: that of the group, or cooperative: only partitions that move stop. */
   assignor?: AssignorName

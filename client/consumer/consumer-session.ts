@@ -148,7 +148,10 @@ export class ConsumerSession<K, V> implements MemberListener {
     this.ack(record)
   }
 
-  /** Aborted when work that is begun on the record's partition should come to an end; undefined where that is so already. */
+  /**
+   * Aborted when work that is begun on the record's partition should come to an end; undefined where that is so
+   * already.
+   */
   stoppingSignal (record: StoredRecord<K, V>): AbortSignal | undefined {
     return this.assignmentOf(record)?.stopping.signal
   }
@@ -288,9 +291,8 @@ export class ConsumerSession<K, V> implements MemberListener {
       await this.fillIn(starts, partitions, from)
       await this.fillIn(starts, partitions, 'earliest')
       if (this.pendingSeek !== null) {
-        for (const [partition, offset] of await resolveStart(this.cluster, info, partitions, this.pendingSeek, { group })) {
-          starts.set(partition, offset)
-        }
+        const sought = await resolveStart(this.cluster, info, partitions, this.pendingSeek, { group })
+        for (const [partition, offset] of sought) starts.set(partition, offset)
       }
       return { committed, starts }
     })
@@ -320,7 +322,8 @@ export class ConsumerSession<K, V> implements MemberListener {
     const missing = partitions.filter(partition => !starts.has(partition))
     if (missing.length === 0) return
     const info = await this.cluster.metadata.topic(this.topic.name)
-    for (const [partition, offset] of await resolveStart(this.cluster, info, missing, start)) starts.set(partition, offset)
+    const found = await resolveStart(this.cluster, info, missing, start)
+    for (const [partition, offset] of found) starts.set(partition, offset)
   }
 
   private originOf (assignment: Assignment<K, V>): NonNullable<Assignment<K, V>['origin']> {
@@ -344,7 +347,8 @@ export class ConsumerSession<K, V> implements MemberListener {
       to = (await resolveStart(this.cluster, info, [cursor.partition], from)).get(cursor.partition)
     }
     to ??= error.resumeOffset ?? (await resolveStart(this.cluster, info, [cursor.partition], 'earliest')).get(cursor.partition)!
-    const reset = { topic: cursor.topic, partition: cursor.partition, from: cursor.fetchOffset, to, reason: error.message }
+    const { topic, partition, fetchOffset } = cursor
+    const reset = { topic, partition, from: fetchOffset, to, reason: error.message }
     this.cluster.settings.logger.warn(reset, 'the offset is outside of the log; going on elsewhere')
     this.cluster.events.emit('offsetReset', reset)
     return to

@@ -25,7 +25,9 @@ import type { StoredRecord } from './stored-record.js'
 export interface ConsumerLag {
   /** Records between what is done and the end, in all partitions assigned to this consumer. */
   readonly records: number
-  /** Age of the last record read in the partition that is furthest behind; 0 without lag, null where nothing was read. */
+  /**
+   * Age of the last record read in the partition that is furthest behind; 0 without lag, null where nothing was read.
+   */
   readonly seconds: number | null
   readonly partitions: readonly { readonly partition: number, readonly records: number }[]
 }
@@ -84,8 +86,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   /**
    * Records of one partition at a time, in batches.
    *
-   * @param options maxRecords: most records of a batch, default 1,000; maxWaitMs: how long an incomplete batch waits for
-   *   more, in milliseconds, default 0.
+   * @param options maxRecords: most records of a batch, default 1,000; maxWaitMs: how long an incomplete batch waits
+   *   for more, in milliseconds, default 0.
    */
   async * batches (
     options: { maxRecords?: number, maxWaitMs?: number } = {},
@@ -247,7 +249,9 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     }
   }
 
-  private gather (records: StoredRecord<K, V>[], maxRecords: number, isBlocked?: (cursor: { partition: number }) => boolean): void {
+  private gather (
+    records: StoredRecord<K, V>[], maxRecords: number, isBlocked?: (cursor: { partition: number }) => boolean,
+  ): void {
     while (records.length < maxRecords) {
       let record
       try {

@@ -9,7 +9,8 @@
 // `poll` stays with a partition for one batch, then turns to the next that has something.
 
 import {
-  BATCH_FLAG, BATCH_POSITION, checkBatch, ERROR, nextOffsetOf, readBatchHeader, type FetchedPartition, type FetchResponse,
+  BATCH_FLAG, BATCH_POSITION, checkBatch, ERROR, nextOffsetOf, readBatchHeader, type FetchedPartition,
+  type FetchResponse,
 } from '@sluice/protocol'
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
@@ -27,7 +28,12 @@ export interface FetcherSettings {
 }
 
 /** A fetch under way. */
-interface Flight { readonly cursors: readonly PartitionCursor[], readonly epochs: readonly number[], readonly bytes: number }
+interface Flight {
+  readonly cursors: readonly PartitionCursor[]
+  /** Of each cursor when the fetch was sent. */
+  readonly epochs: readonly number[]
+  readonly bytes: number
+}
 
 const FLIGHTS_PER_LEADER_MAX = 4
 const SHARE_BYTES_MIN = 16 * 1024
@@ -184,7 +190,8 @@ export class Fetcher {
     if (connection === null) return this.connect(leader, cursors)
     const budget = this.settings.prefetchBytes - this.bufferedBytes - this.reservedBytes
     const wanted = cursors.reduce((sum, cursor) => sum + share - cursor.bufferedBytes, 0)
-    const maxBytes = Math.min(wanted, Math.max(budget, SHARE_BYTES_MIN), connection.hello.maxFrameBytes - FRAME_RESERVE_BYTES)
+    const frameBytesMax = connection.hello.maxFrameBytes - FRAME_RESERVE_BYTES
+    const maxBytes = Math.min(wanted, Math.max(budget, SHARE_BYTES_MIN), frameBytesMax)
     if (budget <= 0 && this.reservedBytes > 0) return
     const flight = { cursors, epochs: cursors.map(cursor => cursor.epoch), bytes: maxBytes }
     for (const cursor of cursors) cursor.fetching = true
@@ -222,37 +229,42 @@ export class Fetcher {
     let position = 0
     for (const result of response.partitions) {
       const end = position + result.size
-      const index = flight.cursors.findIndex(cursor => cursor.partition === result.partition && cursor.topicId === result.topicId)
+      const { topicId, partition } = result
+      const index = flight.cursors.findIndex(cursor => cursor.partition === partition && cursor.topicId === topicId)
       if (index < 0 || end > payload.length) {
-        return this.onFailure(flight, new BrokerError('PROTOCOL', 'the answer to a fetch does not fit its question', { retriable: true }))
+        const error = new BrokerError('PROTOCOL', 'the answer to a fetch does not fit its question', { retriable: true })
+        return this.onFailure(flight, error)
       }
       const cursor = flight.cursors[index]!
       // One that was moved or taken away meanwhile has no use for this answer.
-      if (cursor.epoch === flight.epochs[index] && !cursor.removed) this.onPartition(cursor, result, payload, position, end)
+      if (cursor.epoch === flight.epochs[index] && !cursor.removed) {
+        this.onPartition(cursor, result, payload.subarray(position, end))
+      }
       position = end
     }
     this.notify()
   }
 
-  private onPartition (cursor: PartitionCursor, result: FetchedPartition, payload: Buffer, start: number, end: number): void {
+  private onPartition (cursor: PartitionCursor, result: FetchedPartition, batches: Buffer): void {
     if (result.highWatermark >= 0) cursor.highWatermark = result.highWatermark
     if (result.error !== ERROR.NONE) return this.onPartitionError(cursor, result)
-    if (start === end) return
+    if (batches.length === 0) return
     if (CHANNEL.fetch.hasSubscribers) {
-      CHANNEL.fetch.publish({ topic: cursor.topic, partition: cursor.partition, offset: cursor.fetchOffset, bytes: end - start })
+      const { topic, partition, fetchOffset } = cursor
+      CHANNEL.fetch.publish({ topic, partition, offset: fetchOffset, bytes: batches.length })
     }
-    for (let position = start; position < end;) {
-      const fault = checkBatch(payload, position)
-      const size = fault === 'short' ? 0 : payload.readUInt32BE(position + BATCH_POSITION.size)
-      if (fault !== null || position + size > end) return this.onDamage(cursor, fault ?? 'size')
-      const header = readBatchHeader(payload, position)
+    for (let position = 0; position < batches.length;) {
+      const fault = checkBatch(batches, position)
+      if (fault !== null) return this.onDamage(cursor, fault)
+      const size = batches.readUInt32BE(position + BATCH_POSITION.size)
+      const header = readBatchHeader(batches, position)
       const nextOffset = nextOffsetOf(header)
       if (nextOffset > cursor.fetchOffset) {
         if ((header.flags & BATCH_FLAG.control) !== 0 || header.recordCount === 0) {
           cursor.skipTo(nextOffset)
         } else {
           const { baseOffset, leaderEpoch } = header
-          cursor.push({ bytes: payload, position, size, baseOffset, nextOffset, leaderEpoch })
+          cursor.push({ bytes: batches, position, size, baseOffset, nextOffset, leaderEpoch })
         }
       }
       position += size

@@ -3,8 +3,8 @@
 //        position            batches …             fetchOffset          highWatermark
 //   handed out │ buffered: [batch][batch][batch] │ to be fetched          │
 //
-// Invariants: position <= fetchOffset; offsets handed out rise strictly between two seeks; `epoch` rises with each seek,
-// so that an answer to an earlier fetch is known for what it is.
+// Invariants: position <= fetchOffset; offsets handed out rise strictly between two seeks; `epoch` rises with each
+// seek, so that an answer to an earlier fetch is known for what it is.
 
 import { CodecError, RecordReader } from '@sluice/protocol'
 import { BrokerError } from '../broker-error.js'

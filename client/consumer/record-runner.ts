@@ -20,13 +20,19 @@ import type { StoredRecord } from './stored-record.js'
 export interface RunOptions {
   /** Most handlers that run at a time, 1 or more. Default 1. */
   concurrency?: number
-  /** What keeps its order: the records of a partition (default), those of a key, or nothing. Records without a key have no order among themselves under `key`. */
+  /**
+   * What keeps its order: the records of a partition (default), those of a key, or nothing. Records without a key
+   * have no order among themselves under `key`.
+   */
   ordering?: 'partition' | 'key' | 'none'
   /** How often a record is tried before it counts as poison, 1 or more. Default 5. */
   attempts?: number
   /** Milliseconds before the next attempt. Default: 100 ms doubling up to 30 s, with full jitter. */
   backoff?: (attempt: number, error: unknown) => number
-  /** Time for one attempt, in milliseconds; then the record's signal is aborted and the attempt has failed. Default none. */
+  /**
+   * Time for one attempt, in milliseconds; then the record's signal is aborted and the attempt has failed. Default
+   * none.
+   */
   timeoutMs?: number
   /** Ends the run: running handlers finish, nothing new begins, and `run` rejects with the signal's reason. */
   signal?: AbortSignal
@@ -66,7 +72,9 @@ export class RecordRunner<K, V> {
     this.waitingMax = this.concurrency * 8
   }
 
-  /** Resolves when the consumer is closed; rejects with what a poison record's handler threw, or why it cannot go on. */
+  /**
+   * Resolves when the consumer is closed; rejects with what a poison record's handler threw, or why it cannot go on.
+   */
   async run (signal?: AbortSignal): Promise<void> {
     const onAbort = (): void => this.fail(signal!.reason)
     if (signal?.aborted === true) throw signal.reason
@@ -220,10 +228,10 @@ export class RecordRunner<K, V> {
   /** Waits for the next attempt; false where it should be made elsewhere or later. */
   private async pause (record: StoredRecord<K, V>, error: unknown, stopping: AbortSignal): Promise<boolean> {
     if (this.failure !== null || stopping.aborted) return false
-    this.session.cluster.settings.logger.warn({
-      topic: record.topic, partition: record.partition, offset: record.offset, attempt: record.attempt, error: textOf(error),
-    }, 'a handler has failed; trying again')
-    return delay(this.backoff(record.attempt, error), stopping).then(() => this.failure === null, () => false)
+    const { topic, partition, offset, attempt } = record
+    this.session.cluster.settings.logger.warn({ topic, partition, offset, attempt, error: textOf(error) },
+      'a handler has failed; trying again')
+    return delay(this.backoff(attempt, error), stopping).then(() => this.failure === null, () => false)
   }
 
   private async onPoison (record: StoredRecord<K, V>, error: unknown): Promise<void> {

@@ -122,7 +122,7 @@ export class StoredRecord<K, V> implements InRecord<K, V> {
     } catch (cause) {
       const error = serializationError(serde.name, `cannot decode the ${what} of ${this.topic} partition ${this.partition} ` +
         `offset ${this.offset}: ${(cause as Error).message}; skip the record or use the serde that it was written with`, cause)
-      throw new BrokerError('SERIALIZATION', error.message.replace(/ \[SERIALIZATION\]/g, ''), {
+      throw new BrokerError('SERIALIZATION', error.reason, {
         topic: this.topic, partition: this.partition, offset: this.offset, cause,
       })
     }

@@ -17,8 +17,8 @@ export interface ReadOptions {
   /** Where to begin. Default earliest. Partitions that an object leaves out begin at the earliest. */
   from?: Exclude<Start, 'committed'>
   /**
-   * Where to end: `end` (the default) is the end as it is when the reading starts; a number is the offset after the last
-   * one read of each partition; Infinity goes on for ever.
+   * Where to end: `end` (the default) is the end as it is when the reading starts; a number is the offset after the
+   * last one read of each partition; Infinity goes on for ever.
    */
   to?: 'end' | number
   /** Default all. */
@@ -110,5 +110,6 @@ function originOf<K, V> (
   topic: { name: string, key: Serde<K>, value: Serde<V> }, cursor: PartitionCursor, signal: AbortSignal,
 ): RecordOrigin<K, V> {
   const nothing = (): void => {}
-  return { topic: topic.name, partition: cursor.partition, key: topic.key, value: topic.value, signal, ack: nothing, nack: nothing }
+  const { name, key, value } = topic
+  return { topic: name, partition: cursor.partition, key, value, signal, ack: nothing, nack: nothing }
 }

@@ -7,27 +7,20 @@
 // Everything here is synchronous between two answers; the only things awaited are connections, identities, metadata and
 // replies. One timer serves linger, back-off and delivery deadlines together.
 //
-// Invariants: a batch settles exactly once; `pendingBytes` and `pendingRecords` are those of unsettled batches.
+// Invariant: what is outstanding of a partition is at most what brokers remember of a producer; see PartitionQueue for
+// the order, BatchLedger for the outcomes.
 
 import { ERROR, RecordBatchBuilder, recordBytesMax, type ProduceResponse, type RecordBytes, type RecordHeader } from '@sluice/protocol'
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import type { Connection } from '../connection/connection.js'
 import type { TopicInfo } from '../connection/metadata.js'
-import { CHANNEL, type ProduceMessage } from '../diagnostics.js'
 import { backoffDelayMs } from '../waiting.js'
+import { BatchLedger, tooLarge, type LedgerListener } from './batch-ledger.js'
 import { nextSequence, OutgoingBatch, type FlushTicket, type SendWaiter } from './outgoing-batch.js'
 import { OUTSTANDING_MAX, PartitionQueue } from './partition-queue.js'
 import { ProducerIdentity } from './producer-identity.js'
 import type { ProducerSettings } from './producer-options.js'
-
-/** What the producer is told. */
-export interface SenderListener {
-  /** Room has come free. */
-  onSettled (): void
-  /** Records that nobody waits for one by one have failed. */
-  onUnwatchedFailure (error: BrokerError, records: number): void
-}
 
 interface Sending { queue: PartitionQueue, batch: OutgoingBatch }
 
@@ -41,13 +34,12 @@ export class BatchSender {
   /** By partition number; empty until the topic is known. */
   readonly queues: PartitionQueue[] = []
   topic: TopicInfo | null = null
-  pendingBytes = 0
-  pendingRecords = 0
   private readonly cluster: Cluster
   private readonly settings: ProducerSettings
-  private readonly listener: SenderListener
   private readonly identity: ProducerIdentity
-  private readonly active = new Set<PartitionQueue>()
+  private readonly ledger: BatchLedger
+  /** Queues with batches. */
+  private readonly active: Set<PartitionQueue>
   private readonly builders: RecordBatchBuilder[] = []
   private readonly connecting = new Set<number>()
   private dirty: PartitionQueue[] = []
@@ -58,16 +50,30 @@ export class BatchSender {
   private batchBytesMax = Infinity
   private refreshing = false
   private identifying = false
-  private connectFailures = 0
+  /** In a row, of what sending needs: connections, identities. */
+  private supplyFailures = 0
   private stopped = false
 
-  constructor (cluster: Cluster, settings: ProducerSettings, listener: SenderListener) {
+  constructor (cluster: Cluster, settings: ProducerSettings, listener: LedgerListener) {
     this.cluster = cluster
     this.settings = settings
-    this.listener = listener
+    this.ledger = new BatchLedger({
+      topic: listener.topic,
+      onSettled: () => {
+        if (this.active.size === 0) this.timer?.unref()
+        listener.onSettled()
+      },
+      onUnwatchedFailure: (error, records) => listener.onUnwatchedFailure(error, records),
+    })
+    this.active = this.ledger.active
     this.identity = new ProducerIdentity(cluster)
     this.batchBytes = settings.batchBytes
   }
+
+  /** Bytes and records that are not settled. */
+  get pendingBytes (): number { return this.ledger.pendingBytes }
+
+  get pendingRecords (): number { return this.ledger.pendingRecords }
 
   /** Takes over what is known of the topic; its partitions may have become more. */
   setTopic (topic: TopicInfo): void {
@@ -96,18 +102,13 @@ export class BatchSender {
     const builder = batch.builder!
     const sizeBefore = builder.size
     builder.append(key, value, timestamp, headers)
-    const bytes = builder.size - sizeBefore
-    batch.pendingBytes += bytes
-    queue.pendingBytes += bytes
-    this.pendingBytes += bytes
-    this.pendingRecords++
+    this.ledger.add(queue, batch, builder.size - sizeBefore)
     if (waiter !== null) {
-      waiter.index = batch.recordCount
+      waiter.index = batch.recordCount - 1
       waiter.timestamp = timestamp
       if (batch.waiters === null) batch.waiters = [waiter]
       else batch.waiters.push(waiter)
     }
-    batch.recordCount++
     if (!queue.dirty) this.markDirty(queue)
   }
 
@@ -151,6 +152,8 @@ export class BatchSender {
     const batch = new OutgoingBatch(this.builders.pop() ?? new RecordBatchBuilder(), performance.now())
     queue.add(batch)
     if (queue.batches.length === 1) this.active.add(queue)
+    // Pending records keep the process alive, and nothing else of this does.
+    this.timer?.ref()
     this.wakeAt(batch.createdAtMs + this.settings.deliveryTimeoutMs)
     return batch
   }
@@ -224,10 +227,11 @@ export class BatchSender {
     let frameBytes = 0
     for (const sending of sendings) {
       this.seal(sending)
-      const size = sending.batch.size
-      if (size > this.batchBytesMax || size > frameBytesMax) {
+      const { size } = sending.batch
+      const sizeMax = Math.min(this.batchBytesMax, frameBytesMax)
+      if (size > sizeMax) {
         this.notOutstanding(sending)
-        this.fail(sending.queue, sending.batch, tooLarge(this.topic!.name, size, Math.min(this.batchBytesMax, frameBytesMax)))
+        this.fail(sending.queue, sending.batch, tooLarge(this.topic!.name, size, sizeMax))
         continue
       }
       if (frame.length === BATCHES_PER_FRAME_MAX || (frame.length > 0 && frameBytes + size > frameBytesMax)) {
@@ -261,9 +265,10 @@ export class BatchSender {
     const topicId = this.topic!.id
     const { acks } = this.settings
     const timeoutMs = this.cluster.settings.requestTimeoutMs
-    const batches = frame.map(({ queue, batch }) => ({ topicId, partition: queue.partition, size: batch.bytes!.length }))
+    const payload = frame.map(({ batch }) => batch.bytes!)
+    const batches = frame.map(({ queue: { partition }, batch: { size } }) => ({ topicId, partition, size }))
     connection.request('produce', { acks, timeoutMs, batches }, {
-      payload: frame.map(({ batch }) => batch.bytes!), timeoutMs, oneWay: acks === 'none',
+      payload, timeoutMs, oneWay: acks === 'none',
     }).then(
       reply => this.onReply(connection, frame, acks === 'none' ? null : reply.message),
       error => this.onFailure(frame, asBrokerError(error)),
@@ -310,8 +315,7 @@ export class BatchSender {
   private onBatchError (sending: Sending, error: BrokerError): void {
     const { queue, batch } = sending
     if (batch.abandoned) {
-      queue.remove(batch)
-      if (queue.batches.length === 0) this.active.delete(queue)
+      this.ledger.drop(queue, batch)
       queue.recoverAt(0)
       return
     }
@@ -341,79 +345,23 @@ export class BatchSender {
     return error.retriable || error.code === 'UNKNOWN_TOPIC'
   }
 
-  private succeed (sending: Sending, baseOffset: number): void {
-    const { queue, batch } = sending
-    this.connectFailures = 0
-    if (batch.abandoned) {
-      queue.remove(batch)
-      if (queue.batches.length === 0) this.active.delete(queue)
-      return
-    }
-    this.take(queue, batch)
-    this.publish(queue, batch, baseOffset, null)
-    if (batch.waiters !== null) {
-      for (const waiter of batch.waiters) {
-        waiter.resolve(queue.partition, baseOffset < 0 ? -1 : baseOffset + waiter.index, waiter.timestamp)
-      }
-    }
-    this.release(batch)
+  private succeed ({ queue, batch }: Sending, baseOffset: number): void {
+    this.supplyFailures = 0
+    if (batch.abandoned) this.ledger.drop(queue, batch)
+    else this.ledger.succeed(queue, batch, baseOffset)
   }
 
-  private fail (queue: PartitionQueue, batch: OutgoingBatch, cause: BrokerError): void {
-    if (batch.abandoned) return
-    if (batch.outstanding) {
-      // Its place in the order has to be kept until the answer is in.
-      batch.abandoned = true
-      if (queue.open === batch) queue.closeOpen()
-      this.account(queue, batch)
-    } else {
-      this.take(queue, batch)
-    }
-    const error = placed(cause, this.topic?.name, queue.partition, batch)
-    this.publish(queue, batch, -1, error)
-    if (batch.waiters !== null) for (const waiter of batch.waiters) waiter.reject(error)
-    if (batch.unwatchedCount > 0) this.listener.onUnwatchedFailure(error, batch.unwatchedCount)
-    this.release(batch)
+  private fail (queue: PartitionQueue, batch: OutgoingBatch, error: BrokerError): void {
+    this.ledger.fail(queue, batch, error)
   }
 
   private failQueue (queue: PartitionQueue, error: BrokerError): void {
     for (const batch of [...queue.batches]) this.fail(queue, batch, error)
   }
 
-  private take (queue: PartitionQueue, batch: OutgoingBatch): void {
-    queue.remove(batch)
-    if (queue.batches.length === 0) this.active.delete(queue)
-    this.account(queue, batch)
-  }
-
-  private account (queue: PartitionQueue, batch: OutgoingBatch): void {
-    queue.pendingBytes -= batch.pendingBytes
-    this.pendingBytes -= batch.pendingBytes
-    this.pendingRecords -= batch.recordCount
-  }
-
-  private release (batch: OutgoingBatch): void {
-    if (batch.tickets !== null) for (const ticket of batch.tickets) if (--ticket.remaining === 0) ticket.done()
-    batch.tickets = null
-    this.listener.onSettled()
-  }
-
-  private publish (queue: PartitionQueue, batch: OutgoingBatch, baseOffset: number, error: BrokerError | null): void {
-    if (!CHANNEL.produce.hasSubscribers) return
-    const message: ProduceMessage = {
-      topic: this.topic?.name ?? '',
-      partition: queue.partition,
-      records: batch.recordCount,
-      bytes: batch.size,
-      baseOffset,
-      attempts: batch.attempts,
-      durationMs: performance.now() - batch.createdAtMs,
-      error,
-    }
-    CHANNEL.produce.publish(message)
-  }
-
-  /** Starts the partition again at sequence 0 of a new identity. Nothing of it is in the log that is not known to be. */
+  /**
+   * Starts the partition again at sequence 0 of a new identity. Nothing of it is in the log that is not known to be.
+   */
   private rebase (queue: PartitionQueue): void {
     if (queue.rebasing) return
     queue.rebasing = true
@@ -479,9 +427,9 @@ export class BatchSender {
   /** Something that sending needs could not be had. */
   private retryLater (queues: readonly PartitionQueue[], error: BrokerError): void {
     if (this.stopped) return
-    this.connectFailures++
-    const isFinal = !error.retriable || this.connectFailures >= this.cluster.settings.maxAttempts
-    const atMs = performance.now() + backoffDelayMs(this.cluster.settings, this.connectFailures)
+    this.supplyFailures++
+    const isFinal = !error.retriable || this.supplyFailures >= this.cluster.settings.maxAttempts
+    const atMs = performance.now() + backoffDelayMs(this.cluster.settings, this.supplyFailures)
     for (const queue of queues) {
       if (isFinal) {
         this.failQueue(queue, error)
@@ -524,8 +472,7 @@ export class BatchSender {
     if (atMs >= this.timerAtMs || this.stopped) return
     if (this.timer !== null) clearTimeout(this.timer)
     this.timerAtMs = atMs
-    // What is pending has a connection or an attempt to connect that keeps the process alive; this timer need not.
-    this.timer = setTimeout(this.onTimer, Math.max(1, atMs - performance.now())).unref()
+    this.timer = setTimeout(this.onTimer, Math.max(1, atMs - performance.now()))
   }
 
   private readonly onTimer = (): void => {
@@ -550,27 +497,4 @@ export class BatchSender {
       queue.recoverAt(0)
     }
   }
-}
-
-/** The error with the place and the history of the batch that it befell. */
-function placed (cause: BrokerError, topic: string | undefined, partition: number, batch: OutgoingBatch): BrokerError {
-  const maybeApplied = cause.maybeApplied || batch.maybeApplied || batch.outstanding
-  if (cause.topic !== undefined && cause.partition === partition && cause.maybeApplied === maybeApplied &&
-    cause.attempts !== undefined) return cause
-  const text = cause.message.slice(0, cause.message.length - ` [${cause.code}]`.length)
-  return new BrokerError(cause.code, `topic ${topic} partition ${partition}: ${text}`, {
-    retriable: cause.retriable,
-    maybeApplied,
-    topic,
-    partition,
-    broker: cause.broker,
-    serverCode: cause.serverCode,
-    attempts: batch.attempts,
-    cause: cause.cause ?? cause,
-  })
-}
-
-function tooLarge (topic: string, size: number, limit: number): BrokerError {
-  return new BrokerError('RECORD_TOO_LARGE', `a record batch of ${size} bytes is above the broker's limit of ${limit} bytes: ` +
-    'send smaller records, compress them, or raise the limit of the broker', { topic })
 }

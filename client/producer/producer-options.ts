@@ -7,7 +7,10 @@ import type { OutRecord } from '../records.js'
 
 /** Options of `topic.producer`. */
 export interface ProducerOptions<K = Uint8Array, V = Uint8Array> {
-  /** When a record counts as sent: durable on a majority (`quorum`), on the leader, or never asked (`none`). Default quorum. */
+  /**
+   * When a record counts as sent: durable on a majority (`quorum`), on the leader, or never asked (`none`). Default
+   * quorum.
+   */
   acks?: Acks
   /** Each record once and in order per partition, whatever is retried. Default true, and false with acks `none`. */
   idempotent?: boolean
@@ -26,7 +29,10 @@ export interface ProducerOptions<K = Uint8Array, V = Uint8Array> {
   onFull?: 'wait' | 'throw'
   /** Time after which a record that could not be delivered fails, in milliseconds. Default 120,000. */
   deliveryTimeoutMs?: number
-  /** By default CRC-32C of the key modulo the partitions, and without a key one partition after the other, batch by batch. */
+  /**
+   * By default CRC-32C of the key modulo the partitions, and without a key one partition after the other, batch by
+   * batch.
+   */
   partitioner?: 'sticky-hash' | ((record: OutRecord<K, V>, partitions: number) => number)
 }
 

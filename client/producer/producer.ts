@@ -73,6 +73,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     this.settings = resolveProducerOptions(options)
     this.partitioner = typeof options.partitioner === 'function' ? options.partitioner : null
     this.sender = new BatchSender(cluster, this.settings, {
+      topic: topic.name,
       onSettled: () => this.onSettled(),
       onUnwatchedFailure: (error, records) => this.onUnwatchedFailure(error, records),
     })
@@ -142,7 +143,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
    * Takes a record without a promise of its own: the fast way. A failure comes out of the next flush, drained or close.
    *
    * @returns true while there is room; after false wait for `drained()` before the next call.
-   * @throws BrokerError SERIALIZATION or INVALID for the record, CLOSED, and BACKPRESSURE where the last false was ignored.
+   * @throws BrokerError SERIALIZATION or INVALID for the record, CLOSED, and BACKPRESSURE where the last false was
+   *   ignored.
    */
   write (record: OutRecord<K, V>): boolean {
     if (this.closing !== null) throw closedError('producer')
@@ -178,7 +180,9 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     this.throwFailure()
   }
 
-  /** A stream in object mode that takes records, with backpressure. Ending it flushes; it does not close the producer. */
+  /**
+   * A stream in object mode that takes records, with backpressure. Ending it flushes; it does not close the producer.
+   */
   writable (): Writable {
     return producerWritable(this)
   }
@@ -322,13 +326,16 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
         return
       } catch (cause) {
         const error = asBrokerError(cause)
-        if (!error.retriable || this.closed || this.cluster.settings.maxAttempts === 1 || performance.now() >= deadlineMs) throw error
+        const isFinal = this.closed || this.cluster.settings.maxAttempts === 1 || performance.now() >= deadlineMs
+        if (!error.retriable || isFinal) throw error
         await delay(this.cluster.settings.initialDelayMs, this.cluster.closing)
       }
     }
   }
 
-  private async sendAtomically (records: readonly OutRecord<K, V>[], signal: AbortSignal | undefined): Promise<SendResult[]> {
+  private async sendAtomically (
+    records: readonly OutRecord<K, V>[], signal: AbortSignal | undefined,
+  ): Promise<SendResult[]> {
     if (this.closing !== null) throw closedError('producer')
     const encoded = records.map(record => ({
       record,
@@ -343,7 +350,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
         `(${this.settings.batchBytes}): send fewer records at once or raise batchBytes`, { topic: this.topic.name })
     }
     while (this.sender.topic === null || this.isFull || this.staged.length > 0) {
-      if (this.sender.topic === null) await abortable(this.learnTopic(performance.now() + this.settings.deliveryTimeoutMs), signal)
+      const deadlineMs = performance.now() + this.settings.deliveryTimeoutMs
+      if (this.sender.topic === null) await abortable(this.learnTopic(deadlineMs), signal)
       if (this.routing !== null) await abortable(this.routing, signal)
       if (this.isFull) await abortable(this.roomMade(), signal)
     }
@@ -361,7 +369,10 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     return results
   }
 
-  private resultWaiter (results: SendResult[], index: number, count: { left: number }, done: Deferred<void>): SendWaiter {
+  private resultWaiter (
+    results: SendResult[], index: number, count: { left: number }, done: Deferred<void>,
+  ): SendWaiter {
+    const topic = this.topic.name
     const settle = (result: SendResult): void => {
       results[index] = result
       if (--count.left === 0) done.resolve()
@@ -369,7 +380,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     return {
       index: 0,
       timestamp: 0,
-      resolve: (partition, offset, timestamp) => settle({ ok: true, topic: this.topic.name, partition, offset, timestamp }),
+      resolve: (partition, offset, timestamp) => settle({ ok: true, topic, partition, offset, timestamp }),
       reject: error => settle({ ok: false, error }),
     }
   }
@@ -381,23 +392,22 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   }
 
   private onSettled (): void {
-    while (this.blocked.length > 0 && this.pendingBytes < this.settings.bufferBytes && !this.closed) {
-      const blocked = this.blocked
-      this.blocked = []
-      let admitted = 0
-      while (admitted < blocked.length && this.pendingBytes < this.settings.bufferBytes) {
-        const { record, waiter } = blocked[admitted++]!
-        try {
-          this.accept(record, waiter)
-        } catch (error) {
-          waiter.reject(asBrokerError(error))
-        }
-      }
-      this.admitted += admitted
-      this.blocked = admitted === blocked.length ? this.blocked : blocked.slice(admitted).concat(this.blocked)
-      break
-    }
+    if (this.blocked.length > 0 && !this.closed) this.admitBlocked()
     if (this.drainWaiters.length > 0 && this.isDrained) this.releaseDrainWaiters()
+  }
+
+  private admitBlocked (): void {
+    let count = 0
+    while (count < this.blocked.length && this.pendingBytes < this.settings.bufferBytes) {
+      const { record, waiter } = this.blocked[count++]!
+      try {
+        this.accept(record, waiter)
+      } catch (error) {
+        waiter.reject(asBrokerError(error))
+      }
+    }
+    this.admitted += count
+    if (count > 0) this.blocked = this.blocked.slice(count)
   }
 
   private releaseDrainWaiters (): void {

@@ -6,7 +6,7 @@
 
 import net from 'node:net'
 import {
-  API_KEY, API_VERSIONS, apiName, BATCH_POSITION, checkBatchBody, decodeBody, ERROR, FRAME_FLAG, FrameReader, messageCodec,
+  API_KEY, API_VERSIONS, apiName, checkBatchBody, decodeBody, ERROR, FRAME_FLAG, FrameReader, messageCodec,
   readBatchHeader, stampBatch, type ApiName, type Frame, type HelloResponse,
 } from '@sluice/protocol'
 import { FakeGroups } from './fake-groups.js'
@@ -31,7 +31,12 @@ export type Interception =
   | { action: 'bytes', bytes: Buffer } // send these bytes instead of an answer
 
 /** A batch in a log. */
-interface StoredBatch { readonly baseOffset: number, readonly nextOffset: number, readonly bytes: Buffer, readonly maxTimestamp: number }
+interface StoredBatch {
+  readonly baseOffset: number
+  readonly nextOffset: number
+  readonly bytes: Buffer
+  readonly maxTimestamp: number
+}
 
 /** What the log knows of a producer. */
 interface ProducerEntry { epoch: number, nextSequence: number, recent: { sequence: number, baseOffset: number }[] }
@@ -62,7 +67,8 @@ export class FakeLog {
         const error = header.baseSequence < known.nextSequence ? ERROR.DUPLICATE_SEQUENCE : ERROR.OUT_OF_ORDER_SEQUENCE
         return { error, baseOffset: -1, duplicate: false }
       }
-      const recentBatches = [...known?.recent ?? [], { sequence: header.baseSequence, baseOffset: this.nextOffset }].slice(-5)
+      const latest = { sequence: header.baseSequence, baseOffset: this.nextOffset }
+      const recentBatches = [...known?.recent ?? [], latest].slice(-5)
       this.producers.set(header.producerId, {
         epoch: header.producerEpoch, nextSequence: header.baseSequence + header.recordCount, recent: recentBatches,
       })
@@ -202,10 +208,12 @@ export class ScriptedBroker implements AsyncDisposable {
     const api = apiName(frame.api)!
     const { correlation, flags } = frame
     const message = decodeBody(messageCodec(api, 'request') as any, frame)
-    const request: SeenRequest = { api, message, payload: frame.bytes.subarray(frame.bodyEnd, frame.payloadEnd), connection }
+    const payload = frame.bytes.subarray(frame.bodyEnd, frame.payloadEnd)
+    const request: SeenRequest = { api, message, payload, connection }
     if (api !== 'hello') this.seen.push(request)
     const send = (answer: object, payload?: Buffer): void => {
-      const head = { api: API_KEY[api], version: 1, flags: FRAME_FLAG.response | (flags & FRAME_FLAG.unordered), correlation }
+      const answerFlags = FRAME_FLAG.response | (flags & FRAME_FLAG.unordered)
+      const head = { api: API_KEY[api], version: 1, flags: answerFlags, correlation }
       const bytes = (messageCodec(api, 'response') as any).encodeFrame(head, answer, payload?.length ?? 0)
       socket.write(payload === undefined ? bytes : Buffer.concat([bytes, payload]))
     }
@@ -310,7 +318,8 @@ export class ScriptedBroker implements AsyncDisposable {
     const results = message.batches.map((batch: { topicId: string, partition: number, size: number }) => {
       const bytes = payload.subarray(position, position += batch.size)
       const log = this.topicById(batch.topicId)?.logs[batch.partition]
-      const { error, baseOffset, duplicate } = log?.append(bytes) ?? { error: ERROR.UNKNOWN_TOPIC, baseOffset: -1, duplicate: false }
+      const refused = { error: ERROR.UNKNOWN_TOPIC, baseOffset: -1, duplicate: false }
+      const { error, baseOffset, duplicate } = log?.append(bytes) ?? refused
       return {
         partition: batch.partition,
         error,
@@ -400,9 +409,4 @@ export class ScriptedBroker implements AsyncDisposable {
       leaderEpoch: 0,
     }
   }
-}
-
-/** Size of a batch in its header, for tests that take payloads apart. */
-export function sizeOfBatch (bytes: Buffer): number {
-  return bytes.readUInt32BE(BATCH_POSITION.size)
 }
