@@ -21,6 +21,7 @@ import { LmdbControlStore } from './control/lmdb-control-store.js'
 import { ProducerIds } from './control/producer-ids.js'
 import { TopicCatalog } from './control/topic-catalog.js'
 import { TopicFiles } from './control/topic-files.js'
+import { GROUP_LIMITS, type GroupLimits } from './group/group-limits.js'
 import { LIMITS } from './limits.js'
 import { TcpServer } from './net/tcp-server.js'
 import { PartitionTable } from './partition/partition-table.js'
@@ -108,7 +109,8 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const topics = new TopicCatalog({ control, partitions, files, defaultPartitions, wallMs, logger })
   await topics.load()
   const deadlines = new DeadlineQueue()
-  const groups = await Groups.start({ control, topics, partitions, clock, deadlines, endOfTurn, logger })
+  const limits = groupLimits(config)
+  const groups = await Groups.start({ control, topics, partitions, clock, deadlines, endOfTurn, logger, limits })
   undo.push(() => groups.stop(STOPPING))
 
   const dispatcher = new Dispatcher(logger)
@@ -210,6 +212,11 @@ function openLogs (
     cleanStart,
     report: event => reportLogEvent(logger, event),
   })
+}
+
+function groupLimits (config: BrokerConfig): GroupLimits {
+  const { groupSessionTimeoutMsMin, groupSessionTimeoutMsMax } = config
+  return { ...GROUP_LIMITS, sessionTimeoutMsMin: groupSessionTimeoutMsMin, sessionTimeoutMsMax: groupSessionTimeoutMsMax }
 }
 
 /** One leader epoch for all partitions of a single broker, higher at every start. */

@@ -5,6 +5,7 @@ import type { ControlStore } from '../control/control-store.js'
 import { GroupRecords } from '../control/group-records.js'
 import type { TopicCatalog } from '../control/topic-catalog.js'
 import type { GroupRecord } from '../group/generation-reserve.js'
+import type { GroupLimits } from '../group/group-limits.js'
 import { GroupTable } from '../group/group-table.js'
 import type { GroupHost, GroupTopic } from '../group/group-types.js'
 import type { PartitionTable } from '../partition/partition-table.js'
@@ -21,6 +22,7 @@ export interface GroupsOptions {
   deadlines: DeadlineQueue
   endOfTurn: EndOfTurn
   logger: Logger
+  limits: GroupLimits
 }
 
 /** How often groups look at their deadlines, in milliseconds. */
@@ -36,7 +38,7 @@ export class Groups implements GroupHost {
   private constructor (options: GroupsOptions) {
     this.options = options
     this.records = new GroupRecords(options.control)
-    this.table = new GroupTable(this, options.clock.monotonicMs())
+    this.table = new GroupTable(this, options.clock.monotonicMs(), options.limits)
   }
 
   /** To be called when all topics are open, since committed offsets say which groups there are. */

@@ -19,7 +19,9 @@ t.test('topic settings: what is not allowed is told with its range', async t => 
 })
 
 t.test('topic settings: the defaults are valid and durable', async t => {
-  for (const [name, row] of Object.entries(TOPIC_SETTINGS)) t.same(parseTopicSetting(name, row.default), { value: row.default }, name)
+  for (const [name, row] of Object.entries(TOPIC_SETTINGS)) {
+    t.same(parseTopicSetting(name, row.default), { value: row.default }, name)
+  }
   t.match(logConfigOf(DEFAULT_TOPIC_SETTINGS), { flush: 'sync', cleanup: { delete: true, compact: false } })
   t.match(logConfigOf({ ...DEFAULT_TOPIC_SETTINGS, cleanup: 'both' }), { cleanup: { delete: true, compact: true } })
 })
