@@ -1,0 +1,174 @@
+// Runs one workload against Sluice and the bare loop in turns.
+//
+//   for each round:  for each contender:  server starts ─ driver prepares ─ load starts ─ warm-up │ window │ load stops
+//
+// Server and driver are processes of their own, new for every sample, with files in a new folder on the same disk. The
+// process that runs all this only waits during a window.
+
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { BARE_FORMS, type BareForm } from './bare-loop/commit-loop.js'
+import { describeMachine, describeSource } from './measure/machine.js'
+import type { DriverCalls, WindowOutcome } from './process/calls.js'
+import { Child, type ChildOptions } from './process/child.js'
+import { askBroker, labelFolder, startBareServer, startBroker, type BrokerFacts, type RunningServer } from './process/servers.js'
+import type { ProcessUsage } from './measure/process-probe.js'
+import { RESULT_FORMAT, type BenchResult, type Sample } from './result.js'
+import { ratiosOf, SLUICE, summarize } from './summarize.js'
+import type { Workload } from './workload.js'
+
+/** How a workload is run. */
+export interface RunSettings {
+  /** Samples of each contender, 1 or more. */
+  readonly rounds: number
+  /** Work before the window, in milliseconds. */
+  readonly warmupMs: number
+  /** Length of the window, in milliseconds; with `count`, its upper bound. */
+  readonly durationMs: number
+  /** Records after which the window ends; null for the whole duration. */
+  readonly count: number | null
+  /** Measure Sluice. */
+  readonly sluice: boolean
+  /** Forms of the bare loop to measure. */
+  readonly bare: readonly BareForm[]
+  /** Folder for everything that is written; it decides which disk is measured. */
+  readonly folder: string
+  readonly brokerOptions: Readonly<Record<string, string>>
+  /** Folder for processor profiles of Sluice's broker and driver. */
+  readonly profileDirectory?: string
+  /** Told of what is going on, outside of windows. */
+  readonly onProgress?: (text: string) => void
+}
+
+export const RUN_DEFAULTS: RunSettings = {
+  rounds: 5,
+  warmupMs: 1500,
+  durationMs: 3000,
+  count: null,
+  sluice: true,
+  bare: BARE_FORMS,
+  folder: os.tmpdir(),
+  brokerOptions: {},
+}
+
+/** A server to be measured. */
+interface Contender { readonly name: string, start (folder: string): Promise<RunningServer> }
+
+const POLL_MS = 5
+
+/** Runs a workload. @throws Error where a process fails. */
+export async function runWorkload (workload: Workload, settings: RunSettings): Promise<BenchResult> {
+  const contenders = contendersOf(workload, settings)
+  if (contenders.length === 0) throw new Error('nothing to measure: neither Sluice nor a form of the bare loop')
+  const startedAt = new Date().toISOString()
+  const source = await describeSource()
+  const samples: Sample[] = []
+  let broker: BrokerFacts | null = null
+  for (let round = 1; round <= settings.rounds; round++) {
+    for (const contender of contenders) {
+      settings.onProgress?.(`${workload.name}: round ${round} of ${settings.rounds}, ${contender.name}`)
+      const { sample, facts } = await takeSample(contender, workload, settings, round)
+      samples.push(sample)
+      broker ??= facts
+    }
+  }
+  return {
+    format: RESULT_FORMAT,
+    startedAt,
+    workload,
+    rounds: settings.rounds,
+    warmupMs: settings.warmupMs,
+    durationMs: settings.count === null ? settings.durationMs : null,
+    count: settings.count,
+    machine: await describeMachine(settings.folder),
+    source,
+    broker,
+    samples,
+    summaries: contenders.map(({ name }) => summarize(name, samples.filter(sample => sample.contender === name))),
+    ratios: ratiosOf(samples),
+  }
+}
+
+function contendersOf (workload: Workload, settings: RunSettings): Contender[] {
+  const { brokerOptions, profileDirectory } = settings
+  const contenders: Contender[] = []
+  if (settings.sluice) {
+    contenders.push({ name: SLUICE, start: folder => startBroker(folder, brokerOptions, { profileDirectory }) })
+  }
+  // A fetch writes nothing: the forms differ in how they write.
+  const forms = workload.name === 'fetch' ? settings.bare.slice(0, 1) : settings.bare
+  for (const form of forms) {
+    const name = workload.name === 'fetch' ? 'bare fetch' : `bare ${form}`
+    contenders.push({ name, start: folder => startBareServer(folder, form, workload, {}) })
+  }
+  return contenders
+}
+
+async function takeSample (
+  contender: Contender, workload: Workload, settings: RunSettings, round: number,
+): Promise<{ sample: Sample, facts: BrokerFacts | null }> {
+  await mkdir(settings.folder, { recursive: true })
+  const folder = await mkdtemp(join(settings.folder, 'sluice-bench-'))
+  let server: RunningServer | null = null
+  let driver: Child<DriverCalls> | null = null
+  try {
+    await labelFolder(folder)
+    server = await contender.start(folder)
+    const { target } = server
+    const facts = target.kind === 'sluice' ? await askBroker(target.address) : null
+    driver = new Child<DriverCalls>('driver-main.js', [], target.kind === 'sluice' ? driverOptions(settings) : {})
+    await driver.call('prepare', { target, workload })
+    await driver.call('start', null)
+    await delay(settings.warmupMs)
+    const { outcome, usage } = await takeWindow(server, driver, settings)
+    await driver.call('stop', null)
+    return { sample: toSample(round, contender.name, outcome, usage), facts }
+  } finally {
+    await driver?.stop()
+    await server?.child.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function driverOptions ({ profileDirectory }: RunSettings): ChildOptions {
+  return { profileDirectory }
+}
+
+async function takeWindow (
+  server: RunningServer, driver: Child<DriverCalls>, settings: RunSettings,
+): Promise<{ outcome: WindowOutcome, usage: ProcessUsage }> {
+  await server.child.call('begin', null)
+  const start = await driver.call('beginWindow', null)
+  if (settings.count === null) {
+    await delay(settings.durationMs)
+  } else {
+    const deadlineMs = performance.now() + settings.durationMs
+    for (;;) {
+      const { doneRecords } = await driver.call('progress', null)
+      if (doneRecords - start.doneRecords >= settings.count || performance.now() >= deadlineMs) break
+      await delay(POLL_MS)
+    }
+  }
+  const outcome = await driver.call('endWindow', null)
+  return { outcome, usage: await server.child.call('end', null) }
+}
+
+function toSample (round: number, contender: string, outcome: WindowOutcome, server: ProcessUsage): Sample {
+  const { seconds, records, batches, failedRecords, recordBytes, intended, service, usage } = outcome
+  return {
+    round,
+    contender,
+    seconds,
+    records,
+    recordsPerSecond: records / seconds,
+    bytesPerSecond: records * recordBytes / seconds,
+    recordsPerBatch: batches === null || batches === 0 ? null : records / batches,
+    failedRecords,
+    intendedLatency: intended,
+    serviceLatency: service,
+    client: usage,
+    server,
+  }
+}

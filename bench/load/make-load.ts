@@ -1,0 +1,59 @@
+// Which load does which work on which server.
+
+import type { Workload } from '../workload.js'
+import { bareBatchRecords } from '../workload.js'
+import { BareEndToEndLoad } from './bare-end-to-end-load.js'
+import { BareFetchLoad } from './bare-fetch-load.js'
+import { BareProduceLoad } from './bare-produce-load.js'
+import type { Load } from './load.js'
+import { SluiceAwaitSendLoad } from './sluice-await-send-load.js'
+import { SluiceEndToEndLoad } from './sluice-end-to-end-load.js'
+import { SluiceFetchLoad } from './sluice-fetch-load.js'
+import { SluiceProduceLoad } from './sluice-produce-load.js'
+
+/** A server to work on. */
+export type Target =
+  | { readonly kind: 'sluice', readonly address: string }
+  | { readonly kind: 'bare', readonly ports: { produce: number, tail: number, fetch: number }, readonly backlogBytes: number }
+
+/** Bytes that the bare loop has on their way; more makes it no faster. */
+export const BARE_IN_FLIGHT_BYTES = 4 * 1024 * 1024
+
+export function makeLoad (target: Target, workload: Workload): Load {
+  return target.kind === 'sluice' ? sluiceLoad(target.address, workload) : bareLoad(target, workload)
+}
+
+function sluiceLoad (address: string, workload: Workload): Load {
+  switch (workload.name) {
+    case 'produce': return new SluiceProduceLoad(address, workload)
+    case 'fetch': return new SluiceFetchLoad(address, workload)
+    case 'e2e': return new SluiceEndToEndLoad(address, workload)
+    case 'await-send': return new SluiceAwaitSendLoad(address, workload)
+  }
+}
+
+function bareLoad (target: Target & { kind: 'bare' }, workload: Workload): Load {
+  const { ports, backlogBytes } = target
+  switch (workload.name) {
+    case 'produce': return new BareProduceLoad({
+      port: ports.produce,
+      recordBytes: workload.size,
+      batchRecords: bareBatchRecords(workload),
+      connections: workload.connections,
+      inFlight: { bytes: workload.inFlightBytes ?? BARE_IN_FLIGHT_BYTES },
+      recordLatency: false,
+    })
+    case 'fetch': return new BareFetchLoad({
+      port: ports.fetch, fileBytes: backlogBytes, recordBytes: workload.size, walk: workload.depth !== 'raw',
+    })
+    case 'e2e': return new BareEndToEndLoad({ ports, recordBytes: workload.size, rate: workload.rate })
+    case 'await-send': return new BareProduceLoad({
+      port: ports.produce,
+      recordBytes: workload.size,
+      batchRecords: 1,
+      connections: 1,
+      inFlight: { batches: workload.concurrency },
+      recordLatency: true,
+    })
+  }
+}

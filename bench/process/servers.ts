@@ -1,0 +1,59 @@
+// The servers that a run compares, each started anew for each of its turns, with its files in a folder of its own.
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { connect } from '@sluice/client'
+import type { BareForm } from '../bare-loop/commit-loop.js'
+import { writeBacklog } from '../bare-loop/backlog.js'
+import type { Target } from '../load/make-load.js'
+import type { Workload } from '../workload.js'
+import type { ServerCalls } from './calls.js'
+import { Child, type ChildOptions } from './child.js'
+
+/** Threads for file operations of both servers. `sluice broker` sets the same. */
+const THREADS = 16
+
+/** A server that runs. */
+export interface RunningServer {
+  readonly child: Child<ServerCalls>
+  readonly target: Target
+}
+
+/** What a broker says of itself. */
+export interface BrokerFacts { version: string, options: Record<string, string> }
+
+/** Starts a broker with an empty data folder. */
+export async function startBroker (
+  directory: string, options: Readonly<Record<string, string>>, childOptions: ChildOptions,
+): Promise<RunningServer> {
+  const flags = { 'log-level': 'warn', ...options, data: join(directory, 'data'), listen: '127.0.0.1:0' }
+  const child = new Child<ServerCalls>('broker-main.js', [JSON.stringify(flags)], { ...childOptions, threads: THREADS })
+  const line = await child.firstLine()
+  const address = / ready on (\S+?),? /.exec(`${line} `)?.[1]
+  if (address === undefined) throw new Error(`the broker said ${JSON.stringify(line)} where its ready line was due`)
+  return { child, target: { kind: 'sluice', address } }
+}
+
+/** Version and options of a running broker. */
+export async function askBroker (address: string): Promise<BrokerFacts> {
+  await using client = connect({ brokers: [address], clientId: 'sluice-bench' })
+  const { version, config } = await client.admin.describeBroker()
+  return { version, options: Object.fromEntries(config.map(({ name, value }) => [name, value])) }
+}
+
+/** Starts the bare loop. */
+export async function startBareServer (
+  directory: string, form: BareForm, workload: Workload, childOptions: ChildOptions,
+): Promise<RunningServer> {
+  const backlogPath = workload.name === 'fetch' ? join(directory, 'backlog') : null
+  const backlogBytes = workload.name === 'fetch' ? await writeBacklog(backlogPath!, workload) : 0
+  const argument = JSON.stringify({ path: join(directory, 'log'), form, backlogPath })
+  const child = new Child<ServerCalls>('bare-server-main.js', [argument], { ...childOptions, threads: THREADS })
+  const ports = JSON.parse(await child.firstLine()) as { produce: number, tail: number, fetch: number }
+  return { child, target: { kind: 'bare', ports, backlogBytes } }
+}
+
+/** Notes what a folder is for, for whoever finds it after a crash. */
+export async function labelFolder (directory: string): Promise<void> {
+  await writeFile(join(directory, 'README'), 'Made by a Sluice benchmark; it may be deleted when none is running.\n')
+}

@@ -1,0 +1,86 @@
+// A result as a table for people.
+
+import type { LatencySummary } from './measure/latency-recorder.js'
+import type { BenchResult, ContenderSummary, Spread } from './result.js'
+
+/** The result as text, several lines. */
+export function reportTable (result: BenchResult): string {
+  const { workload, machine, source } = result
+  const latency = result.summaries.some(summary => summary.serviceLatency !== null)
+  const header = ['', 'records/s', 'min–max', 'MiB/s', 'records/batch', ...(latency ? ['p50 ms', 'p99 ms', 'p99.9 ms'] : []),
+    'client cores', 'server cores', 'client GC', 'server GC', 'client RSS', 'server RSS', 'client loop p99', 'server loop p99']
+  const rows = result.summaries.map(summary => summaryRow(summary, latency))
+  const settings = Object.entries(workload).filter(([name]) => name !== 'name')
+    .map(([name, value]) => `${name} ${value ?? 'default'}`).join(', ')
+  const window = result.count === null ? `${(result.durationMs ?? 0) / 1000} s` : `${result.count} records`
+  return [
+    `${workload.name}: ${settings}`,
+    `${result.rounds} rounds of ${window} after ${result.warmupMs / 1000} s, medians; ${machine.cores} × ${machine.processor}, ` +
+      `${machine.kernel}, Node ${machine.node}, ${machine.disk?.fileSystem ?? 'unknown file system'} on ${machine.disk?.device ?? 'unknown'}`,
+    `commit ${source.commit ?? 'unknown'}${source.dirty === true ? ' with changes' : ''}, ${result.startedAt}`,
+    '',
+    ...columns([header, ...rows]),
+    ...ratioLines(result),
+  ].join('\n')
+}
+
+function summaryRow (summary: ContenderSummary, latency: boolean): string[] {
+  const { recordsPerSecond: rate } = summary
+  const found = summary.intendedLatency ?? summary.serviceLatency
+  return [
+    summary.contender,
+    count(rate.median),
+    `${count(rate.min)}–${count(rate.max)}`,
+    (summary.bytesPerSecond.median / 2 ** 20).toFixed(1),
+    summary.recordsPerBatch === null ? '–' : count(summary.recordsPerBatch.median),
+    ...(latency ? latencyCells(found) : []),
+    summary.clientCores.median.toFixed(2),
+    summary.serverCores.median.toFixed(2),
+    percent(summary.clientGcShare),
+    percent(summary.serverGcShare),
+    mebibytes(summary.clientRssBytesMax),
+    mebibytes(summary.serverRssBytesMax),
+    milliseconds(summary.clientLoopDelayP99Us.median),
+    milliseconds(summary.serverLoopDelayP99Us.median),
+  ]
+}
+
+function latencyCells (latency: LatencySummary | null): string[] {
+  if (latency === null) return ['–', '–', '–']
+  return [latency.p50Us, latency.p99Us, latency.p999Us].map(us => (us / 1000).toFixed(2))
+}
+
+function ratioLines (result: BenchResult): string[] {
+  const lines = result.ratios.map(({ to, recordsPerSecond, latencyP50, latencyP99 }) => {
+    const parts = [`rate ${quotient(recordsPerSecond)}`]
+    if (latencyP50 !== null) parts.push(`p50 ${quotient(latencyP50)}`)
+    if (latencyP99 !== null) parts.push(`p99 ${quotient(latencyP99)}`)
+    return `sluice by ${to}: ${parts.join(', ')}`
+  })
+  return lines.length === 0 ? [] : ['', ...lines]
+}
+
+function columns (rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)))
+  return rows.map(row => row.map((cell, column) => column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)).join('  ').trimEnd())
+}
+
+function count (value: number): string {
+  return Math.round(value).toLocaleString('en-US')
+}
+
+function quotient ({ median, min, max }: Spread): string {
+  return `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`
+}
+
+function percent (share: Spread): string {
+  return `${(share.median * 100).toFixed(1)} %`
+}
+
+function mebibytes (bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`
+}
+
+function milliseconds (us: number): string {
+  return `${(us / 1000).toFixed(1)} ms`
+}
