@@ -56,7 +56,8 @@ export class BrokerProcess {
 
   /** Starts the process without waiting for it. */
   constructor (options: BrokerProcessOptions) {
-    const args = [COMMAND, 'broker', '--data', options.data, '--listen', `127.0.0.1:${options.port ?? 0}`, '--log-format', 'json']
+    const listen = `127.0.0.1:${options.port ?? 0}`
+    const args = [COMMAND, 'broker', '--data', options.data, '--listen', listen, '--log-format', 'json']
     for (const [name, text] of Object.entries(options.options ?? {})) args.push(`--${name}`, text)
     const limited = options.openFilesMax !== undefined
     // `exec` keeps the pid: what is killed is the broker, not a shell in front of it.

@@ -3,7 +3,7 @@
 //   load        ████████████████████████████████████████████████████████  producers and group members never stop
 //   broker      ██████████ ✗  ▁▁████████████ ✗ ▁✗ ▁▁▁██████████ ✗  ▁▁███  SIGKILL; at times again during the restart
 //   folder                 ↑ at times damaged while nobody uses it
-//   checker                      └ reads on         └ reads on        └ … and at the end everything again from the start
+//   checker                      └ reads on         └ reads on        └ … and at the end all of it from the start
 //
 // At the end the load stops, the groups catch up, the broker is stopped with SIGTERM, started once more, and read from
 // the first record to the last.
@@ -11,7 +11,8 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect, type Client } from '@sluice/client'
-import { BrokerProcess, chooseLastingPort } from './broker-process.js'
+import { BrokerProcess, chooseLastingPort, type BrokerExit } from './broker-process.js'
+import { ClientGroupMember } from './client-group-member.js'
 import { ClientProducerLoad } from './client-producer-load.js'
 import { META_DAMAGE, TAIL_DAMAGE, copyMeta, damageMeta, damageTail } from './damage.js'
 import { GroupHistory } from './group-history.js'
@@ -60,6 +61,7 @@ const TOPICS = [
 
 const BROKER_OPTIONS = { 'checkpoint-interval': '300ms', 'log-level': 'info' } as const
 const CATCH_UP_MS = 60_000
+const LAST_WORDS_MS = 50
 
 /** Runs it; violations are in the report. @throws where the broker does not come back. */
 export async function crashRun (options: CrashRunOptions): Promise<CrashReport> {
@@ -154,24 +156,35 @@ class CrashRun {
     const viaWire = (topic: typeof TOPICS[number], recordsPerBatchMax: number, keyed: boolean): void => {
       const { name, partitions } = topic
       const codecs = ['none', 'none', 'gzip', 'brotli'] as const
-      this.producers.push(new WireProducerLoad(history, random.split(), { topic: name, partitions, keyed, recordsPerBatchMax, codecs, port }))
+      const setup = { topic: name, partitions, keyed, recordsPerBatchMax, codecs, port }
+      this.producers.push(new WireProducerLoad(history, random.split(), setup))
     }
     const [orders, events, metrics] = TOPICS
+    const impatient = { deliveryTimeoutMs: 150 }
+    const small = { compression: 'gzip', batchBytes: 4096 } as const
     viaClient({ topic: 'orders', keyed: true, idempotent: true, burstMax: 300, pauseMsMax: 10 })
-    viaClient({ topic: 'orders', keyed: false, idempotent: true, burstMax: 1, pauseMsMax: 2, producer: { deliveryTimeoutMs: 150 } })
-    viaClient({ topic: 'events', keyed: true, idempotent: true, burstMax: 60, pauseMsMax: 5, producer: { compression: 'gzip', batchBytes: 4096 } })
+    viaClient({ topic: 'orders', keyed: false, idempotent: true, burstMax: 1, pauseMsMax: 2, producer: impatient })
+    viaClient({ topic: 'events', keyed: true, idempotent: true, burstMax: 60, pauseMsMax: 5, producer: small })
     viaClient({ topic: 'events', keyed: false, idempotent: false, burstMax: 30, pauseMsMax: 5 })
     viaClient({ topic: 'metrics', keyed: false, idempotent: true, burstMax: 100, pauseMsMax: 10 })
     viaWire(orders, 40, true)
     viaWire(events, 200, false)
     viaWire(metrics, 3, true)
-    for (const [group, topic, members] of [['billing', orders, 2], ['audit', events, 1]] as const) {
-      const groupHistory = new GroupHistory(history, group, topic.name, topic.partitions)
-      this.groups.push(groupHistory)
-      for (let member = 0; member < members; member++) {
-        this.members.push(new WireGroupMember(history, groupHistory, random.split(), port))
-      }
+    const billing = this.addGroup('billing', orders)
+    for (let member = 0; member < 2; member++) {
+      this.members.push(new WireGroupMember(history, billing, random.split(), port))
     }
+    const shipping = this.addGroup('shipping', orders)
+    for (let member = 0; member < 2; member++) {
+      this.members.push(new ClientGroupMember(this.connect(), history, shipping, random.split()))
+    }
+    this.members.push(new ClientGroupMember(this.connect(), history, this.addGroup('audit', events), random.split()))
+  }
+
+  private addGroup (group: string, { name, partitions }: typeof TOPICS[number]): GroupHistory {
+    const groupHistory = new GroupHistory(this.history, group, name, partitions)
+    this.groups.push(groupHistory)
+    return groupHistory
   }
 
   private async round (round: number): Promise<void> {
@@ -179,6 +192,7 @@ class CrashRun {
     await delay(random.between(100, 1200))
     await this.broker.kill()
     this.kills++
+    await this.hearLastWords()
     const damage = this.options.damage === false ? null : await this.damage()
     const restarts = await this.restart()
     const before = this.history.checked
@@ -186,6 +200,14 @@ class CrashRun {
     this.say(`round ${round}: ${this.history.acknowledged} acknowledged, ${this.history.checked - before} checked` +
       `${damage === null ? '' : `, ${damage}`}${restarts > 1 ? `, killed ${restarts - 1} times while starting` : ''}` +
       `${this.history.violations.length === 0 ? '' : `, ${this.history.violations.length} VIOLATIONS`}`)
+  }
+
+  /** Answers that the broker sent before it died may still be on their way: what they promise may not be damaged. */
+  private async hearLastWords (): Promise<void> {
+    for (let heard = -1; heard !== this.history.acknowledged + this.history.checked;) {
+      heard = this.history.acknowledged + this.history.checked
+      await delay(LAST_WORDS_MS)
+    }
   }
 
   /** Starts the broker, killing it at times while it starts; the answer is how often it was started. */
@@ -210,7 +232,8 @@ class CrashRun {
       const { name, partitions } = random.pick(TOPICS)
       const partition = random.between(0, partitions)
       const { promisedEnd } = this.history.partition(name, partition)
-      const done = await damageTail(data, { topicId: this.ids.get(name)!, partition }, promisedEnd, random.pick(TAIL_DAMAGE), random)
+      const address = { topicId: this.ids.get(name)!, partition }
+      const done = await damageTail(data, address, promisedEnd, random.pick(TAIL_DAMAGE), random)
       return done === null ? null : `tail of ${name}/${partition}: ${done}`
     }
     if (drawn < 0.45) {
@@ -251,17 +274,18 @@ class CrashRun {
     await Promise.all(this.producers.map(producer => producer.stop()))
     await this.readOn(0)
     const deadlineMs = performance.now() + CATCH_UP_MS
-    const caughtUp = (): boolean => this.groups.every(group => group.partitions.every(({ deliveredEnd }, partition) =>
-      deliveredEnd >= this.history.partition(group.topic, partition).readEnd))
-    while (!caughtUp() && performance.now() < deadlineMs) await delay(20)
+    while (!this.groups.every(group => group.isCaughtUp) && performance.now() < deadlineMs) await delay(20)
     await Promise.all(this.members.map(member => member.stop()))
     const exit = await this.broker.stop()
-    if (exit.code !== 0) this.history.report(`stopped with SIGTERM the broker ended with ${exit.signal ?? `exit code ${exit.code}`}`)
+    this.checkExit(exit)
     await this.start()
     await this.readOn(1)
     this.history.checkComplete()
     for (const group of this.groups) group.checkComplete()
-    const { code } = await this.broker.stop()
-    if (code !== 0) this.history.report(`stopped with SIGTERM the broker ended with exit code ${code}`)
+    this.checkExit(await this.broker.stop())
+  }
+
+  private checkExit ({ code, signal }: BrokerExit): void {
+    if (code !== 0) this.history.report(`stopped with SIGTERM the broker ended with ${signal ?? `exit code ${code}`}`)
   }
 }

@@ -22,7 +22,9 @@ export interface BatchPlace {
 }
 
 /** Segment files of a partition, in order of their offsets. */
-export async function segmentFiles (data: string, topicId: string, partition: number, kind: 'data' | 'state' = 'data'): Promise<string[]> {
+export async function segmentFiles (
+  data: string, topicId: string, partition: number, kind: 'data' | 'state' = 'data',
+): Promise<string[]> {
   const folder = join(data, 'logs', topicId, String(partition), kind)
   const names = await readdir(folder).catch(() => [])
   return names.filter(name => name.endsWith('.log')).sort().map(name => join(folder, name))
@@ -60,7 +62,8 @@ export type TailDamage = typeof TAIL_DAMAGE[number]
  * where the partition has no file.
  */
 export async function damageTail (
-  data: string, address: { topicId: string, partition: number }, promisedEnd: number, kind: TailDamage, random: SeededRandom,
+  data: string, address: { topicId: string, partition: number }, promisedEnd: number, kind: TailDamage,
+  random: SeededRandom,
 ): Promise<string | null> {
   const path = (await segmentFiles(data, address.topicId, address.partition)).at(-1)
   if (path === undefined) return null

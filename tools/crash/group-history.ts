@@ -5,11 +5,10 @@
 //
 // Records may be delivered more than once: a member that dies leaves what it had not committed to the next one.
 
-import { ERROR } from '@sluice/protocol'
 import type { History, ReadRecord } from './history.js'
 import type { Hole } from './partition-history.js'
 import { highWatermarkOf } from './read-partition.js'
-import { WireError, type WirePeer } from './wire-peer.js'
+import { throwOnError, type WirePeer } from './wire-peer.js'
 
 interface GroupPartition { deliveredEnd: number, committedEnd: number }
 
@@ -64,22 +63,32 @@ export class GroupHistory {
     const { message } = await peer.request('fetchOffsets', {
       group: this.group, partitions: this.partitions.map((_, partition) => ({ topicId, partition })),
     })
-    for (const { partition, error, message: text, offset } of message.offsets) {
-      if (error !== ERROR.NONE) throw new WireError('fetchOffsets', { code: error, message: text, retryAfterMs: 0 })
+    for (const answer of message.offsets) {
+      throwOnError('fetchOffsets', answer)
+      const { partition, offset } = answer
       const end = await highWatermarkOf(peer, { topicId, partition })
       const place = this.partitions[partition]!
-      if (Math.max(offset, 0) < before[partition]!) this.report(partition, `the committed offset went back from ${before[partition]} to ${offset}`)
-      if (offset > end) this.report(partition, `the committed offset ${offset} is beyond the end of the log, ${end}`)
-      if (offset > place.deliveredEnd) this.report(partition, `the committed offset ${offset} is beyond what was delivered, ${place.deliveredEnd}`)
+      const { deliveredEnd } = place
+      const text = `the committed offset ${offset} is`
+      if (Math.max(offset, 0) < before[partition]!) this.report(partition, `${text} one of before: it was ${before[partition]}`)
+      if (offset > end) this.report(partition, `${text} beyond the end of the log, ${end}`)
+      if (offset > deliveredEnd) this.report(partition, `${text} beyond what was delivered, ${deliveredEnd}`)
       place.committedEnd = Math.max(place.committedEnd, offset)
     }
   }
 
-  /** To be called when the group has caught up: everything was delivered. */
+  /** True where everything that the checker has read was delivered. */
+  get isCaughtUp (): boolean {
+    return this.partitions.every(({ deliveredEnd }, partition) =>
+      deliveredEnd >= this.history.partition(this.topic, partition).readEnd)
+  }
+
+  /** To be called when the members have caught up, stopped, and `checkCommitted` has run: nothing was left out. */
   checkComplete (): void {
-    this.partitions.forEach(({ deliveredEnd }, partition) => {
+    this.partitions.forEach(({ deliveredEnd, committedEnd }, partition) => {
       const { readEnd } = this.history.partition(this.topic, partition)
-      if (deliveredEnd < readEnd) this.report(partition, `${readEnd - deliveredEnd} records from offset ${deliveredEnd} on were never delivered`)
+      if (deliveredEnd < readEnd) this.report(partition, `of ${readEnd} offsets only ${deliveredEnd} were delivered`)
+      if (committedEnd < deliveredEnd) this.report(partition, `members that stopped left ${committedEnd} committed, ${deliveredEnd} were done`)
     })
   }
 

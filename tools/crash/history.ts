@@ -83,15 +83,17 @@ export class History {
 
   onAcknowledged (producer: ProducerHistory, sequence: number, partition: number, offset: number): void {
     producer.acknowledged++
+    const id = recordIdOf(producer.index, sequence)
     if (offset < 0) producer.placeless.add(sequence)
-    else this.report(this.partition(producer.topic, partition).acknowledge(offset, recordIdOf(producer.index, sequence)))
+    else this.report(this.partition(producer.topic, partition).acknowledge(offset, id))
   }
 
   /** The record was not applied, says the error. */
   onRefused (producer: ProducerHistory, sequence: number): void {
     producer.refused++
     producer.refusedSequences.add(sequence)
-    if (producer.places[sequence] !== undefined) this.report(`${describeRecord(recordIdOf(producer.index, sequence))} was refused and is stored`)
+    if (producer.places[sequence] === undefined) return
+    this.report(`${describeRecord(recordIdOf(producer.index, sequence))} was refused and is stored`)
   }
 
   onUnknown (producer: ProducerHistory): void { producer.unknown++ }
@@ -130,9 +132,9 @@ export class History {
     if (place.holes.some(({ from, to }) => from <= hole.from && to >= hole.to)) return
     place.holes.push(hole)
     place.readEnd = Math.max(place.readEnd, hole.to)
-    if (hole.from < place.promisedEnd) {
-      this.report(`${place.label}: offsets ${hole.from} to ${hole.to - 1} are said to be damaged; up to ${place.promisedEnd} all was sound`)
-    }
+    if (hole.from >= place.promisedEnd) return
+    const text = `offsets ${hole.from} to ${hole.to - 1} are said to be damaged`
+    this.report(`${place.label}: ${text}; up to ${place.promisedEnd} all was sound`)
   }
 
   /** To be called when everything has been read: what is missing. */
@@ -150,15 +152,18 @@ export class History {
   private identify (place: PartitionHistory, { offset, key, value }: ReadRecord): RecordId | null {
     const parsed = value === null ? null : parseRecordValue(value)
     const producer = parsed === null ? undefined : this.producers[parsed.producer]
-    if (parsed === null || producer === undefined || producer.topic !== place.topic || parsed.sequence >= producer.sent) {
+    const isSent = producer !== undefined && producer.topic === place.topic && parsed!.sequence < producer.sent
+    if (!isSent) {
       this.report(`${place.label}@${offset} holds what nobody has sent there: ${JSON.stringify(value?.slice(0, 60))}`)
       return null
     }
-    const { sequence } = parsed
-    if (value !== recordValue(producer.index, sequence) || key !== recordKey(producer.index, sequence, producer.keyed)) {
-      this.report(`${place.label}@${offset}: ${describeRecord(recordIdOf(producer.index, sequence))} has other bytes than were sent`)
+    const { sequence } = parsed!
+    const { index, keyed } = producer
+    const id = recordIdOf(index, sequence)
+    if (value !== recordValue(index, sequence) || key !== recordKey(index, sequence, keyed)) {
+      this.report(`${place.label}@${offset}: ${describeRecord(id)} has other bytes than were sent`)
     }
-    return recordIdOf(producer.index, sequence)
+    return id
   }
 
   private place (place: PartitionHistory, offset: number, id: RecordId): void {
@@ -168,9 +173,12 @@ export class History {
     if (before === undefined) {
       producer.places[sequence] = { partition: place.partition, offset }
     } else if (producer.idempotent && (before.partition !== place.partition || before.offset !== offset)) {
-      this.report(`${describeRecord(id)} is stored twice: ${place.topic}/${before.partition}@${before.offset} and ${place.label}@${offset}`)
+      const first = `${place.topic}/${before.partition}@${before.offset}`
+      this.report(`${describeRecord(id)} is stored twice: ${first} and ${place.label}@${offset}`)
     }
-    if (producer.refusedSequences.has(sequence)) this.report(`${place.label}@${offset}: ${describeRecord(id)} was refused and is stored`)
+    if (producer.refusedSequences.has(sequence)) {
+      this.report(`${place.label}@${offset}: ${describeRecord(id)} was refused and is stored`)
+    }
   }
 
   private checkOrder (place: PartitionHistory, offset: number, id: RecordId): void {

@@ -26,7 +26,12 @@ try {
 }
 process.exit(failed ? 1 : 0)
 
-function parseArguments (): { values: { rounds: number, seed: number, partitions: number, keep: boolean, damage: boolean }, positionals: string[] } {
+interface Arguments {
+  values: { rounds: number, seed: number, partitions: number, keep: boolean, damage: boolean }
+  positionals: string[]
+}
+
+function parseArguments (): Arguments {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
@@ -47,12 +52,9 @@ function parseArguments (): { values: { rounds: number, seed: number, partitions
     if (positionals.length > 1 || (positionals.length === 1 && positionals[0] !== 'scale')) {
       throw new Error(`${positionals.join(' ')} is not known; there is only scale`)
     }
-    return {
-      values: {
-        rounds: number('rounds'), seed: number('seed'), partitions: number('partitions'), keep: values.keep, damage: values.damage,
-      },
-      positionals,
-    }
+    const { keep, damage } = values
+    const numbers = { rounds: number('rounds'), seed: number('seed'), partitions: number('partitions') }
+    return { values: { ...numbers, keep, damage }, positionals }
   } catch (error) {
     process.stderr.write(`crash: ${(error as Error).message}\n`)
     process.exit(2)

@@ -4,7 +4,7 @@ import { ERROR, RecordReader, checkBatch, nextOffsetOf, readBatchHeader } from '
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ReadRecord } from './history.js'
 import type { Hole } from './partition-history.js'
-import { WireError, type WirePeer } from './wire-peer.js'
+import { throwOnError, type WirePeer } from './wire-peer.js'
 
 export interface PartitionAddress { readonly topicId: string, readonly partition: number }
 
@@ -26,9 +26,9 @@ export async function highWatermarkOf (peer: WirePeer, { topicId, partition }: P
   const { message } = await peer.request('listOffsets', {
     timeoutMs: 10_000, partitions: [{ topicId, partition, position: 'latest', timestamp: -1 }],
   })
-  const { error, message: text, offset } = message.partitions[0]!
-  if (error !== 0) throw new WireError('listOffsets', { code: error, message: text, retryAfterMs: 0 })
-  return offset
+  const answer = message.partitions[0]!
+  throwOnError('listOffsets', answer)
+  return answer.offset
 }
 
 const FETCH_BYTES = 1024 * 1024
@@ -47,8 +47,9 @@ export async function readPartition (
   let offset = from
   let retries = 0
   while (offset < end) {
+    const partitions = [{ ...address, offset, lastEpoch: -1, maxBytes: FETCH_BYTES }]
     const { message, payload } = await peer.request('fetch', {
-      maxWaitMs: 0, minBytes: 0, maxBytes: FETCH_BYTES, partitions: [{ ...address, offset, lastEpoch: -1, maxBytes: FETCH_BYTES }],
+      maxWaitMs: 0, minBytes: 0, maxBytes: FETCH_BYTES, partitions,
     }, { unordered: true })
     const answer = message.partitions[0]
     if (answer?.error === ERROR.CORRUPT_DATA && visitor.onHole !== undefined && answer.resumeOffset > offset) {
@@ -56,7 +57,7 @@ export async function readPartition (
       offset = answer.resumeOffset
       continue
     }
-    if (answer !== undefined && answer.error !== 0) throw new WireError('fetch', { code: answer.error, message: answer.message, retryAfterMs: 0 })
+    if (answer !== undefined) throwOnError('fetch', answer)
     if (payload.length === 0) {
       if (++retries > RETRIES_MAX) throw new Error(`nothing comes from offset ${offset} although the end is ${end}`)
       await delay(10)

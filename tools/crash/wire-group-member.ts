@@ -6,11 +6,13 @@
 //     └─────────────────────────┘
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { ERROR, RecordReader, checkBatch, errorName, nextOffsetOf, readBatchHeader, type AssignedPartitions } from '@sluice/protocol'
+import {
+  ERROR, RecordReader, checkBatch, nextOffsetOf, readBatchHeader, type AssignedPartitions,
+} from '@sluice/protocol'
 import type { GroupHistory } from './group-history.js'
 import type { History } from './history.js'
 import type { SeededRandom } from './seeded-random.js'
-import { WireError, WirePeer } from './wire-peer.js'
+import { WireError, WirePeer, throwOnError } from './wire-peer.js'
 import { isPassing } from './wire-producer-load.js'
 
 const SESSION_TIMEOUT_MS = 4_000
@@ -93,8 +95,10 @@ export class WireGroupMember {
   }
 
   private async heartbeat (peer: WirePeer): Promise<void> {
+    const { memberId, generation } = this
+    const { group } = this.groupHistory
     const { message } = await peer.request('heartbeatGroup', {
-      group: this.groupHistory.group, memberId: this.memberId, generation: this.generation, maxWaitMs: 0, owned: this.owned(),
+      group, memberId, generation, maxWaitMs: 0, owned: this.owned(),
     }, { unordered: true })
     await this.takeOver(peer, message.generation, message.assigned)
   }
@@ -112,9 +116,9 @@ export class WireGroupMember {
     const { message } = await peer.request('fetchOffsets', {
       group: this.groupHistory.group, partitions: fresh.map(partition => ({ topicId: this.topicId, partition })),
     })
-    for (const { partition, error, message: text, offset } of message.offsets) {
-      if (error !== ERROR.NONE) throw new WireError('fetchOffsets', { code: error, message: text, retryAfterMs: 0 })
-      this.cursors.set(partition, Math.max(0, offset))
+    for (const answer of message.offsets) {
+      throwOnError('fetchOffsets', answer)
+      this.cursors.set(answer.partition, Math.max(0, answer.offset))
     }
   }
 
@@ -124,16 +128,17 @@ export class WireGroupMember {
       maxWaitMs: FETCH_WAIT_MS,
       minBytes: 1,
       maxBytes: FETCH_BYTES,
-      partitions: [...this.cursors].map(([partition, offset]) => ({ topicId, partition, offset, lastEpoch: -1, maxBytes: FETCH_BYTES })),
+      partitions: [...this.cursors].map(([partition, offset]) =>
+        ({ topicId, partition, offset, lastEpoch: -1, maxBytes: FETCH_BYTES })),
     }, { unordered: true })
     let position = 0
-    for (const { partition, error, message: text, resumeOffset, size } of message.partitions) {
+    for (const answer of message.partitions) {
+      const { partition, error, resumeOffset, size } = answer
       if (error === ERROR.CORRUPT_DATA) {
         this.groupHistory.onHole(partition, { from: this.cursors.get(partition)!, to: resumeOffset })
         this.cursors.set(partition, resumeOffset)
-      } else if (error !== ERROR.NONE) {
-        throw new WireError('fetch', { code: error, message: text, retryAfterMs: 0 })
       } else {
+        throwOnError('fetch', answer)
         this.deliver(partition, payload.subarray(position, position + size))
       }
       position += size
@@ -144,7 +149,9 @@ export class WireGroupMember {
     const { reader } = this
     let offset = this.cursors.get(partition)!
     for (let position = 0; position < bytes.length;) {
-      if (checkBatch(bytes, position) !== null) return this.history.report(`partition ${partition}: a batch that is not sound was delivered`)
+      if (checkBatch(bytes, position) !== null) {
+        return this.history.report(`partition ${partition}: a batch that is not sound was delivered`)
+      }
       const header = readBatchHeader(bytes, position)
       reader.open(bytes, position)
       while (reader.next()) {
@@ -160,22 +167,24 @@ export class WireGroupMember {
   }
 
   private async commit (peer: WirePeer, partitions: readonly number[]): Promise<void> {
-    const offsets = partitions.map(partition => ({ partition, offset: this.cursors.get(partition)! })).filter(({ offset }) => offset > 0)
+    const { topicId, cursors } = this
+    const offsets = partitions
+      .map(partition => ({ topicId, partition, offset: cursors.get(partition)!, leaderEpoch: -1, metadata: null }))
+      .filter(({ offset }) => offset > 0)
     if (offsets.length === 0) return
     const { message } = await peer.request('commitOffsets', {
       group: this.groupHistory.group,
       memberId: this.memberId,
       generation: this.generation,
-      offsets: offsets.map(({ partition, offset }) => ({ topicId: this.topicId, partition, offset, leaderEpoch: -1, metadata: null })),
+      offsets,
     })
-    message.results.forEach(({ partition, error, message: text }, index) => {
-      if (error === ERROR.NONE) return this.groupHistory.onCommitted(partition, offsets[index]!.offset)
+    message.results.forEach((result, index) => {
+      const { partition, error } = result
+      if (error === ERROR.NONE) this.groupHistory.onCommitted(partition, offsets[index]!.offset)
       // Somebody else has it now, and goes on from the offset that was committed last.
-      if (error === ERROR.PARTITION_NOT_OWNED) return void this.cursors.delete(partition)
-      if (error === ERROR.STALE_GENERATION) return
-      const failure = new WireError('commitOffsets', { code: error, message: text, retryAfterMs: 0 })
-      if (error === ERROR.UNKNOWN_MEMBER || isPassing(failure)) throw failure
-      this.history.report(`group ${this.groupHistory.group}: commit of partition ${partition} answered ${errorName(error)}: ${text}`)
+      else if (error === ERROR.PARTITION_NOT_OWNED) cursors.delete(partition)
+      // The next heartbeat tells what has changed.
+      else if (error !== ERROR.STALE_GENERATION) throwOnError('commitOffsets', result)
     })
   }
 

@@ -20,6 +20,11 @@ export class WireError extends Error {
   }
 }
 
+/** Throws what an item of an answer says is wrong. @throws WireError */
+export function throwOnError (api: ApiName, { error, message }: { error: number, message: string }): void {
+  if (error !== 0) throw new WireError(api, { code: error, message, retryAfterMs: 0 })
+}
+
 /** The connection ended before the answer came. */
 export class ConnectionLostError extends Error {}
 
@@ -137,6 +142,7 @@ export function frameOf<A extends ApiName> (
 ): Buffer {
   const payload = options.payload ?? Buffer.alloc(0)
   const flags = options.unordered === true ? FRAME_FLAG.unordered : 0
-  const head = messageCodec(api, 'request').encodeFrame({ api: API_KEY[api], version: 1, flags, correlation }, message, payload.length)
+  const frameHead = { api: API_KEY[api], version: 1, flags, correlation }
+  const head = messageCodec(api, 'request').encodeFrame(frameHead, message, payload.length)
   return payload.length === 0 ? head : Buffer.concat([head, payload])
 }

@@ -50,7 +50,8 @@ export class WireProducerLoad {
     this.setup = setup
     this.random = random
     this.record = history.addProducer({ topic: setup.topic, keyed: setup.keyed, idempotent: true })
-    this.lanes = Array.from({ length: setup.partitions }, (_, partition) => ({ partition, nextSequence: 0, unanswered: [] }))
+    this.lanes = Array.from({ length: setup.partitions }, (_, partition) =>
+      ({ partition, nextSequence: 0, unanswered: [] }))
     this.running = this.run()
   }
 
@@ -141,13 +142,14 @@ export class WireProducerLoad {
     const { history, record } = this
     const { error, message, baseOffset } = result
     if (error === ERROR.NONE || error === ERROR.DUPLICATE_SEQUENCE) {
+      const placed = error === ERROR.NONE
       for (let index = 0; index < batch.count; index++) {
-        history.onAcknowledged(record, batch.firstRecord + index, lane.partition, error === ERROR.NONE ? baseOffset + index : -1)
+        history.onAcknowledged(record, batch.firstRecord + index, lane.partition, placed ? baseOffset + index : -1)
       }
     } else if (errorRow(error).retriable) {
       throw new RefusedForNowError(message)
     } else {
-      history.report(`wire producer ${record.index}: ${this.setup.topic}/${lane.partition} answered ${errorName(error)}: ${message}`)
+      throw new Error(`${this.setup.topic}/${lane.partition} answered ${errorName(error)}: ${message}`)
     }
   }
 }
