@@ -9,7 +9,7 @@ import { hostname } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { ERROR } from '@sluice/protocol'
 import {
-  DataDirectory, LOG_STORE_LIMITS_DEFAULT, LmdbMetaStore, LogStore, MetaStoreCorruptError, NodeDisk,
+  DataDirectory, LOG_META_TABLES, LOG_STORE_LIMITS_DEFAULT, LmdbMetaStore, LogStore, MetaStoreCorruptError, NodeDisk,
   type Disk, type LogEvent, type MetaStore,
 } from '@sluice/storage'
 import { Dispatcher } from './api/dispatcher.js'
@@ -17,13 +17,14 @@ import { Groups } from './api/groups.js'
 import { apiHandlers } from './api/handlers.js'
 import type { BrokerServices } from './api/services.js'
 import type { BrokerConfig } from './config.js'
-import { LmdbControlStore } from './control/lmdb-control-store.js'
+import { CONTROL_META_TABLES, LmdbControlStore } from './control/lmdb-control-store.js'
 import { ProducerIds } from './control/producer-ids.js'
 import { TopicCatalog } from './control/topic-catalog.js'
 import { TopicFiles } from './control/topic-files.js'
 import { GROUP_LIMITS, type GroupLimits } from './group/group-limits.js'
 import { LIMITS } from './limits.js'
 import { TcpServer } from './net/tcp-server.js'
+import { PARTITION_META_TABLES } from './partition/partition-keys.js'
 import { PartitionTable } from './partition/partition-table.js'
 import { systemClock, type Clock } from './runtime/clock.js'
 import { DeadlineQueue } from './runtime/deadline-queue.js'
@@ -46,6 +47,8 @@ interface Running {
   stop: () => Promise<void>
 }
 
+/** Tables made at the first start: making one later holds up the event loop for a sync. */
+const META_TABLES = [...LOG_META_TABLES, ...PARTITION_META_TABLES, ...CONTROL_META_TABLES]
 const EPOCH_KEY = '/epoch'
 const EVENT_LOOP_WINDOW_MS = 60_000
 const SETTLE_POLL_MS = 5
@@ -182,13 +185,13 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
 async function openMetaStore (data: string, disk: Disk, logger: Logger, clock: Clock): Promise<MetaStore> {
   const path = `${data}/meta`
   try {
-    return await LmdbMetaStore.open(path)
+    return await LmdbMetaStore.open(path, { tables: META_TABLES })
   } catch (error) {
     if (!(error instanceof MetaStoreCorruptError)) throw error
     const aside = `${path}.damaged-${clock.wallMs()}`
     logger.error({ err: error, aside }, 'the meta store is damaged; it is set aside and built anew from the logs')
     await disk.rename(path, aside)
-    return await LmdbMetaStore.open(path)
+    return await LmdbMetaStore.open(path, { tables: META_TABLES })
   }
 }
 
@@ -216,7 +219,11 @@ function openLogs (
 
 function groupLimits (config: BrokerConfig): GroupLimits {
   const { groupSessionTimeoutMsMin, groupSessionTimeoutMsMax } = config
-  return { ...GROUP_LIMITS, sessionTimeoutMsMin: groupSessionTimeoutMsMin, sessionTimeoutMsMax: groupSessionTimeoutMsMax }
+  return {
+    ...GROUP_LIMITS,
+    sessionTimeoutMsMin: groupSessionTimeoutMsMin,
+    sessionTimeoutMsMax: groupSessionTimeoutMsMax,
+  }
 }
 
 /** One leader epoch for all partitions of a single broker, higher at every start. */

@@ -9,6 +9,8 @@ import type { ControlChange, ControlCompare, ControlEntry, ControlStore } from '
 
 const TABLE = 'control'
 const REVISION_TABLE = 'control-revision'
+export const CONTROL_META_TABLES = [TABLE, REVISION_TABLE]
+
 const REVISION_KEY = Buffer.from('revision')
 
 export class LmdbControlStore implements ControlStore {

@@ -72,12 +72,15 @@ export class TopicCatalog {
     const { control, partitions, files, logger } = this.options
     const { entries } = await control.list(TOPIC_PREFIX)
     for (const { value, revision } of entries) this.put(value as TopicRecord, revision)
+    const known = await partitions.scan()
     for (const folder of await files.scan()) {
+      known.delete(folder.topicId)
       if (folder.deleted) await this.finishDeletion(folder.topicId)
       else if (!this.ids.has(folder.topicId)) await this.restore(folder.topicId, folder.record)
     }
-    const logs = await partitions.scan()
-    logger.debug({ topics: this.ids.size, logs: logs.length }, 'opening partitions')
+    // A crash at the very end of a deletion leaves entries in the meta store and no folder.
+    for (const topicId of known) if (!this.ids.has(topicId)) await partitions.deleteLeftOver(topicId)
+    logger.debug({ topics: this.ids.size }, 'opening partitions')
     for (const record of this.ids.values()) await partitions.openTopic(record)
   }
 
@@ -225,6 +228,7 @@ export class TopicCatalog {
       this.names.delete(record.name)
       this.ids.delete(topicId)
     }
+    await this.options.partitions.deleteLeftOver(topicId)
     await this.options.files.remove(topicId)
     this.options.logger.info({ topicId, topic: record?.name }, 'finished the deletion of a topic')
   }

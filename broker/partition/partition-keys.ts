@@ -8,6 +8,8 @@ export const PRODUCERS_TABLE = 'producers'
 export const STATE_APPLIED_TABLE = 'state-applied'
 export const GROUP_OFFSETS_TABLE = 'group-offsets'
 
+export const PARTITION_META_TABLES = [PRODUCERS_TABLE, STATE_APPLIED_TABLE, GROUP_OFFSETS_TABLE]
+
 const ID_BYTES = 20
 
 /** The key of a partition. @param topicId a UUID in its canonical text form. */

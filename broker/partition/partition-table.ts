@@ -31,6 +31,8 @@ export class PartitionTable implements PartitionHost {
   private readonly options: PartitionTableOptions
   private readonly topics = new Map<string, { record: TopicRecord, partitions: Partition[] }>()
   private readonly withStateLog = new Set<string>()
+  /** What was on disk at the start. */
+  private found: LogId[] = []
   /** Per partition, what its newest producer snapshot in the meta store covers. */
   private readonly snapshots = new Map<Partition, { offset: number, version: number }>()
   private partitionCount = 0
@@ -46,11 +48,17 @@ export class PartitionTable implements PartitionHost {
 
   endOfTurn (run: () => void): void { this.options.endOfTurn(run) }
 
-  /** Must run before the first `openTopic`: finds out which partitions have a state log. */
-  async scan (): Promise<LogId[]> {
-    const logs = await this.options.store.listLogs()
-    for (const id of logs) if (id.kind === 'state') this.withStateLog.add(stateLogName(id.topicId, id.partition))
-    return logs
+  /** Must run before the first `openTopic`: finds out which logs there are. Resolves with the topics they belong to. */
+  async scan (): Promise<Set<string>> {
+    this.found = await this.options.store.listLogs()
+    for (const id of this.found) if (id.kind === 'state') this.withStateLog.add(stateLogName(id.topicId, id.partition))
+    return new Set(this.found.map(id => id.topicId))
+  }
+
+  /** Deletes what is left of a topic that is not open: files, and what the meta store knows of them. */
+  async deleteLeftOver (topicId: string): Promise<void> {
+    for (const id of this.found) if (id.topicId === topicId) await this.options.store.deleteLog(id)
+    await this.forget(topicId)
   }
 
   /** The partition, or undefined where this broker does not hold it. */

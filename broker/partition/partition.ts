@@ -165,6 +165,7 @@ export class Partition {
 
   private onAdvance (): void {
     this.acks.completeUpTo(this.highWatermark)
+    this.log.retentionLimitOffset = this.highWatermark
     this.wake()
   }
 
