@@ -27,9 +27,9 @@ t.test('Int64: safe integers come back; all others are NaN', async t => {
     t.equal(bytes.readBigInt64BE(0), BigInt(value), `${value}`)
     t.equal(readInt64(bytes, 0), value)
   }
-  for (const value of [2n ** 53n, 2n ** 62n, 2n ** 63n - 1n, -(2n ** 53n) - 1n, -(2n ** 63n)]) {
+  for (const value of [2n ** 53n, 2n ** 62n, 2n ** 63n - 1n, -(2n ** 53n), -(2n ** 53n) - 1n, -(2n ** 63n)]) {
     bytes.writeBigInt64BE(value, 0)
-    t.notOk(Number.isSafeInteger(readInt64(bytes, 0)), `${value}`)
+    t.ok(Number.isNaN(readInt64(bytes, 0)), `${value}`)
   }
 })
 

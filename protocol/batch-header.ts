@@ -116,7 +116,8 @@ const TWO_32 = 0x100000000
 export function readInt64 (bytes: Buffer, position: number): number {
   const high = bytes.readInt32BE(position)
   if (high > 0x1fffff || high < -0x200000) return NaN
-  return high * TWO_32 + bytes.readUInt32BE(position + 4)
+  const value = high * TWO_32 + bytes.readUInt32BE(position + 4)
+  return value < Number.MIN_SAFE_INTEGER ? NaN : value
 }
 
 /** Writes a safe integer as i64. */

@@ -1,8 +1,11 @@
 // What must be refused: frames, bodies and batches with the error that says so.
 
 import avsc from 'avsc'
-import { BATCH_CRC_START, BATCH_BYTES_MAX, BATCH_POSITION, sealStamp, writeInt64 } from '../batch-header.js'
+import {
+  BATCH_CRC_START, BATCH_BYTES_MAX, BATCH_POSITION, sealStamp, TIMESTAMP_MAX, writeInt64,
+} from '../batch-header.js'
 import { crc32c } from '../crc32c.js'
+import type { BatchFields } from '../record-batch-builder.js'
 import { batchBytes, fetchedBatch, producedBatch } from './batch-samples.js'
 import type { Definitions } from './definitions.js'
 import { typicalMessage } from './message-samples.js'
@@ -130,7 +133,9 @@ function newBatchFaults (): MalformedBatch[] {
 }
 
 const ONE_RECORD = {
+  codec: 0,
   flags: 0,
+  recordCount: 1,
   lastOffsetDelta: 0,
   firstTimestamp: 0,
   maxTimestamp: 0,
@@ -140,14 +145,16 @@ const ONE_RECORD = {
 }
 
 function recordFaults (): MalformedBatch[] {
-  const vector = (name: string, about: string, records: string, recordCount = 1, codec = 0): MalformedBatch => ({
+  const vector = (name: string, about: string, records: string, fields: Partial<BatchFields> = {}): MalformedBatch => ({
     name: `records-${name}`,
     about,
     check: 'records',
-    fault: codec === 0 ? 'CorruptBatchError' : 'CodecError',
+    fault: fields.codec === undefined ? 'CorruptBatchError' : 'CodecError',
     error: 'INVALID_BATCH',
-    hex: batchBytes(records, '', { ...ONE_RECORD, codec, recordCount }).toString('hex'),
+    hex: batchBytes(records, '', { ...ONE_RECORD, ...fields }).toString('hex'),
   })
+  const two = { recordCount: 2, lastOffsetDelta: 1 }
+  const latest = { firstTimestamp: TIMESTAMP_MAX, maxTimestamp: TIMESTAMP_MAX }
   return [
     vector('missing', 'A record that is not there.', ''),
     vector('length-beyond', 'A record longer than the batch.', '07000001010061'),
@@ -158,8 +165,11 @@ function recordFaults (): MalformedBatch[] {
     vector('value-beyond', 'A value longer than its record.', '050000000400'),
     vector('headers-cut', 'More headers than bytes.', '050000000001'),
     vector('left-over', 'A byte behind the last record.', '05000000000000'),
-    vector('gzip', 'gzip data that is none.', '00112233', 1, 1),
-    vector('brotli', 'brotli data that is none.', 'ffffffff', 1, 2),
+    vector('offset-repeated', 'Two records of one offset.', '050000000000' + '050000000000', two),
+    vector('offset-falling', 'A record behind one with a higher offset.', '050100000000' + '050000000000', two),
+    vector('timestamp-too-large', 'A timestamp above 2^52 - 1.', '050002000000', latest),
+    vector('gzip', 'gzip data that is none.', '00112233', { codec: 1 }),
+    vector('brotli', 'brotli data that is none.', 'ffffffff', { codec: 2 }),
   ]
 }
 
