@@ -8,8 +8,8 @@ import { BrokerError } from './broker-error.js'
 export interface Serde<T> {
   /** For error messages. */
   readonly name: string
-  /** @param out scratch room that may be used; the result is copied before the next call. */
-  encode (value: T, out?: Uint8Array): Uint8Array
+  /** The bytes of a value. They are read later, so they must not be used for anything else. */
+  encode (value: T): Uint8Array
   /** @param bytes a view of a larger buffer, valid for as long as it is referenced. */
   decode (bytes: Uint8Array): T
   /**

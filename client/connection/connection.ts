@@ -18,6 +18,7 @@ import {
 } from '@sluice/protocol'
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import { formatAddress, type Address, type Settings } from '../client-options.js'
+import { CHANNEL } from '../diagnostics.js'
 import { deferred } from '../waiting.js'
 import { checkMechanism } from './authentication.js'
 
@@ -180,7 +181,7 @@ export class Connection {
         `a ${api} request of ${sizeBytes} bytes is above the broker's frame limit of ${this.hello.maxFrameBytes} bytes: ` +
         'ask for less at once or raise the limit'))
     }
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<Reply<A>>((resolve, reject) => {
       const outgoing: Outgoing = {
         api,
         frame,
@@ -197,6 +198,8 @@ export class Connection {
       else this.send(outgoing)
       this.arm(outgoing.deadlineMs)
     })
+    if (CHANNEL.request.hasSubscribers) this.publish(api, answer)
+    return answer
   }
 
   /** Sends nothing more, waits for the answers still due, then closes. */
@@ -222,6 +225,16 @@ export class Connection {
     for (const outgoing of pending) outgoing.reject(this.lost(outgoing, cause, true))
     for (const outgoing of waiting) outgoing.reject(this.lost(outgoing, cause, false))
     this.listener.onClose(this, error)
+  }
+
+  /** Tells the diagnostics channel how a request goes. */
+  private publish (api: ApiName, answer: Promise<unknown>): void {
+    const startedAtMs = performance.now()
+    const tell = (error: BrokerError | null): void => {
+      const durationMs = performance.now() - startedAtMs
+      CHANNEL.request.publish({ api, broker: this.hello.brokerId, durationMs, error })
+    }
+    answer.then(() => tell(null), tell)
   }
 
   private async shakeHands (settings: Settings): Promise<void> {

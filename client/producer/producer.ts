@@ -292,7 +292,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     waiter: SendWaiter | null,
   ): void {
     const bytes = recordBytesMax(key, value, headers)
-    this.staged.push({ record, key, value, headers, bytes, waiter })
+    // The caller may use its buffers for something else as soon as the call is over.
+    this.staged.push({ record, key: owned(key), value: owned(value), headers, bytes, waiter })
     this.stagedBytes += bytes
     this.routing ??= this.routeStaged()
   }
@@ -461,6 +462,10 @@ function encode<T> (serde: Serde<T>, value: T, what: 'key' | 'value'): RecordByt
     if (BrokerError.is(error)) throw error
     throw serializationError(serde.name, `cannot encode a ${what}: ${(error as Error).message}`, error)
   }
+}
+
+function owned (bytes: RecordBytes): RecordBytes {
+  return bytes instanceof Uint8Array ? Buffer.from(bytes) : bytes
 }
 
 function checkTimestamp (timestamp: number | undefined): void {
