@@ -34,8 +34,8 @@ export interface FetchWorkload {
   readonly backlog: number
   readonly partitions: number
   /**
-   * `records`: one by one from the iterator, each value looked at. `batches`: batch by batch, each value looked at.
-   * `raw`: batch by batch, no record looked at.
+   * `records`: one by one from the iterator of `read`, each value looked at. `batches`: batch by batch from a consumer
+   * of a group, each value looked at. `raw`: the same, no value looked at; the bare loop then walks no records either.
    */
   readonly depth: FetchDepth
 }

@@ -8,6 +8,9 @@ import { batchBytesFor } from './sluice-produce-load.js'
 import { makeTopic, TOPIC } from './sluice-topic.js'
 import { makeValues } from './values.js'
 
+/** A pass ends with a fetch that finds nothing: it must not be waited for until the next pass may begin. */
+const WAIT_MS = 5
+
 export class SluiceFetchLoad implements Load {
   readonly recordBytes: number
   readonly doneBatches = null
@@ -55,7 +58,8 @@ export class SluiceFetchLoad implements Load {
   private async run (): Promise<void> {
     const { signal } = this.abort
     try {
-      while (!signal.aborted) await this.readRecords(signal)
+      if (this.workload.depth === 'records') while (!signal.aborted) await this.readRecords(signal)
+      else await this.readBatches(signal)
     } catch (error) {
       if (!signal.aborted) throw error
     }
@@ -68,6 +72,26 @@ export class SluiceFetchLoad implements Load {
       this.doneRecords++
       records++
     }
+    this.checkPass(records)
+  }
+
+  /** Goes back to the start when the backlog is through; it ends when the consumer is closed by the signal. */
+  private async readBatches (signal: AbortSignal): Promise<void> {
+    const { backlog, depth } = this.workload
+    const consumer = this.client!.topic(TOPIC).consumer({ group: 'bench', from: 'earliest', maxWaitMs: WAIT_MS, signal })
+    let records = 0
+    for await (const batch of consumer.batches()) {
+      if (depth === 'batches') for (const { value } of batch) this.valueBytes += value!.length
+      records += batch.size
+      this.doneRecords += batch.size
+      if (records < backlog) continue
+      this.checkPass(records)
+      records = 0
+      await consumer.seek('earliest')
+    }
+  }
+
+  private checkPass (records: number): void {
     const { backlog } = this.workload
     if (records !== backlog) throw new Error(`a pass over the backlog of ${backlog} records gave ${records}`)
   }

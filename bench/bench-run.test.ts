@@ -1,0 +1,109 @@
+// Every workload runs for a moment, and its result is complete. Nothing here asserts a speed.
+
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { RUN_DEFAULTS, runWorkload, type RunSettings } from './bench-run.js'
+import { reportTable } from './report.js'
+import { RESULT_FORMAT, type BenchResult, type Sample } from './result.js'
+import type { Workload } from './workload.js'
+
+// Every sample starts two processes, which takes its time on a busy machine.
+t.setTimeout(180_000)
+
+async function runShortly (t: Test, workload: Workload, settings: Partial<RunSettings> = {}): Promise<BenchResult> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-test-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const result = await runWorkload(workload, {
+    ...RUN_DEFAULTS, rounds: 1, warmupMs: 50, durationMs: 20_000, count: 1, folder, ...settings,
+  })
+  t.same(await readdir(folder), [], 'nothing is left behind')
+  return JSON.parse(JSON.stringify(result)) as BenchResult
+}
+
+function checkResult (t: Test, result: BenchResult, workload: Workload, contenders: readonly string[]): void {
+  t.equal(result.format, RESULT_FORMAT)
+  t.same(result.workload, workload)
+  t.ok(Date.parse(result.startedAt) > 0)
+  t.ok(result.machine.cores > 0 && result.machine.processor !== '' && result.machine.node === process.version)
+  t.ok(result.source.commit === null || /^[0-9a-f]{40}$/.test(result.source.commit))
+  t.ok(result.broker!.version !== '')
+  t.equal(result.broker!.options['log-level'], 'warn', 'the options in force are in the result')
+  t.same(result.samples.map(({ round, contender }) => [round, contender]),
+    Array.from({ length: result.rounds }, (_, index) => contenders.map(name => [index + 1, name])).flat(),
+    'contenders take turns')
+  t.same(result.summaries.map(summary => summary.contender), contenders)
+  t.same(result.ratios.map(ratio => ratio.to), contenders.slice(1))
+  for (const sample of result.samples) checkSample(t, sample)
+  for (const name of contenders) t.match(reportTable(result), name, 'the table names each contender')
+}
+
+function checkSample (t: Test, sample: Sample): void {
+  t.ok(sample.records >= 1 && Number.isInteger(sample.records), `${sample.contender} did ${sample.records} records`)
+  t.equal(sample.failedRecords, 0)
+  t.equal(sample.recordsPerSecond, sample.records / sample.seconds)
+  for (const usage of [sample.client, sample.server]) {
+    t.ok(usage.cpuSeconds > 0 && usage.rssBytesMax > 1024 * 1024)
+    t.ok(usage.gcSeconds >= 0 && usage.eventLoopDelayP99Us >= 0)
+  }
+}
+
+function checkLatencies (t: Test, sample: Sample, intended: boolean): void {
+  t.equal(sample.intendedLatency !== null, intended)
+  for (const latency of [sample.serviceLatency!, ...(intended ? [sample.intendedLatency!] : [])]) {
+    t.equal(latency.count, sample.records, 'each record has its latency')
+    t.ok(latency.p50Us <= latency.p99Us && latency.p99Us <= latency.p999Us && latency.p50Us >= 1)
+  }
+}
+
+t.test('Bench: produce reports Sluice beside every form of the bare loop', async t => {
+  const workload: Workload = {
+    name: 'produce', size: 100, batch: 100, acks: 'quorum', flush: 'sync', partitions: 2, connections: 2, inFlightBytes: 65536,
+  }
+  const result = await runShortly(t, workload, { count: 500 })
+  checkResult(t, result, workload, ['sluice', 'bare append', 'bare overlap', 'bare prewritten'])
+  for (const sample of result.samples) {
+    t.ok(sample.records >= 500, 'the count was reached')
+    if (sample.contender !== 'sluice') t.equal(sample.recordsPerBatch, 100)
+  }
+})
+
+t.test('Bench: rounds take the contenders in turns (two rounds, batches left to the client)', async t => {
+  const workload: Workload = {
+    name: 'produce', size: 1024, batch: null, acks: 'quorum', flush: 'none', partitions: 1, connections: 1, inFlightBytes: null,
+  }
+  const result = await runShortly(t, workload, { rounds: 2, bare: ['append'] })
+  checkResult(t, result, workload, ['sluice', 'bare append'])
+  const { min, median, max } = result.ratios[0]!.recordsPerSecond
+  t.ok(min <= median && median <= max && min > 0)
+})
+
+for (const depth of ['records', 'batches', 'raw'] as const) {
+  t.test(`Bench: fetch goes through the backlog again and again (${depth})`, async t => {
+    const workload: Workload = { name: 'fetch', size: 100, batch: 50, backlog: 2_000, partitions: 1, depth }
+    const bare = depth === 'batches' ? [] : RUN_DEFAULTS.bare
+    const result = await runShortly(t, workload, { count: 3_000, bare })
+    checkResult(t, result, workload, bare.length === 0 ? ['sluice'] : ['sluice', 'bare fetch'])
+    for (const sample of result.samples) t.ok(sample.records >= 3_000, 'more than one pass')
+  })
+}
+
+t.test('Bench: e2e has a latency from the intended moment for each record', async t => {
+  const workload: Workload = { name: 'e2e', size: 64, rate: 500, flush: 'sync' }
+  const result = await runShortly(t, workload, { count: 50, bare: ['append'] })
+  checkResult(t, result, workload, ['sluice', 'bare append'])
+  for (const sample of result.samples) checkLatencies(t, sample, true)
+})
+
+t.test('Bench: await-send has a latency for each call', async t => {
+  const workload: Workload = { name: 'await-send', size: 100, concurrency: 4, flush: 'sync' }
+  const result = await runShortly(t, workload, { count: 50, bare: ['append'] })
+  checkResult(t, result, workload, ['sluice', 'bare append'])
+  for (const sample of result.samples) checkLatencies(t, sample, false)
+})
+
+t.test('Bench: a run fails with the cause and leaves nothing behind (an option that the broker refuses)', async t => {
+  const workload: Workload = { name: 'await-send', size: 100, concurrency: 1, flush: 'sync' }
+  await t.rejects(runShortly(t, workload, { brokerOptions: { 'open-files': '-1' } }), /broker process ended with code 2/)
+})
