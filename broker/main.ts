@@ -24,9 +24,9 @@ export interface BrokerProcessOptions {
 export async function runBrokerProcess (options: BrokerProcessOptions): Promise<number> {
   let config: BrokerConfig
   try {
-    const file = options.configFile === undefined ? {} : await readConfigFile(options.configFile)
-    const flags = options.printConfig === true ? { data: '(not set)', ...file, ...options.flags } : options.flags
-    config = parseConfig({ flags, environment: process.env, file })
+    const given = options.configFile === undefined ? {} : await readConfigFile(options.configFile)
+    const file = options.printConfig === true ? { data: '(not set)', ...given } : given
+    config = parseConfig({ flags: options.flags, environment: process.env, file })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     for (const fault of error.faults) process.stderr.write(`sluice broker: ${fault}\n`)
