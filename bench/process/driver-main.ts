@@ -47,6 +47,9 @@ answerCalls<DriverCalls>({
   },
 })
 
+// An orderly exit, which writes a profile where one was asked for.
+process.on('SIGTERM', () => process.exit(0))
+
 function progress (): Progress {
   const { doneRecords, doneBatches, failedRecords } = load
   return { atMs: performance.now(), doneRecords, doneBatches, failedRecords }
