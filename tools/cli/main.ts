@@ -3,21 +3,13 @@
 // Data goes to standard output, everything else to standard error.
 
 import { CommanderError, type Command } from 'commander'
+import type { CommandTable, RunAction } from './command-module.js'
 import { newCommand } from './command.js'
-import { EXIT, type ExitCode } from './exit-code.js'
+import { EXIT } from './exit-code.js'
 import { explainError } from './explain-error.js'
 
-/** What a file in `commands/` offers. */
-export interface CommandModule {
-  /** The command with its options; its action resolves with the exit code, undefined for 0. */
-  command (run: RunAction): Command
-}
-
-/** Runs the work of a command and keeps its exit code. */
-export type RunAction = (work: () => Promise<ExitCode | number | void>) => Promise<void>
-
 /** All commands in the order of the help. */
-export const COMMANDS: Readonly<Record<string, { summary: string, load: () => Promise<CommandModule> }>> = {
+export const COMMANDS: CommandTable = {
   broker: { summary: 'run a broker', load: () => import('./commands/broker.js') },
   topic: { summary: 'create, list, describe, alter, delete and truncate topics', load: () => import('./commands/topic.js') },
   produce: { summary: 'send records from standard input', load: () => import('./commands/produce.js') },
@@ -63,7 +55,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 not allowed, 5 timed out, 6 
 Addresses come from --brokers, else SLUICE_BROKERS, else 127.0.0.1:7400.`)
   const name = args[0] ?? ''
   if (Object.hasOwn(COMMANDS, name)) {
-    program.addCommand((await COMMANDS[name]!.load()).command(run))
+    program.addCommand((await COMMANDS[name]!.load()).command(run, COMMANDS))
     return program
   }
   for (const [name, { summary }] of Object.entries(COMMANDS)) program.addCommand(newCommand(name, summary, []))

@@ -3,7 +3,7 @@
 import { OPTIONS, OPTION_NAMES, environmentName, runBrokerProcess, type OptionRow } from '@sluice/broker'
 import { Option, type Command } from 'commander'
 import { newCommand } from '../command.js'
-import type { RunAction } from '../main.js'
+import type { RunAction } from '../command-module.js'
 
 const LAUNCHER_CHECK_MS = 500
 

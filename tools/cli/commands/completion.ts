@@ -4,7 +4,7 @@
 
 import { Argument, type Command } from 'commander'
 import { newCommand } from '../command.js'
-import { COMMANDS, type RunAction } from '../main.js'
+import type { CommandTable, RunAction } from '../command-module.js'
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const
 
@@ -15,7 +15,7 @@ interface Place { readonly path: string, readonly words: readonly Word[] }
 
 interface Word { readonly text: string, readonly about: string }
 
-export function command (run: RunAction): Command {
+export function command (run: RunAction, table: CommandTable): Command {
   const completion = newCommand('completion', 'Print completions for a shell; load them where the shell starts.', [
     'source <(sluice completion bash)',
     'sluice completion zsh > ~/.zfunc/_sluice',
@@ -23,16 +23,16 @@ export function command (run: RunAction): Command {
   ])
   completion.addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
   return completion.action((shell: Shell) => run(async () => {
-    process.stdout.write(SCRIPTS[shell](await places()))
+    process.stdout.write(SCRIPTS[shell](await places(table)))
   }))
 }
 
-async function places (): Promise<Place[]> {
+async function places (table: CommandTable): Promise<Place[]> {
   const top: Word[] = []
   const found: Place[] = [{ path: '', words: top }]
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+  for (const [name, { summary, load }] of Object.entries(table)) {
     top.push({ text: name, about: summary })
-    const loaded = (await load()).command(async () => {})
+    const loaded = (await load()).command(async () => {}, table)
     found.push({ path: name, words: wordsOf(loaded) })
     for (const child of loaded.commands) found.push({ path: `${name} ${child.name()}`, words: wordsOf(child) })
   }

@@ -5,7 +5,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { runConformance, type DialogueResult } from '../../conformance/run-conformance.js'
 import { DEFAULT_BROKERS, durationOption, newCommand, withOutput, type OutputOptions } from '../command.js'
 import { EXIT } from '../exit-code.js'
-import type { RunAction } from '../main.js'
+import type { RunAction } from '../command-module.js'
 import { ProgressLine } from '../progress-line.js'
 import { formatRows } from '../rows.js'
 

@@ -8,7 +8,7 @@ import { InvalidArgumentError } from 'commander'
 import { newCommand, withBrokers, withOutput, type BrokerOptions, type OutputOptions } from '../command.js'
 import { checkBroker, checkMachine, type DoctorFinding, type DoctorScope } from '../doctor-checks.js'
 import { EXIT } from '../exit-code.js'
-import type { RunAction } from '../main.js'
+import type { RunAction } from '../command-module.js'
 import { formatRows } from '../rows.js'
 
 interface DoctorOptions extends BrokerOptions, OutputOptions {

@@ -7,7 +7,7 @@ import {
 } from '../command.js'
 import { confirm, type ConfirmationOptions } from '../confirm.js'
 import { EXIT } from '../exit-code.js'
-import type { RunAction } from '../main.js'
+import type { RunAction } from '../command-module.js'
 import { checkGroupName, checkTopicName } from '../names.js'
 import { formatRows, type Row } from '../rows.js'
 import { withClient } from '../session.js'

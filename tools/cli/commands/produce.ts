@@ -16,7 +16,7 @@ import {
 import { EXIT, type ExitCode } from '../exit-code.js'
 import { FailureTally } from '../failure-tally.js'
 import { LineSplitter } from '../line-splitter.js'
-import type { RunAction } from '../main.js'
+import type { RunAction } from '../command-module.js'
 import { checkTopicName } from '../names.js'
 import { ProgressLine } from '../progress-line.js'
 import { formatCount, formatThroughput } from '../quantities.js'

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { integerOption, newCommand, withBrokers, withOutput, type BrokerOptions, type OutputOptions } from '../command.js'
-import type { RunAction } from '../main.js'
+import type { RunAction } from '../command-module.js'
 import { formatObject } from '../rows.js'
 import { withClient } from '../session.js'
 
