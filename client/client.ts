@@ -10,6 +10,7 @@ import { Admin } from './admin.js'
 import { BrokerError, closedError } from './broker-error.js'
 import { resolveOptions, type ClientOptions, type Settings } from './client-options.js'
 import { Cluster } from './connection/cluster.js'
+import { Consumer } from './consumer/consumer.js'
 import { EventHub, type ClientEvents } from './events.js'
 import { bytes, type Serde } from './serdes.js'
 import { Topic, type Closable } from './topic.js'
@@ -91,7 +92,14 @@ export class Client implements AsyncDisposable {
   }
 
   private async shut (drainTimeoutMs: number): Promise<void> {
-    const outcomes = await Promise.allSettled([...this.children].map(child => child.close({ drainTimeoutMs })))
+    // Consumers first: their handlers may need the producers to finish.
+    const outcomes: PromiseSettledResult<void>[] = []
+    const deadlineMs = performance.now() + drainTimeoutMs
+    for (const isTurn of [isConsumer, () => true]) {
+      const children = [...this.children].filter(isTurn)
+      const leftMs = Math.max(0, deadlineMs - performance.now())
+      outcomes.push(...await Promise.allSettled(children.map(child => child.close({ drainTimeoutMs: leftMs }))))
+    }
     this.cluster.close()
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
@@ -101,4 +109,8 @@ export class Client implements AsyncDisposable {
     this.children.add(child)
     child.onClosed = () => { this.children.delete(child) }
   }
+}
+
+function isConsumer (child: Closable): boolean {
+  return child instanceof Consumer
 }

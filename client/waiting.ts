@@ -72,3 +72,16 @@ export function backoffDelayMs (backoff: Backoff, failures: number): number {
   const bound = Math.min(backoff.maxDelayMs, backoff.initialDelayMs * 2 ** Math.min(failures - 1, 30))
   return bound * (1 - backoff.jitter * Math.random())
 }
+
+const CONNECTION_FAILURES_MAX = 4
+
+/**
+ * Milliseconds to wait before a request is tried again: what the broker asks for, or the back-off. Where the connection
+ * was lost it stays short: making a new one has a back-off of its own.
+ */
+export function retryDelayMs (
+  backoff: Backoff, error: { readonly code: string, readonly retryAfterMs?: number } | null, failures: number,
+): number {
+  if (error?.retryAfterMs !== undefined) return error.retryAfterMs
+  return backoffDelayMs(backoff, error?.code === 'CONNECTION' ? Math.min(failures, CONNECTION_FAILURES_MAX) : failures)
+}

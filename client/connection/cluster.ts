@@ -3,11 +3,12 @@
 // Any broker takes any request and forwards what it does not lead, so what does not matter where it goes uses the
 // connection that is there. Produce and fetch go to the leader.
 
+import { setMaxListeners } from 'node:events'
 import type { ApiName, BrokerAddress, MessageOf, TopicMetadata } from '@sluice/protocol'
 import { asBrokerError, BrokerError, closedError } from '../broker-error.js'
 import { formatAddress, parseAddress, type Address, type Settings } from '../client-options.js'
 import type { EventHub } from '../events.js'
-import { abortable, backoffDelayMs, delay } from '../waiting.js'
+import { abortable, delay, retryDelayMs } from '../waiting.js'
 import { BrokerLink } from './broker-link.js'
 import type { Connection, Reply, RequestOptions } from './connection.js'
 import { Metadata } from './metadata.js'
@@ -21,6 +22,8 @@ export interface CallOptions extends Partial<RequestOptions> {
   repeatable?: boolean
   /** Default: that of the client. 1 where the caller has to look at each failure itself. */
   maxAttempts?: number
+  /** Called whenever the request is about to be sent: a connection is there. */
+  onSend?: () => void
 }
 
 /** See the head of this file. */
@@ -36,6 +39,8 @@ export class Cluster {
   constructor (settings: Settings, events: EventHub) {
     this.settings = settings
     this.events = events
+    // As many wait on it as there are requests; each takes its listener off again.
+    setMaxListeners(0, this.stop.signal)
     this.metadata = new Metadata(names => this.fetchTopics(names), settings.metadataMaxAgeMs)
   }
 
@@ -59,6 +64,7 @@ export class Cluster {
       try {
         signal?.throwIfAborted()
         const connection = await this.within(this.connectionTo(broker, deadlineMs), signal, deadlineMs, last)
+        options.onSend?.()
         const leftMs = deadlineMs - performance.now()
         const reply = connection.request(api, message, { ...options, timeoutMs: Math.max(1, leftMs) })
         return await abortable(reply, signal)
@@ -67,7 +73,7 @@ export class Cluster {
         const error = asBrokerError(cause)
         if (!error.retriable || (error.maybeApplied && !repeatable)) throw error
         last = error
-        const waitMs = error.retryAfterMs ?? backoffDelayMs(this.settings, attempts)
+        const waitMs = retryDelayMs(this.settings, error, attempts)
         if (attempts >= maxAttempts || performance.now() + waitMs >= deadlineMs) {
           throw gaveUp(api, error, attempts)
         }

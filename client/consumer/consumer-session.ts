@@ -10,7 +10,7 @@
 import { asBrokerError, BrokerError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import { committedOffsets, resolveStart, type Start } from '../start.js'
-import { backoffDelayMs, deferred, delay, settledWithin } from '../waiting.js'
+import { deferred, delay, retryDelayMs, settledWithin } from '../waiting.js'
 import { Assignment } from './assignment.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import { DeadLetters } from './dead-letters.js'
@@ -222,7 +222,8 @@ export class ConsumerSession<K, V> implements MemberListener {
     this.committer.close()
     let failure: unknown = null
     if (this.started && this.failure === null && drainTimeoutMs > 0) {
-      await this.committer.commit(all).catch((error: unknown) => { failure = error })
+      const commit = this.committer.commit(all).catch((error: unknown) => { failure = error })
+      await settledWithin(commit, drainTimeoutMs)
     }
     for (const assignment of all) assignment.abort.abort(new BrokerError('CLOSED', 'the consumer is closed'))
     this.assignments.clear()
@@ -403,7 +404,7 @@ export class ConsumerSession<K, V> implements MemberListener {
       } catch (cause) {
         const error = asBrokerError(cause)
         if (!error.retriable || this.stopped) throw error
-        await delay(backoffDelayMs(this.cluster.settings, failures), this.cluster.closing)
+        await delay(retryDelayMs(this.cluster.settings, error, failures), this.cluster.closing)
       }
     }
   }

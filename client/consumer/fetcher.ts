@@ -15,7 +15,7 @@ import {
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import { CHANNEL } from '../diagnostics.js'
-import { backoffDelayMs, deferred, type Deferred } from '../waiting.js'
+import { deferred, retryDelayMs, type Deferred } from '../waiting.js'
 import type { PartitionCursor } from './partition-cursor.js'
 
 /** Bounds and choices of a fetcher. */
@@ -321,7 +321,7 @@ export class Fetcher {
   }
 
   private onFailure (flight: Flight, error: BrokerError): void {
-    for (const cursor of flight.cursors) this.retryLater(cursor, error.retryAfterMs)
+    for (const cursor of flight.cursors) this.retryLater(cursor, error)
     if (!error.retriable) this.fail(error)
     else if (error.code === 'CONNECTION') this.refresh()
   }
@@ -340,15 +340,15 @@ export class Fetcher {
       this.connecting.delete(leader)
       const error = asBrokerError(cause)
       if (!error.retriable) return this.fail(error)
-      for (const cursor of cursors) this.retryLater(cursor)
+      for (const cursor of cursors) this.retryLater(cursor, error)
       this.refresh()
       this.wake()
     })
   }
 
-  private retryLater (cursor: PartitionCursor, afterMs?: number): void {
+  private retryLater (cursor: PartitionCursor, error: BrokerError | null = null): void {
     cursor.failures++
-    cursor.retryAtMs = performance.now() + (afterMs ?? backoffDelayMs(this.cluster.settings, cursor.failures))
+    cursor.retryAtMs = performance.now() + retryDelayMs(this.cluster.settings, error, cursor.failures)
   }
 
   private refresh (): void {

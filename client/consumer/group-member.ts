@@ -12,10 +12,11 @@
 // timeout owns nothing.
 
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { ERROR, type AssignedPartitions } from '@sluice/protocol'
 import { asBrokerError, BrokerError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
-import { backoffDelayMs, deferred, delay, settledWithin, type Deferred } from '../waiting.js'
+import { deferred, delay, retryDelayMs, settledWithin, type Deferred } from '../waiting.js'
 import type { ConsumerSettings } from './consumer-options.js'
 
 /** What a member tells its consumer. */
@@ -62,6 +63,8 @@ export class GroupMember {
     this.topic = topic
     this.settings = settings
     this.listener = listener
+    // Heartbeats that were overtaken wait for their answers side by side.
+    setMaxListeners(0, this.stop.signal)
     this.memberId = settings.instanceId === null ? randomUUID() : ''
   }
 
@@ -123,14 +126,24 @@ export class GroupMember {
         else if (!error.retriable) return this.listener.onFailed(error)
         failures++
         if (failures === 1 && error.code === 'REBALANCE') continue
-        await delay(error.retryAfterMs ?? backoffDelayMs(this.cluster.settings, failures), signal).catch(() => {})
+        await this.pause(retryDelayMs(this.cluster.settings, error, failures))
       }
     }
   }
 
+  /** Waits, but not when there is a connection again or something to say. */
+  private async pause (ms: number): Promise<void> {
+    const { promise } = this.kicked = deferred()
+    const off = this.cluster.events.on('connect', () => this.kick())
+    const over = new AbortController()
+    await Promise.race([delay(ms, over.signal).catch(() => {}), promise])
+    over.abort()
+    off()
+  }
+
   private async join (): Promise<void> {
     const { group, instanceId, assignor, sessionTimeoutMs, rebalanceTimeoutMs } = this.settings
-    const sentAtMs = performance.now()
+    let sentAtMs = 0
     const { message } = await this.cluster.request('joinGroup', {
       group,
       memberId: this.memberId,
@@ -140,7 +153,9 @@ export class GroupMember {
       sessionTimeoutMs,
       rebalanceTimeoutMs,
       owned: this.ownedByTopic(),
-    }, { maxAttempts: 1, unordered: true, signal: this.stop.signal })
+    }, {
+      maxAttempts: 1, unordered: true, signal: this.stop.signal, onSend: () => { sentAtMs = performance.now() },
+    })
     this.memberId = message.memberId
     this.joined = true
     this.confirm(sentAtMs, message.generation, message.heartbeatIntervalMs, message.assigned)
@@ -148,13 +163,17 @@ export class GroupMember {
 
   /** One heartbeat; over when it is answered, or when there is something to say before that. */
   private async beat (): Promise<void> {
-    const sentAtMs = performance.now()
+    let sentAtMs = 0
     const { group, sessionTimeoutMs } = this.settings
     const maxWaitMs = Math.max(WAIT_MS_MIN, Math.floor(this.heartbeatIntervalMs * 0.8))
     const beat = this.cluster.request('heartbeatGroup', {
       group, memberId: this.memberId, generation: this.generation, maxWaitMs, owned: this.ownedByTopic(),
     }, {
-      maxAttempts: 1, unordered: true, timeoutMs: maxWaitMs + Math.ceil(sessionTimeoutMs / 3), signal: this.stop.signal,
+      maxAttempts: 1,
+      unordered: true,
+      timeoutMs: maxWaitMs + Math.ceil(sessionTimeoutMs / 3),
+      signal: this.stop.signal,
+      onSend: () => { sentAtMs = performance.now() },
     }).then(({ message }) => {
       if (!this.joined || message.generation < this.generation) return
       this.confirm(sentAtMs, message.generation, message.heartbeatIntervalMs, message.assigned)

@@ -3,7 +3,7 @@
 import { ERROR, type OffsetToCommit } from '@sluice/protocol'
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
-import { backoffDelayMs, delay, settledWithin } from '../waiting.js'
+import { delay, retryDelayMs, settledWithin } from '../waiting.js'
 import type { Assignment } from './assignment.js'
 import { isMembershipError, type GroupMember } from './group-member.js'
 
@@ -72,14 +72,13 @@ export class OffsetCommitter<K, V> {
         return await this.request(offsets, deadlineMs)
       } catch (cause) {
         const error = asBrokerError(cause)
-        const waitMs = error.retryAfterMs ?? backoffDelayMs(this.cluster.settings, attempts)
+        const waitMs = retryDelayMs(this.cluster.settings, error, attempts)
         const isLast = attempts >= this.cluster.settings.maxAttempts || performance.now() + waitMs >= deadlineMs
         if (!error.retriable || this.cluster.closing.aborted || isLast) throw error
         if (!isMembershipError(error)) {
           await delay(waitMs, this.cluster.closing)
           continue
         }
-        if (this.closed) throw error
         if (error.serverCode === ERROR.UNKNOWN_MEMBER) this.member.rejoin()
         await settledWithin(this.member.nextConfirmation(), Math.max(1, deadlineMs - performance.now()))
       }

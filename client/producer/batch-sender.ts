@@ -15,7 +15,7 @@ import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import type { Connection } from '../connection/connection.js'
 import type { TopicInfo } from '../connection/metadata.js'
-import { backoffDelayMs } from '../waiting.js'
+import { backoffDelayMs, retryDelayMs } from '../waiting.js'
 import { BatchLedger, tooLarge, type LedgerListener } from './batch-ledger.js'
 import { nextSequence, OutgoingBatch, type FlushTicket, type SendWaiter } from './outgoing-batch.js'
 import { OUTSTANDING_MAX, PartitionQueue } from './partition-queue.js'
@@ -183,6 +183,8 @@ export class BatchSender {
   private dispatch (queues: readonly PartitionQueue[]): void {
     if (this.stopped || this.topic === null) return
     if (this.settings.idempotent && this.identity.current === null) return this.identify(queues)
+    const known = this.cluster.metadata.peek(this.topic.name)
+    if (known !== undefined && known !== this.topic) this.setTopic(known)
     const nowMs = performance.now()
     const byLeader = new Map<number, Sending[]>()
     for (const queue of queues) {
@@ -334,7 +336,7 @@ export class BatchSender {
       this.fail(queue, batch, error)
       queue.recoverAt(0)
     } else {
-      const waitMs = error.retryAfterMs ?? backoffDelayMs(this.cluster.settings, Math.max(1, batch.attempts))
+      const waitMs = retryDelayMs(this.cluster.settings, error, batch.attempts)
       queue.recoverAt(performance.now() + waitMs)
       if (error.code === 'NOT_LEADER' || error.code === 'UNKNOWN_TOPIC' || error.code === 'FENCED') this.refreshTopic()
     }
@@ -429,7 +431,7 @@ export class BatchSender {
     if (this.stopped) return
     this.supplyFailures++
     const isFinal = !error.retriable || this.supplyFailures >= this.cluster.settings.maxAttempts
-    const atMs = performance.now() + backoffDelayMs(this.cluster.settings, this.supplyFailures)
+    const atMs = performance.now() + retryDelayMs(this.cluster.settings, error, this.supplyFailures)
     for (const queue of queues) {
       if (isFinal) {
         this.failQueue(queue, error)
@@ -464,8 +466,6 @@ export class BatchSender {
   private learnLimits (connection: Connection): void {
     this.batchBytesMax = connection.hello.maxRecordBatchBytes
     this.batchBytes = Math.min(this.settings.batchBytes, this.batchBytesMax)
-    const known = this.cluster.metadata.peek(this.topic!.name)
-    if (known !== undefined && known !== this.topic) this.setTopic(known)
   }
 
   private wakeAt (atMs: number): void {

@@ -70,9 +70,9 @@ export class OutgoingBatch {
     return builder
   }
 
-  /** Gives a sealed batch a new identity and sequence, in place. */
+  /** Gives a sealed batch a new identity and sequence: in a copy, since a socket may still hold the old bytes. */
   restamp (producer: ProducerStamp): void {
-    const bytes = this.bytes!
+    const bytes = this.bytes = Buffer.from(this.bytes!)
     writeBatchHeader(bytes, { ...readBatchHeader(bytes), ...producer })
     this.maybeApplied = false
   }
