@@ -138,7 +138,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     topics,
     partitions,
     groups,
-    producerIds: new ProducerIds(control, LIMITS.producerIdBlock, wallMs),
+    producerIds: new ProducerIds(control, LIMITS.producerIdBlock, wallMs, () => partitions.highestProducerId()),
     unsent: server.unsent,
   }
   const delay = monitorEventLoopDelay({ resolution: 10 })

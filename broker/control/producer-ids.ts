@@ -3,28 +3,37 @@
 //   /producer-ids → next free id
 //
 // Taken from the control store in blocks, so that most calls cost nothing; what is left of a block is lost when the
-// broker stops. A fresh control store begins at a number made from the clock: where one had to be rebuilt because its
-// disk was lost, the ids that partitions remember must not be handed out again.
+// broker stops. An id that is given out twice loses records: the first batch of its second holder looks like one that
+// is stored already. So the control store alone is not trusted, which may have been lost or be an older copy: a block
+// also begins above what the clock says, and above every id that a partition remembers.
 
+import assert from 'node:assert'
 import type { ControlStore } from './control-store.js'
 
 const KEY = '/producer-ids'
 const TRIES_MAX = 100
-/** Ids set aside for each second since 1970: more than any cluster can hand out in one. */
-const IDS_PER_SECOND = 2 ** 20
+/** Ids set aside for each millisecond since 1970, so that no block is taken twice, however soon it is asked for. */
+const IDS_PER_MILLISECOND = 1024
 
 export class ProducerIds {
   private readonly store: ControlStore
   private readonly blockSize: number
   private readonly wallMs: () => number
+  private readonly rememberedMax: () => number
   private nextId = 0
   private endId = 0
   private reserving: Promise<void> | null = null
 
-  constructor (store: ControlStore, blockSize: number, wallMs: () => number) {
+  /**
+   * @param blockSize ids to take at once, at most 1,024.
+   * @param rememberedMax the highest id that any partition remembers; -1 where there is none.
+   */
+  constructor (store: ControlStore, blockSize: number, wallMs: () => number, rememberedMax: () => number) {
+    assert(blockSize >= 1 && blockSize <= IDS_PER_MILLISECOND)
     this.store = store
     this.blockSize = blockSize
     this.wallMs = wallMs
+    this.rememberedMax = rememberedMax
   }
 
   async next (): Promise<number> {
@@ -38,7 +47,8 @@ export class ProducerIds {
   private async reserve (): Promise<void> {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const entry = await this.store.get(KEY)
-      const first = entry === null ? Math.floor(this.wallMs() / 1000) * IDS_PER_SECOND : entry.value as number
+      const stored = entry === null ? 0 : entry.value as number
+      const first = Math.max(stored, Math.floor(this.wallMs()) * IDS_PER_MILLISECOND, this.rememberedMax() + 1)
       const changes = [{ key: KEY, value: first + this.blockSize }]
       if (await this.store.commit(changes, [{ key: KEY, revision: entry?.revision ?? 0 }]) === null) continue
       this.nextId = first

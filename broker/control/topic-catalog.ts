@@ -77,6 +77,7 @@ export class TopicCatalog {
       known.delete(folder.topicId)
       if (folder.deleted) await this.finishDeletion(folder.topicId)
       else if (!this.ids.has(folder.topicId)) await this.restore(folder.topicId, folder.record)
+      else await this.reconcile(this.ids.get(folder.topicId)!, folder.record)
     }
     // A crash at the very end of a deletion leaves entries in the meta store and no folder.
     for (const topicId of known) if (!this.ids.has(topicId)) await partitions.deleteLeftOver(topicId)
@@ -171,6 +172,7 @@ export class TopicCatalog {
       replicationFactor: 1,
       overrides: parsed.overrides,
       createdAt: this.options.wallMs(),
+      version: 1,
     }
   }
 
@@ -193,7 +195,7 @@ export class TopicCatalog {
       }
       delete overrides[name]
     }
-    return { ...record, partitions, overrides }
+    return { ...record, partitions, overrides, version: record.version + 1 }
   }
 
   private partitionsFault (partitions: number, added: number): Refusal | null {
@@ -231,6 +233,19 @@ export class TopicCatalog {
     await this.options.partitions.deleteLeftOver(topicId)
     await this.options.files.remove(topicId)
     this.options.logger.info({ topicId, topic: record?.name }, 'finished the deletion of a topic')
+  }
+
+  /** Both the control store and the folder know the topic: the newer copy counts, and the older one follows it. */
+  private async reconcile (stored: TopicRecord, written: TopicRecord | null): Promise<void> {
+    const { control, files, logger } = this.options
+    if (written === null || written.version < stored.version) return await files.write(stored)
+    if (written.version === stored.version) return
+    const key = topicKey(stored.name)
+    const record = { ...written, name: stored.name }
+    const known = this.names.get(stored.name)!
+    const revision = await control.commit([{ key, value: record }], [{ key, revision: known.revision }])
+    if (revision !== null) this.put(record, revision)
+    logger.warn({ topicId: record.topicId, topic: record.name }, 'the control store knew an older state of a topic than its folder; the newer one counts')
   }
 
   /** A topic folder that the control store does not know: its data is worth more than its absence there. */

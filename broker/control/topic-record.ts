@@ -15,6 +15,8 @@ export interface TopicRecord {
   overrides: Record<string, string>
   /** Milliseconds since 1970-01-01 UTC. */
   createdAt: number
+  /** 1 at first, one more with each change: tells which of two copies is the newer one. */
+  version: number
 }
 
 export const TOPIC_PREFIX = '/topics/'
@@ -49,5 +51,6 @@ export function isTopicRecord (value: unknown): value is TopicRecord {
     (record.kind === 'stream' || record.kind === 'queue') &&
     Number.isInteger(record.partitions) && (record.partitions as number) > 0 &&
     Number.isInteger(record.replicationFactor) && typeof record.createdAt === 'number' &&
+    Number.isInteger(record.version) &&
     typeof record.overrides === 'object' && record.overrides !== null
 }

@@ -44,6 +44,13 @@ export class PartitionTable implements PartitionHost {
   /** Partitions held. */
   get size (): number { return this.partitionCount }
 
+  /** The highest producer id that any partition remembers; -1 where none does. */
+  highestProducerId (): number {
+    let highest = -1
+    for (const { producers } of this.all()) highest = Math.max(highest, producers.highestId)
+    return highest
+  }
+
   wallMs (): number { return this.options.wallMs() }
 
   endOfTurn (run: () => void): void { this.options.endOfTurn(run) }

@@ -14,7 +14,7 @@ import type { Partition } from './partition.js'
 interface Bench { table: PartitionTable, partition: Partition, store: LogStore }
 
 const topic = (overrides: Record<string, string> = {}): TopicRecord =>
-  ({ topicId: randomUUID(), name: 'orders', kind: 'stream', partitions: 1, replicationFactor: 1, overrides, createdAt: 0 })
+  ({ topicId: randomUUID(), name: 'orders', kind: 'stream', partitions: 1, replicationFactor: 1, overrides, createdAt: 0, version: 1 })
 
 /** One life of a process on the disk: opens the topic's only partition. */
 async function open (disk: MemoryDisk, meta: MetaStore, record: TopicRecord, leaderEpoch = 1): Promise<Bench> {

@@ -53,6 +53,13 @@ export class ProducerState {
 
   get size (): number { return this.producers.size }
 
+  /** The highest producer id that is known; -1 where none is. */
+  get highestId (): number {
+    let highest = -1
+    for (const id of this.producers.keys()) if (id > highest) highest = id
+    return highest
+  }
+
   /** Tells what to do with a batch that is about to be appended. */
   check (header: SequencedHeader): SequenceVerdict {
     if (header.producerId === NO_PRODUCER_ID) return APPEND

@@ -59,7 +59,7 @@ export class ClientGroupMember {
     }
   }
 
-  /** A member that was not yet taken back after a restart may fail to commit: the next one reads these records again. */
+  /** A member that is not yet back after a restart may fail to commit: the next one reads these records again. */
   private async leave (consumer: Consumer<string, string>): Promise<void> {
     try {
       await consumer.close()
