@@ -11,6 +11,7 @@ const USAGE: ProcessUsage = {
   rssBytesMax: 2 ** 20,
   gcSeconds: 0.1,
   gcCount: 1,
+  gcMajorCount: 0,
   eventLoopDelayP50Us: 1,
   eventLoopDelayP99Us: 2,
   eventLoopDelayMaxUs: 3,

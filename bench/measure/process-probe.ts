@@ -1,7 +1,9 @@
 // What a process uses between two moments: processor time of all its threads, memory, garbage collection, and how late
 // its event loop runs. Every process of a run has one, so that both sides are seen the same way.
 
-import { monitorEventLoopDelay, PerformanceObserver, type IntervalHistogram } from 'node:perf_hooks'
+import {
+  constants, monitorEventLoopDelay, PerformanceObserver, type IntervalHistogram, type PerformanceEntry,
+} from 'node:perf_hooks'
 
 /** What a process has used in a window. */
 export interface ProcessUsage {
@@ -14,6 +16,8 @@ export interface ProcessUsage {
   /** Time spent in garbage collection, in seconds. */
   gcSeconds: number
   gcCount: number
+  /** Collections of the whole heap among them: what memory outside of the heap forces is of this kind. */
+  gcMajorCount: number
   /** How much later than asked for a timer of 10 ms fires, in microseconds. */
   eventLoopDelayP50Us: number
   eventLoopDelayP99Us: number
@@ -28,6 +32,7 @@ export class ProcessProbe {
   private readonly observer: PerformanceObserver
   private gcMs = 0
   private gcCount = 0
+  private gcMajorCount = 0
   private rssBytesMax = 0
   private cpu: NodeJS.CpuUsage = process.cpuUsage()
   private timer: NodeJS.Timeout | undefined
@@ -42,6 +47,7 @@ export class ProcessProbe {
     this.onGc(this.observer.takeRecords())
     this.gcMs = 0
     this.gcCount = 0
+    this.gcMajorCount = 0
     this.rssBytesMax = process.memoryUsage.rss()
     this.delay.enable()
     this.delay.reset()
@@ -64,14 +70,19 @@ export class ProcessProbe {
       rssBytesMax: this.rssBytesMax,
       gcSeconds: this.gcMs / 1000,
       gcCount: this.gcCount,
+      gcMajorCount: this.gcMajorCount,
       eventLoopDelayP50Us: lateUs(this.delay.percentile(50)),
       eventLoopDelayP99Us: lateUs(this.delay.percentile(99)),
       eventLoopDelayMaxUs: lateUs(this.delay.max),
     }
   }
 
-  private onGc (entries: readonly { duration: number }[]): void {
-    for (const { duration } of entries) this.gcMs += duration
+  private onGc (entries: readonly PerformanceEntry[]): void {
+    for (const entry of entries) {
+      this.gcMs += entry.duration
+      const { kind } = (entry as PerformanceEntry & { detail: { kind: number } }).detail
+      if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) this.gcMajorCount++
+    }
     this.gcCount += entries.length
   }
 
