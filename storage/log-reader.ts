@@ -93,6 +93,8 @@ class DiskRead {
   /** The offset of the batch at the start of the bytes to be read. */
   #offset = 0
   #position = 0
+  /** What the last read should have brought: fewer bytes mean that the file ends before the log does. */
+  #askedBytes = 0
   #walkedBytes = 0
   #rescanned = false
   #restartsLeft = 3
@@ -146,10 +148,11 @@ class DiskRead {
 
   #read (segment: Segment, wantedBytes: number): void {
     const size = Math.min(Math.max(wantedBytes, BATCH_HEADER_BYTES), segment.endPosition - this.#position)
+    this.#askedBytes = Math.max(size, 0)
     const { files } = this.#reader.context
     files.acquire(this.#reader.log.segmentPath(segment), (openError, lease) => {
       if (openError !== null) return this.#onRead(openError, null, Buffer.alloc(0))
-      const target = Buffer.allocUnsafeSlow(Math.max(size, 0))
+      const target = Buffer.allocUnsafeSlow(this.#askedBytes)
       lease!.file.read(target, this.#position, (error, bytesRead) => {
         this.#onRead(error, lease, target.subarray(0, bytesRead))
       })
@@ -213,7 +216,9 @@ class DiskRead {
     if (offset >= this.#stopOffset || (whole && next > this.#stopOffset)) {
       return this.#finish([], this.#from, this.#from) // the batch that holds `from` ends above the limit
     }
-    if (this.#position + at + Math.max(size, BATCH_HEADER_BYTES) > segment.endPosition) return this.#onBad(offset)
+    const fileEnds = bytes.length < this.#askedBytes ||
+      this.#position + at + Math.max(size, BATCH_HEADER_BYTES) > segment.endPosition
+    if (fileEnds) return this.#onBad(offset)
     this.#walkedBytes += at
     if (this.#walkedBytes > 4 * this.#reader.log.indexIntervalBytes + this.#maxBytes && !this.#rescanned) {
       return this.#rescan('its index has gaps')

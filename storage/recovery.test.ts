@@ -145,6 +145,27 @@ t.test('Recovery: a segment lost while the broker runs is found on reading', asy
   t.same(await valuesOf(log), [...range(0, bases[1]!), ...range(bases[2]!, 200)])
 })
 
+t.test('Recovery: a segment cut short while the broker was stopped is found on reading (clean start)', async t => {
+  for (const where of ['sealed', 'active'] as const) {
+    for (const into of [0, 1, 50, 84, 90]) {
+      const machine = await filled(200, SMALL)
+      const bases = machine.disk.paths().filter(path => path.endsWith('.log')).map(path => Number(path.slice(-24, -4)))
+      await machine.restart()
+      const base = where === 'sealed' ? bases[1]! : bases[bases.length - 1]!
+      const end = where === 'sealed' ? bases[2]! : 200
+      const size = makeBatch('b100', 1, 1000, 40).length
+      const file = await machine.disk.open(pathOf(base), { create: 'never' })
+      await file.truncate(SEGMENT_HEADER_BYTES + size + into)
+      await file.close()
+      const log = await machine.open(SMALL)
+      const reason = await log.readSlice(end - 1, 1000, 200).catch((error: LogReadFailure) => error.reason)
+      t.same(reason, { kind: 'corrupt', from: base + 1, to: end }, `${where}, ${into} bytes into the second batch`)
+      t.same(await valuesOf(log), [...range(0, base + 1), ...range(end, 200)])
+      machine.kill()
+    }
+  }
+})
+
 t.test('Recovery: a file of another log, and one in a wrong place, are set aside and never removed', async t => {
   const machine = await filled(200, SMALL)
   const other = await machine.open(SMALL, { topicId: 'other', partition: 3, kind: 'state' })
