@@ -28,12 +28,7 @@ export interface FetcherSettings {
 }
 
 /** A fetch under way. */
-interface Flight {
-  readonly cursors: readonly PartitionCursor[]
-  /** Of each cursor when the fetch was sent. */
-  readonly epochs: readonly number[]
-  readonly bytes: number
-}
+interface Flight { readonly cursors: readonly PartitionCursor[], readonly bytes: number }
 
 const FLIGHTS_PER_LEADER_MAX = 4
 const SHARE_BYTES_MIN = 16 * 1024
@@ -164,7 +159,7 @@ export class Fetcher {
     const first = this.fetchTurn++
     for (let index = 0; index < this.cursors.length; index++) {
       const cursor = this.cursors[(first + index) % this.cursors.length]!
-      if (cursor.fetching || cursor.paused || cursor.recovering || cursor.error !== null) continue
+      if (cursor.flight !== null || cursor.paused || cursor.recovery !== null || cursor.error !== null) continue
       if (cursor.bufferedBytes > share / 2) continue
       if (cursor.retryAtMs > nowMs) {
         this.wakeAt(cursor.retryAtMs)
@@ -193,8 +188,8 @@ export class Fetcher {
     const frameBytesMax = connection.hello.maxFrameBytes - FRAME_RESERVE_BYTES
     const maxBytes = Math.min(wanted, Math.max(budget, SHARE_BYTES_MIN), frameBytesMax)
     if (budget <= 0 && this.reservedBytes > 0) return
-    const flight = { cursors, epochs: cursors.map(cursor => cursor.epoch), bytes: maxBytes }
-    for (const cursor of cursors) cursor.fetching = true
+    const flight: Flight = { cursors, bytes: maxBytes }
+    for (const cursor of cursors) cursor.flight = flight
     this.flightsByLeader.set(leader, flights + 1)
     this.reservedBytes += maxBytes
     const { maxWaitMs } = this.settings
@@ -218,9 +213,8 @@ export class Fetcher {
   private land (leader: number, flight: Flight, handle: () => void): void {
     this.flightsByLeader.set(leader, this.flightsByLeader.get(leader)! - 1)
     this.reservedBytes -= flight.bytes
-    for (const cursor of flight.cursors) cursor.fetching = false
-    if (this.closed) return
-    handle()
+    if (!this.closed) handle()
+    for (const cursor of flight.cursors) if (cursor.flight === flight) cursor.flight = null
     this.wake()
   }
 
@@ -237,7 +231,7 @@ export class Fetcher {
       }
       const cursor = flight.cursors[index]!
       // One that was moved or taken away meanwhile has no use for this answer.
-      if (cursor.epoch === flight.epochs[index] && !cursor.removed) {
+      if (cursor.flight === flight && !cursor.removed) {
         this.onPartition(cursor, result, payload.subarray(position, end))
       }
       position = end
@@ -294,16 +288,15 @@ export class Fetcher {
 
   /** Asks where to go on. A seek or the loss of the partition meanwhile makes the answer void. */
   private recover (cursor: PartitionCursor, error: BrokerError): void {
-    const { epoch } = cursor
-    const isVoid = (): boolean => cursor.epoch !== epoch || cursor.removed || this.closed
-    cursor.recovering = true
+    const recovery = cursor.recovery = {}
+    const isVoid = (): boolean => cursor.recovery !== recovery || cursor.removed || this.closed
     this.settings.onOutOfRange(cursor, error).then(offset => {
       if (isVoid()) return
       cursor.seek(offset)
       this.wake()
     }, (cause: unknown) => {
       if (isVoid()) return
-      cursor.recovering = false
+      cursor.recovery = null
       const failure = asBrokerError(cause)
       if (failure.retriable) this.retryLater(cursor)
       else cursor.error = failure
@@ -321,7 +314,7 @@ export class Fetcher {
   }
 
   private onFailure (flight: Flight, error: BrokerError): void {
-    for (const cursor of flight.cursors) this.retryLater(cursor, error)
+    for (const cursor of flight.cursors) if (cursor.flight === flight) this.retryLater(cursor, error)
     if (!error.retriable) this.fail(error)
     else if (error.code === 'CONNECTION') this.refresh()
   }

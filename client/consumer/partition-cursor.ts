@@ -3,8 +3,8 @@
 //        position            batches …             fetchOffset          highWatermark
 //   handed out │ buffered: [batch][batch][batch] │ to be fetched          │
 //
-// Invariants: position <= fetchOffset; offsets handed out rise strictly between two seeks; `epoch` rises with each
-// seek, so that an answer to an earlier fetch is known for what it is.
+// Invariants: position <= fetchOffset; offsets handed out rise strictly between two seeks; a seek makes the answer to
+// an earlier fetch void.
 
 import { CodecError, RecordReader } from '@sluice/protocol'
 import { BrokerError } from '../broker-error.js'
@@ -37,15 +37,14 @@ export class PartitionCursor {
   /** Leader epoch of the last batch fetched; -1 before the first. */
   fetchedEpoch = -1
   bufferedBytes = 0
-  /** A fetch with it is under way. */
-  fetching = false
+  /** The fetch under way whose answer is wanted; null where there is none. */
+  flight: object | null = null
   /** Not fetched and not handed out for now. */
   paused = false
-  /** Being moved into the log, outside of which it stood. */
-  recovering = false
+  /** The move into the log, outside of which it stood, that is under way; null where there is none. */
+  recovery: object | null = null
   /** No longer read. */
   removed = false
-  epoch = 0
   failures = 0
   retryAtMs = 0
   /** Why it cannot go on; handed out behind all that is buffered. Cleared by a seek. */
@@ -119,10 +118,11 @@ export class PartitionCursor {
     this.bufferedBytes = 0
     this.position = this.fetchOffset = offset
     this.fetchedEpoch = -1
-    this.epoch++
+    // A fetch may be parked at the broker for long: its answer is of no use any more, another one may go out at once.
+    this.flight = null
     this.failures = 0
     this.retryAtMs = 0
-    this.recovering = false
+    this.recovery = null
     this.error = null
   }
 
