@@ -3,17 +3,17 @@
 
 import { connect, type Socket } from 'node:net'
 import {
-  API_KEY, API_VERSIONS, FRAME_FLAG, FrameReader, decodeBody, errorName, messageCodec,
+  API_KEY, API_VERSIONS, ERROR, FRAME_FLAG, FrameReader, decodeBody, errorName, messageCodec,
   type ApiName, type ErrorResponse, type Frame, type GoAwayNotice, type HelloResponse, type MessageOf,
 } from '@sluice/protocol'
 
 /** The broker answered a request with an error; `code` is its number. */
 export class WireError extends Error {
   readonly code: number
-  readonly api: ApiName
+  readonly api: ApiName | null
 
-  constructor (api: ApiName, { code, message }: ErrorResponse) {
-    super(`${api}: ${message} (${errorName(code)})`)
+  constructor (api: ApiName | null, { code, message }: ErrorResponse) {
+    super(`${api ?? 'request'}: ${message} (${errorName(code)})`)
     this.name = 'WireError'
     this.code = code
     this.api = api
@@ -31,7 +31,8 @@ export class ConnectionLostError extends Error {}
 export interface WireAnswer<T> { readonly message: T, readonly payload: Buffer }
 
 interface Pending {
-  readonly api: ApiName
+  /** Null where the answer is not looked into. */
+  readonly api: ApiName | null
   readonly resolve: (answer: WireAnswer<unknown>) => void
   readonly reject: (error: Error) => void
 }
@@ -105,6 +106,19 @@ export class WirePeer {
     return answer as Promise<WireAnswer<MessageOf<A, 'response'>>>
   }
 
+  /** A correlation id for a request that the caller sends by itself; `error` is the error name of its answer. */
+  reserve (): { id: number, error: Promise<string> } {
+    const id = this.nextCorrelation++
+    const error = new Promise<string>((resolve, reject) => {
+      this.pending.set(id, {
+        api: null,
+        resolve: () => resolve(errorName(ERROR.NONE)),
+        reject: failure => failure instanceof WireError ? resolve(errorName(failure.code)) : reject(failure),
+      })
+    })
+    return { id, error }
+  }
+
   /** Sends bytes as they are. */
   send (bytes: Uint8Array): void { this.socket.write(bytes) }
 
@@ -130,7 +144,7 @@ export class WirePeer {
     }
     if (waiting === undefined) throw new Error(`the broker answered request ${frame.correlation}, which nobody sent`)
     waiting.resolve({
-      message: decodeBody(messageCodec(waiting.api, 'response'), frame),
+      message: waiting.api === null ? null : decodeBody(messageCodec(waiting.api, 'response'), frame),
       payload: frame.bytes.subarray(frame.bodyEnd, frame.payloadEnd),
     })
   }
