@@ -117,6 +117,14 @@ export class BatchSender {
     this.queues[partition]!.closeOpen()
   }
 
+  /** No more records will come for the open batch of a partition: it is sent as soon as it may. */
+  completeOpen (partition: number): void {
+    const queue = this.queues[partition]
+    if (queue === undefined || queue.open === null) return
+    queue.closeOpen()
+    this.sendFull(queue)
+  }
+
   /** Sends all that waits as soon as it may; `done` of the ticket is called when all of it is settled. */
   flush (ticket: FlushTicket): void {
     for (const queue of this.active) {

@@ -5,7 +5,7 @@
 // - Without: one partition for a batch, then another: the one with the least waiting among the next few in rotation.
 //   Records that come one by one spread evenly, records that come fast fill whole batches.
 
-import { crc32c } from '@sluice/protocol'
+import { partitionForKey } from '@sluice/protocol'
 import type { PartitionQueue } from './partition-queue.js'
 
 const CANDIDATES_MAX = 8
@@ -20,18 +20,22 @@ export function partitionOfKey (key: Uint8Array | string, partitions: number): n
   } else {
     bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength)
   }
-  return crc32c(bytes) % partitions
+  return partitionForKey(bytes, partitions)
 }
 
 /** Chooses partitions for records without a key. */
 export class StickyChoice {
-  private partition = -1
+  /** The partition chosen last; -1 before the first. */
+  partition = -1
   private rotation = Math.floor(Math.random() * 0x10000)
 
-  /** The partition to use now; moves on when the batch there is gone. */
-  choose (queues: readonly PartitionQueue[], isAvailable: (partition: number) => boolean): number {
-    const held = queues[this.partition]
-    if (held !== undefined && held.open !== null) return this.partition
+  /** The partition for a record of `recordBytes`; moves on when the batch there is gone, or full at `batchBytes`. */
+  choose (
+    queues: readonly PartitionQueue[], isAvailable: (partition: number) => boolean, recordBytes: number,
+    batchBytes: number,
+  ): number {
+    const open = queues[this.partition]?.open ?? null
+    if (open !== null && open.size + recordBytes <= batchBytes) return this.partition
     let best = -1
     let bestBytes = Infinity
     const candidates = Math.min(queues.length, CANDIDATES_MAX)

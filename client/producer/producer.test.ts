@@ -413,3 +413,13 @@ t.test('Producer: linger waits for company, flush does not', async t => {
   await bench.producer.flush()
   t.match(await sent, { offset: 0 })
 })
+
+t.test('Producer: records without a key spread over the partitions, also when they come faster than batches leave', async t => {
+  await using bench = await setUp({ batchBytes: 10_000 }, {}, 4)
+  const { producer, broker } = bench
+  for (let index = 0; index < 8_000; index++) if (!producer.write({ value: 'x'.repeat(92) })) await producer.drained()
+  await producer.flush()
+  const counts = broker.topics.get('t')!.logs.map(log => log.nextOffset)
+  t.equal(counts.reduce((sum, count) => sum + count), 8_000)
+  for (const count of counts) t.ok(count > 1_000 && count < 3_000, `${counts}`)
+})

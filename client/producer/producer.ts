@@ -254,22 +254,31 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     record: OutRecord<K, V>, key: RecordBytes, value: RecordBytes, headers: readonly RecordHeader[] | undefined,
     waiter: SendWaiter | null,
   ): void {
-    const partition = this.partitionOf(record, key)
+    const partition = this.partitionOf(record, key) ?? this.stickyPartition(recordBytesMax(key, value, headers))
     this.sender.append(partition, key, value, record.timestamp ?? Date.now(), headers, waiter)
   }
 
-  private partitionOf (record: OutRecord<K, V>, key: RecordBytes): number {
+  /** Null where any partition will do. */
+  private partitionOf (record: OutRecord<K, V>, key: RecordBytes): number | null {
     const partitions = this.sender.topic!.partitions.length
     let partition = record.partition
     if (partition === undefined) {
       if (this.partitioner !== null) partition = this.partitioner(record, partitions)
       else if (key !== null) return partitionOfKey(key, partitions)
-      else return this.sticky.choose(this.sender.queues, this.sender.isAvailable)
+      else return null
     }
     if (!Number.isInteger(partition) || partition < 0 || partition >= partitions) {
       throw new BrokerError('INVALID', `partition ${partition} is not one of topic ${this.topic.name}: use 0 to ${partitions - 1}`,
         { topic: this.topic.name })
     }
+    return partition
+  }
+
+  private stickyPartition (recordBytes: number): number {
+    const { sender, sticky } = this
+    const before = sticky.partition
+    const partition = sticky.choose(sender.queues, sender.isAvailable, recordBytes, this.settings.batchBytes)
+    if (partition !== before) sender.completeOpen(before)
     return partition
   }
 
@@ -356,7 +365,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
       if (this.routing !== null) await abortable(this.routing, signal)
       if (this.isFull) await abortable(this.roomMade(), signal)
     }
-    const partition = this.partitionOf(encoded[0]!.record, encoded[0]!.key)
+    const partition = this.partitionOf(encoded[0]!.record, encoded[0]!.key) ?? this.stickyPartition(bytes)
     const results = new Array<SendResult>(records.length)
     const done = deferred()
     const count = { left: records.length }
