@@ -79,6 +79,7 @@ t.test('Lint: names say what a thing is', async t => {
 t.test('Lint: files are named in kebab-case and begin with what they are', async t => {
   for (const { path, text } of productSources()) {
     if (!/^[a-z0-9]+(?:-[a-z0-9]+)*\.(?:[a-z]+\.)?ts$/.test(basename(path))) t.fail(`${path} is not in kebab-case`)
-    if (!/^(?:\/\/|\/\*\*?) /m.test(text.split('\n').slice(0, 25).join('\n'))) t.fail(`${path} does not say what it is`)
+    const head = text.split('\n').slice(0, 40).join('\n')
+    if (!/^ *(?:\/\/|\/\*\*?)/m.test(head)) t.fail(`${path} does not say what it is`)
   }
 })

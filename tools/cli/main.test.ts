@@ -1,0 +1,58 @@
+import { spawnSync } from 'node:child_process'
+import t from 'tap'
+import { runCommand } from './testing/command-process.js'
+
+t.test('sluice --help: every command, and every help begins with three real examples', async t => {
+  const help = (await runCommand(['--help'])).stdout.toString()
+  t.match(help, /^Examples:\n/)
+  const commands = ['broker', 'topic', 'produce', 'consume', 'group', 'segment', 'doctor', 'rtt', 'conformance', 'completion']
+  const children = {
+    topic: ['create', 'list', 'describe', 'alter', 'delete', 'truncate'],
+    group: ['list', 'describe', 'lag', 'reset', 'delete'],
+    segment: ['ls', 'dump', 'verify', 'repair'],
+  }
+  for (const command of commands) t.match(help, new RegExp(`^ {2}${command} `, 'm'))
+  const paths = [...commands.map(command => [command]),
+    ...Object.entries(children).flatMap(([parent, names]) => names.map(name => [parent, name]))]
+  for (let index = 0; index < paths.length; index += 4) {
+    await Promise.all(paths.slice(index, index + 4).map(async path => {
+      const { code, stdout } = await runCommand([...path, '--help'])
+      t.equal(code, 0)
+      t.match(stdout.toString(), /^Examples:\n(?: {2}\S.*\n){3,}\nUsage: /, path.join(' '))
+    }))
+  }
+})
+
+t.test('sluice: what it does not know', async t => {
+  const unknown = await runCommand(['tpoic'])
+  t.equal(unknown.code, 2)
+  t.match(unknown.stderr, /unknown command 'tpoic'[^]*topic/)
+  t.equal(unknown.stdout.length, 0)
+  t.equal((await runCommand(['--colour'])).code, 2)
+  t.equal((await runCommand([])).code, 0, 'alone it prints its help')
+  t.match((await runCommand(['--version'])).stdout.toString(), /^\d+\.\d+\.\d+\n$/)
+})
+
+t.test('sluice completion: scripts that their shells accept', async t => {
+  for (const shell of ['bash', 'zsh', 'fish']) {
+    const { code, stdout } = await runCommand(['completion', shell])
+    t.equal(code, 0)
+    t.match(stdout.toString(), /truncate/)
+    const check = spawnSync(shell, ['-n'], { input: stdout })
+    if (check.error === undefined) t.equal(check.status, 0, `${shell}: ${check.stderr.toString()}`)
+  }
+  t.equal((await runCommand(['completion', 'csh'])).code, 2)
+})
+
+t.test('sluice completion: bash completes commands, subcommands and options', async t => {
+  const { stdout } = await runCommand(['completion', 'bash'])
+  const complete = (...words: string[]): string[] => {
+    const list = words.map(word => `'${word}'`).join(' ')
+    const script = `${stdout.toString()}\nCOMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _sluice; printf '%s\\n' "\${COMPREPLY[@]}"`
+    return spawnSync('bash', ['-c', script]).stdout.toString().trim().split('\n')
+  }
+  t.same(complete('sluice', 'pro'), ['produce'])
+  t.same(complete('sluice', 'topic', 'de'), ['describe', 'delete'])
+  t.same(complete('sluice', 'topic', 'create', '--part'), ['--partitions'])
+  t.same(complete('sluice', 'consume', 'orders', '--gr'), ['--group', '--grep'])
+})
