@@ -26,6 +26,7 @@ function checkResult (t: Test, result: BenchResult, workload: Workload, contende
   t.equal(result.format, RESULT_FORMAT)
   t.same(result.workload, workload)
   t.ok(Date.parse(result.startedAt) > 0)
+  t.ok(result.loadAverageAtStart >= 0)
   t.ok(result.machine.cores > 0 && result.machine.processor !== '' && result.machine.node === process.version)
   t.ok(result.source.commit === null || /^[0-9a-f]{40}$/.test(result.source.commit))
   t.ok(result.broker!.version !== '')

@@ -63,6 +63,7 @@ export async function runWorkload (workload: Workload, settings: RunSettings): P
   const contenders = contendersOf(workload, settings)
   if (contenders.length === 0) throw new Error('nothing to measure: neither Sluice nor a form of the bare loop')
   const startedAt = new Date().toISOString()
+  const loadAverageAtStart = os.loadavg()[0]!
   const source = await describeSource()
   const samples: Sample[] = []
   let broker: BrokerFacts | null = null
@@ -83,6 +84,7 @@ export async function runWorkload (workload: Workload, settings: RunSettings): P
     durationMs: settings.count === null ? settings.durationMs : null,
     count: settings.count,
     machine: await describeMachine(settings.folder),
+    loadAverageAtStart,
     source,
     broker,
     samples,

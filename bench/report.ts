@@ -17,7 +17,7 @@ export function reportTable (result: BenchResult): string {
     `${workload.name}: ${settings}`,
     `${result.rounds} rounds of ${window} after ${result.warmupMs / 1000} s, medians; ${machine.cores} × ${machine.processor}, ` +
       `${machine.kernel}, Node ${machine.node}, ${machine.disk?.fileSystem ?? 'unknown file system'} on ${machine.disk?.device ?? 'unknown'}`,
-    `commit ${source.commit ?? 'unknown'}${source.dirty === true ? ' with changes' : ''}, ${result.startedAt}`,
+    `commit ${source.commit ?? 'unknown'}${source.dirty === true ? ' with changes' : ''}, ${result.startedAt}, load average ${result.loadAverageAtStart.toFixed(1)} before`,
     '',
     ...columns([header, ...rows]),
     ...ratioLines(result),

@@ -78,6 +78,8 @@ export interface BenchResult {
   /** Records of a window; null where it ended by time. */
   count: number | null
   machine: Machine
+  /** Processes that wanted to run in the minute before the start: what others did with the machine. */
+  loadAverageAtStart: number
   source: Source
   /** The broker's version and all its options; null where Sluice was not among the contenders. */
   broker: BrokerFacts | null
