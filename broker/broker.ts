@@ -3,6 +3,8 @@
 //   start: lock the folder ─ meta store ─ logs ─ control store ─ topics ─ groups ─ listen
 //   stop:  refuse new work, tell clients ─ answer what is in flight ─ close connections ─ sync and close logs ─ unlock
 //
+// A start that fails half way closes what it opened, and leaves a folder that was stopped cleanly as it found it.
+//
 // What it touches of the outside comes in through `BrokerParts`, so that a test can put other things in its place.
 
 import { hostname } from 'node:os'
@@ -98,6 +100,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const directory = await DataDirectory.open(config.data, { brokerId: config.id, disk, now: wallMs })
   undo.push(() => directory.close())
   const { clean } = await directory.markDirty()
+  if (clean) undo.push(() => directory.markClean())
   const meta = await openMetaStore(directory.path, disk, logger, clock)
   undo.push(() => meta.close())
   const logs = await openLogs(config, directory.path, disk, meta, clock, clean, logger)
@@ -106,7 +109,9 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const control = new LmdbControlStore(meta)
   const { topicDefaults } = config
   const leaderEpoch = await nextEpoch(control)
-  const partitions = new PartitionTable({ store: logs, meta, leaderEpoch, topicDefaults, wallMs, endOfTurn, logger })
+  const batchBytesMax = config.maxFrameBytes - LIMITS.frameOverheadBytes
+  const partitions = new PartitionTable(
+    { store: logs, meta, leaderEpoch, topicDefaults, batchBytesMax, wallMs, endOfTurn, logger })
   const files = new TopicFiles(disk, directory.path)
   const { defaultPartitions } = config
   const topics = new TopicCatalog({ control, partitions, files, defaultPartitions, wallMs, logger })
@@ -161,21 +166,25 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   ]
 
   async function stop (): Promise<void> {
+    const deadlineMs = clock.monotonicMs() + config.shutdownTimeoutMs
+    const leftMs = (): number => Math.max(LIMITS.goAwayGraceMs, deadlineMs - clock.monotonicMs())
     dispatcher.stopping = true
     server.stopAccepting('the broker is stopping', config.shutdownTimeoutMs)
-    await housekeeping.stop()
-    await settled(partitions, clock, config.shutdownTimeoutMs)
+    await atMost(leftMs(), Promise.all([housekeeping.stop(), topics.atRest()]))
+    await settled(partitions, clock, leftMs())
     await groups.stop(STOPPING)
     partitions.closeAll(ERROR.SHUTTING_DOWN, STOPPING)
-    await server.closeAll(config.shutdownTimeoutMs)
+    await server.closeAll(leftMs())
     for (const timer of timers) clearInterval(timer)
     delay.disable()
-    partitions.checkpoint()
-    await logs.close()
-    await control.close()
-    await meta.close()
-    await directory.markClean()
-    await directory.close()
+    await atMost(leftMs(), partitions.flush())
+    await inOrder([
+      async () => partitions.checkpointAll(),
+      () => logs.close(),
+      () => control.close(),
+      () => meta.close(),
+      () => directory.markClean(),
+    ]).finally(() => directory.close())
   }
 
   return { address: { host: config.listen.host, port }, services, stop }
@@ -246,6 +255,20 @@ async function settled (partitions: PartitionTable, clock: Clock, withinMs: numb
   while (!partitions.atRest && clock.monotonicMs() < deadlineMs) {
     await new Promise(resolve => setTimeout(resolve, SETTLE_POLL_MS))
   }
+}
+
+/** Waits for `work`, but for `withinMs` at most. */
+async function atMost (withinMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>(resolve => { timer = setTimeout(resolve, withinMs) })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
+}
+
+/** Takes every step, also after one that failed; then rejects with the first failure. */
+async function inOrder (steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const step of steps) await step().catch(cause => failures.push(cause))
+  if (failures.length > 0) throw failures[0]
 }
 
 const ALARMING: ReadonlySet<LogEvent['kind']> =

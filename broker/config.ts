@@ -126,8 +126,10 @@ export function parseConfig (
     }
   }
   const settings = OPTION_NAMES.map(name => {
+    // An empty variable is one that is not set, as in `SLUICE_RACK= sluice broker`.
+    const variable = environment[environmentName(name)] || undefined
     const given: [string | undefined, OptionSource][] =
-      [[flags[name], 'flag'], [environment[environmentName(name)], 'environment'], [file[name], 'file'], [OPTIONS[name].default, 'default']]
+      [[flags[name], 'flag'], [variable, 'environment'], [file[name], 'file'], [OPTIONS[name].default, 'default']]
     const [value, source] = given.find(([text]) => text !== undefined) as [string, OptionSource]
     return { name, value, source }
   })
@@ -147,6 +149,16 @@ export function parseConfig (
   return { ...typed(values), settings }
 }
 
+/** Variables of other commands. */
+const OTHER_VARIABLES: ReadonlySet<string> = new Set(['SLUICE_BROKERS'])
+
+/** Environment variables that look like options and are none: misspelt, most likely. */
+export function unknownVariables (environment: OptionTexts): string[] {
+  const known = new Set(OPTION_NAMES.map(environmentName))
+  return Object.keys(environment)
+    .filter(name => name.startsWith('SLUICE_') && !known.has(name) && !OTHER_VARIABLES.has(name)).sort()
+}
+
 function describeSource (name: string, source: OptionSource): string {
   switch (source) {
     case 'flag': return `--${name}`
@@ -164,7 +176,7 @@ function parseOption (name: OptionName, text: string): { value: unknown } | { fa
       if (row.choices!.includes(text)) return { value: text }
       return { fault: `${name} is ${JSON.stringify(text)}; it must be one of ${row.choices!.join(', ')}` }
     case 'address': {
-      const address = text === '' ? null : parseAddress(text)
+      const address = text === '' && row.default === '' ? null : parseAddress(text)
       if (address !== undefined) return { value: address }
       return { fault: `${name} is ${JSON.stringify(text)}; it must be HOST:PORT with a port of 0 to 65535, such as 127.0.0.1:7400` }
     }

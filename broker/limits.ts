@@ -9,6 +9,10 @@ export const LIMITS = {
   heldBytesFree: 256 * KiB,
   /** A connection whose unsent responses are above this is read no further until they have drained. */
   unsentBytesPerConnection: 4 * MiB,
+  /** While clients have not taken `max-unsent-bytes`, those that take theirs are sent so much at once, in bytes. */
+  fetchResponseBytesScarce: 256 * KiB,
+  /** Partitions answered with an error in one fetch response; the others have their turn in the next. */
+  fetchErrorsPerResponse: 1_000,
   /** Most bytes of batches in one fetch response, whatever the client asks for. */
   fetchResponseBytes: 8 * MiB,
   /** Partitions in one request. */
@@ -25,6 +29,12 @@ export const LIMITS = {
   goAwayGraceMs: 100,
   /** After its last byte a connection that is being closed waits so long for the client to close its side, in ms. */
   lingerMs: 2_000,
+  /** A connection that is being closed, or half closed, may be without any progress for so long, in milliseconds. */
+  closingMs: 30_000,
+  /** While memory for responses is short, a client that has taken nothing for so long is cut off, in milliseconds. */
+  stalledMs: 30_000,
+  /** Connections above the most allowed that are being told so; further ones are cut off without a word. */
+  turnedAwayAtOnce: 256,
   /** How often connections are looked at for frames and hellos that do not come, in milliseconds. */
   connectionTickMs: 1_000,
   /** How often deadlines are looked at, in milliseconds. */
@@ -35,6 +45,12 @@ export const LIMITS = {
   batchesPerProducer: 5,
   /** Characters of the free text of a committed offset. */
   offsetMetadataLength: 4_096,
+  /** Offsets committed in one turn go to the state log in batches of so many at most. */
+  commitsPerBatch: 500,
+  /** Lookups by time of one request that are under way at once. */
+  timeLookupsAtOnce: 16,
+  /** Bytes of the largest frame that are kept for what stands around a record batch. */
+  frameOverheadBytes: 1024,
   /** Partitions of one topic. */
   partitionsPerTopic: 10_000,
   /** Partitions of one broker. */

@@ -1,14 +1,15 @@
 // The broker as a process: options in, exit code out. The only file of this package that touches `process`.
 //
 //   exit 0   stopped by SIGTERM or SIGINT, everything synced
-//   exit 1   could not start, or died of a fault that left its state in doubt
+//   exit 1   could not start, could not close everything, was told twice to stop, or met a fault that leaves its state
+//            in doubt
 //   exit 2   options that make no sense
 
 import { readFile } from 'node:fs/promises'
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { Broker } from './broker.js'
-import { ConfigError, parseConfig, type BrokerConfig, type OptionTexts } from './config.js'
+import { ConfigError, parseConfig, unknownVariables, type BrokerConfig, type OptionTexts } from './config.js'
 import type { Logger } from './runtime/logger.js'
 
 export interface BrokerProcessOptions {
@@ -19,6 +20,9 @@ export interface BrokerProcessOptions {
   /** Print the options in force with their sources and do nothing else. */
   printConfig?: boolean
 }
+
+/** Closing the logs may take so long after `shutdown-timeout`, in ms; then the process ends all the same. */
+const CLOSE_MS = 30_000
 
 /** Runs a broker until it is told to stop; resolves with the exit code of the process. */
 export async function runBrokerProcess (options: BrokerProcessOptions): Promise<number> {
@@ -33,11 +37,23 @@ export async function runBrokerProcess (options: BrokerProcessOptions): Promise<
     process.stderr.write('sluice broker: see sluice broker --help for all options\n')
     return 2
   }
+  for (const name of unknownVariables(process.env)) {
+    process.stderr.write(`sluice broker: warning: the environment variable ${name} names no option; see sluice broker --help\n`)
+  }
   if (options.printConfig === true) {
     printConfig(config)
     return 0
   }
-  const logger = makeLogger(config)
+  return await run(config, makeLogger(config))
+}
+
+async function run (config: BrokerConfig, logger: Logger): Promise<number> {
+  // Before the start, which may take a while: a signal then stops in order what has just started.
+  const signalled = stopSignal(logger)
+  process.on('uncaughtException', error => die(logger, error))
+  process.on('unhandledRejection', error => die(logger, error))
+  // Whoever has started the broker may have stopped listening to it.
+  process.stdout.on('error', () => {})
   let broker: Broker
   try {
     broker = await Broker.start(config, { logger })
@@ -46,22 +62,35 @@ export async function runBrokerProcess (options: BrokerProcessOptions): Promise<
     process.stderr.write(`sluice broker: ${(error as Error).message}\n`)
     return 1
   }
-  return await runUntilSignal(broker, config, logger)
-}
-
-async function runUntilSignal (broker: Broker, config: BrokerConfig, logger: Logger): Promise<number> {
   const { host, port } = broker.address
-  const signalled = new Promise<string>(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
-  })
-  process.on('uncaughtException', error => die(logger, error))
-  process.on('unhandledRejection', error => die(logger, error))
   process.stdout.write(`sluice broker ${broker.services.brokerId} ready on ${host}:${port}, data in ${config.data}, pid ${process.pid}\n`)
   const signal = await signalled
   logger.info({ signal }, 'stopping')
-  await broker.stop()
+  const limit = setTimeout(() => die(logger, new Error('the disk does not answer')), config.shutdownTimeoutMs + CLOSE_MS)
+  try {
+    await broker.stop()
+  } catch (error) {
+    logger.error({ err: error }, 'stopped, but not everything could be closed; the next start recovers what was acknowledged')
+    return 1
+  } finally {
+    clearTimeout(limit)
+  }
   logger.info({}, 'stopped')
   return 0
+}
+
+/** The first signal to stop. A second one ends the process at once: what was acknowledged is on the disk. */
+function stopSignal (logger: Logger): Promise<string> {
+  return new Promise(resolve => {
+    let count = 0
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (++count === 1) return resolve(signal)
+        logger.warn({ signal }, 'told to stop again; ending at once')
+        process.exit(1)
+      })
+    }
+  })
 }
 
 /** State in doubt: what is on disk is sound and the next start recovers it, so stop at once. */
@@ -80,6 +109,10 @@ async function readConfigFile (path: string): Promise<OptionTexts> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ConfigError([`configuration file ${path} must hold a JSON object of options`])
   }
+  const faults = Object.entries(value)
+    .filter(([, text]) => !['string', 'number', 'boolean'].includes(typeof text))
+    .map(([name]) => `configuration file ${path}: ${name} must be a text or a number, as on the command line`)
+  if (faults.length > 0) throw new ConfigError(faults)
   return Object.fromEntries(Object.entries(value).map(([name, text]) => [name, String(text)]))
 }
 

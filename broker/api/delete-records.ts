@@ -3,6 +3,7 @@
 import {
   ERROR, type DeleteRecordsPartition, type DeleteRecordsRequest, type DeleteRecordsResponse, type DeleteRecordsResult,
 } from '@sluice/protocol'
+import { LIMITS } from '../limits.js'
 import type { ApiHandler } from '../net/call.js'
 import { findPartition } from './find-partition.js'
 import type { BrokerServices } from './services.js'
@@ -13,6 +14,11 @@ export function deleteRecordsHandler (
   return {
     api: 'deleteRecords',
     handle (request, call) {
+      const count = request.partitions.length
+      if (count > LIMITS.partitionsPerRequest) {
+        return call.fail(ERROR.INVALID_REQUEST,
+          `the request names ${count} partitions; at most ${LIMITS.partitionsPerRequest} go into one`)
+      }
       void Promise.all(request.partitions.map(item => deleteIn(services, item)))
         .then(results => call.respond({ partitions: results }))
     },
@@ -33,6 +39,9 @@ async function deleteIn (services: BrokerServices, item: DeleteRecordsPartition)
       log.logStartOffset)
   }
   try {
+    // Where the flush policy leaves syncing for later: what is deleted has to be on the disk first.
+    if (target > log.durableOffset) await log.flush()
+    if (target > log.durableOffset) return answer(ERROR.STORAGE_UNAVAILABLE, `${label} cannot be synced: ${log.stateReason}; retry`, log.logStartOffset)
     if (target > log.logStartOffset) await log.setStartOffset(target)
     return answer(0, '', log.logStartOffset)
   } catch (cause) {

@@ -4,8 +4,10 @@
 //     ▲  └── too little ──▶ park on the partitions ── new data ──┐
 //     └─────────────────────────────────────────────────────────┘ (deadline: respond with what there is)
 //
-// A client that does not take its responses is served no further: a fetch begins to read only when the connection is
-// not congested and all connections together are below the broker's bound for bytes not taken.
+// A client that does not take its responses is served no further: a fetch begins to read only when its answer could
+// leave at once (an ordered one has come in turn, the connection is not congested) and all connections together are
+// below the broker's bound for bytes not taken. Where others have used that up, a client that takes its own is still
+// served, a little at a time.
 
 import { ERROR, type FetchedPartition, type FetchPartition, type FetchRequest, type FetchResponse } from '@sluice/protocol'
 import type { LogReadError, LogSlice } from '@sluice/storage'
@@ -46,13 +48,17 @@ class Fetch {
   private readonly services: BrokerServices
   private readonly request: FetchRequest
   private readonly call: Call<FetchResponse>
-  private readonly maxBytes: number
+  private readonly maxBytesAsked: number
+  /** Most bytes of the running round, and what is reserved for it. */
+  private maxBytes = 0
   private readonly minBytes: number
   private readonly deadlineMs: number
   private results: FetchedPartition[] = []
   private payload: Buffer[] = []
   private bytes = 0
-  private failed = false
+  private errorCount = 0
+  /** True when the response takes no more, whatever the next partitions hold. */
+  private full = false
   /** The next partition to read in the running round. */
   private index = 0
   private reserved = false
@@ -61,39 +67,48 @@ class Fetch {
   private woken = false
   private readonly wake = (): void => this.onWake()
   private readonly startAgain = (): void => this.start()
+  private readonly startAtEndOfTurn = (): void => this.services.endOfTurn(this.startAgain)
   private readonly onConnectionClosed = (): void => this.onGone()
 
   constructor (services: BrokerServices, request: FetchRequest, call: Call<FetchResponse>) {
     this.services = services
     this.request = request
     this.call = call
-    this.maxBytes = Math.min(request.maxBytes, LIMITS.fetchResponseBytes, services.config.maxFrameBytes >> 1)
-    this.minBytes = Math.min(request.minBytes, this.maxBytes)
+    this.maxBytesAsked = Math.min(request.maxBytes, LIMITS.fetchResponseBytes, services.config.maxFrameBytes >> 1)
+    this.minBytes = Math.min(request.minBytes, this.maxBytesAsked)
     this.deadlineMs = services.clock.monotonicMs() + request.maxWaitMs
     call.connection.onClosed.add(this.onConnectionClosed)
   }
 
   /** Begins a round of reading as soon as the client and the broker have room for its result. */
   start (): void {
-    const { connection } = this.call
-    if (connection.isClosed) return this.onGone()
+    const { call } = this
+    const { connection } = call
+    if (connection.isClosed || call.answered) return this.onGone()
+    if (!call.isInTurn) return call.whenInTurn(this.startAtEndOfTurn)
     if (connection.isCongested) return connection.whenDrained(this.startAgain)
     const { unsent } = this.services
-    if (unsent.exhausted) return unsent.whenRoom(this.startAgain)
+    if (unsent.exhausted) {
+      if (!connection.isDrained) return unsent.whenRoom(this.startAgain)
+      this.maxBytes = Math.min(this.maxBytesAsked, LIMITS.fetchResponseBytesScarce)
+    } else {
+      this.maxBytes = this.maxBytesAsked
+    }
     unsent.add(this.maxBytes)
     this.reserved = true
     this.results = []
     this.payload = []
     this.bytes = 0
     this.index = 0
-    this.failed = false
+    this.errorCount = 0
+    this.full = false
     this.gather()
   }
 
   /** Reads partition after partition; goes on by itself where one has to come from the disk. */
   private gather (): void {
     const { partitions } = this.request
-    while (this.index < partitions.length && this.bytes < this.maxBytes) {
+    while (this.index < partitions.length && this.bytes < this.maxBytes && !this.full) {
       const asked = partitions[this.index++]!
       const found = findPartition(this.services, asked.topicId, asked.partition)
       if (found.partition === null) {
@@ -123,7 +138,9 @@ class Fetch {
     }
     log.read(offset, maxBytes, highWatermark, (error, slice) => {
       if (this.call.answered || this.call.connection.isClosed) return this.onGone()
-      if (error !== null) this.addReadError(asked, partition, error)
+      const { closedBy } = partition
+      if (closedBy !== null) this.addError(asked, null, closedBy.error, closedBy.message, -1)
+      else if (error !== null) this.addReadError(asked, partition, error)
       else this.addSlice(asked, partition, slice!)
       this.gather()
     })
@@ -131,8 +148,8 @@ class Fetch {
   }
 
   private onGathered (): void {
-    const enough = this.bytes >= this.minBytes && this.bytes > 0
-    if (enough || this.failed || this.services.clock.monotonicMs() >= this.deadlineMs) this.respond()
+    const enough = this.full || (this.bytes >= Math.min(this.minBytes, this.maxBytes) && this.bytes > 0)
+    if (enough || this.errorCount > 0 || this.services.clock.monotonicMs() >= this.deadlineMs) this.respond()
     else this.park()
   }
 
@@ -189,8 +206,12 @@ class Fetch {
 
   private addSlice (asked: FetchPartition, partition: Partition, slice: LogSlice): void {
     if (slice.sizeBytes === 0) return
-    // A log gives one batch at least. Only the first of a response may be larger than what was asked for.
-    if (this.bytes > 0 && this.bytes + slice.sizeBytes > this.maxBytes) return
+    // A log gives one batch at least. Only the first of a response may be larger than what was asked for. Where the
+    // next does not fit the response ends: looking for one that does could read from every partition in vain.
+    if (this.bytes > 0 && this.bytes + slice.sizeBytes > this.maxBytes) {
+      this.full = true
+      return
+    }
     for (const buffer of slice.buffers) this.payload.push(buffer)
     this.bytes += slice.sizeBytes
     this.results.push(this.item(asked, partition, slice.sizeBytes))
@@ -220,7 +241,7 @@ class Fetch {
   private addError (
     asked: FetchPartition, partition: Partition | null, error: number, message: string, resumeOffset: number,
   ): void {
-    this.failed = true
+    this.full = ++this.errorCount >= LIMITS.fetchErrorsPerResponse
     this.results.push({ ...this.item(asked, partition, 0), error, message, resumeOffset })
   }
 

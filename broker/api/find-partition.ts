@@ -8,7 +8,10 @@ export type FoundPartition = { partition: Partition } | { partition: null, error
 
 export function findPartition (services: BrokerServices, topicId: string, index: number): FoundPartition {
   const partition = services.partitions.find(topicId, index)
-  if (partition !== undefined) return { partition }
+  if (partition !== undefined) {
+    const { closedBy } = partition
+    return closedBy === null ? { partition } : { partition: null, ...closedBy }
+  }
   const topic = services.topics.byId(topicId)
   if (topic === undefined) {
     return { partition: null, error: ERROR.UNKNOWN_TOPIC, message: `there is no topic with id ${topicId.slice(0, 40)}; refresh the metadata` }

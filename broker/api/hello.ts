@@ -1,6 +1,7 @@
 // hello: the first request on a connection.
 
 import { API_KEY, API_VERSIONS, BATCH_BYTES_MAX, type ApiName, type HelloRequest, type HelloResponse } from '@sluice/protocol'
+import { LIMITS } from '../limits.js'
 import type { ApiHandler } from '../net/call.js'
 import type { BrokerServices } from './services.js'
 
@@ -22,7 +23,7 @@ export function helloHandler (
         features: 0,
         mechanisms: [],
         maxFrameBytes: config.maxFrameBytes,
-        maxRecordBatchBytes: Math.min(BATCH_BYTES_MAX, config.maxFrameBytes - 1024),
+        maxRecordBatchBytes: Math.min(BATCH_BYTES_MAX, config.maxFrameBytes - LIMITS.frameOverheadBytes),
         maxInFlightRequests: config.maxInFlightRequests,
         maxInFlightBytes: config.maxInFlightBytes,
       })

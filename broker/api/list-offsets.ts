@@ -1,8 +1,10 @@
 // listOffsets: offsets by position or by time.
 
 import { ERROR, type ListOffsetsRequest, type ListOffsetsResponse, type OffsetAnswer, type OffsetQuery } from '@sluice/protocol'
+import { LIMITS } from '../limits.js'
 import type { ApiHandler } from '../net/call.js'
 import type { Partition } from '../partition/partition.js'
+import { forEachAtOnce } from '../runtime/for-each-at-once.js'
 import { findPartition } from './find-partition.js'
 import type { BrokerServices } from './services.js'
 
@@ -10,15 +12,19 @@ export function listOffsetsHandler (services: BrokerServices): ApiHandler<ListOf
   return {
     api: 'listOffsets',
     handle (request, call) {
-      const answers = new Array<OffsetAnswer>(request.partitions.length)
-      let open = request.partitions.length
-      if (open === 0) return call.respond({ partitions: [] })
-      request.partitions.forEach((query, index) => {
-        answer(services, query, result => {
+      const { partitions } = request
+      if (partitions.length > LIMITS.partitionsPerRequest) {
+        return call.fail(ERROR.INVALID_REQUEST,
+          `the request names ${partitions.length} partitions; at most ${LIMITS.partitionsPerRequest} go into one`)
+      }
+      const answers = new Array<OffsetAnswer>(partitions.length)
+      // Few at a time: each lookup by time reads from the disk.
+      void forEachAtOnce(partitions.length, LIMITS.timeLookupsAtOnce, index => new Promise<void>(resolve => {
+        answer(services, partitions[index]!, result => {
           answers[index] = result
-          if (--open === 0) call.respond({ partitions: answers })
+          resolve()
         })
-      })
+      })).then(() => call.respond({ partitions: answers }))
     },
   }
 }

@@ -1,18 +1,25 @@
 // All topics of the cluster, as this broker knows them, and the operations on them: create, alter, delete.
 //
 // The control store is the truth; the catalog holds its whole contents in memory. Operations run one after the other,
-// each a compare-and-swap of one record. The partitions follow: they are opened before a topic is told to anybody, and
-// deleted after it has gone from the control store.
+// each a compare-and-swap of one record:
+//
+//   create   topic.json ─ open partitions ─ COMMIT ─ tell          undone where a step before the commit fails
+//   alter    topic.json ─ open new ones ─── COMMIT ─ tell          likewise
+//   delete   mark `deleted` ─────────────── COMMIT ─ tell ─ close, remove files
+//
+// A crash leaves of a creation a topic or nothing, and of a change all of it or nothing; a deletion that was marked is
+// finished at the next start.
 
 import { randomUUID } from 'node:crypto'
 import { ERROR, topicNameFault } from '@sluice/protocol'
 import PQueue from 'p-queue'
 import { LIMITS } from '../limits.js'
+import type { Partition } from '../partition/partition.js'
 import type { PartitionTable } from '../partition/partition-table.js'
 import type { Logger } from '../runtime/logger.js'
 import type { ControlStore } from './control-store.js'
 import type { TopicFiles } from './topic-files.js'
-import { TOPIC_PREFIX, parseOverrides, topicKey, type TopicRecord } from './topic-record.js'
+import { TOPIC_PREFIX, isTopicRecord, parseOverrides, topicKey, type TopicRecord } from './topic-record.js'
 
 /** A refused operation: an error number and its text. */
 export interface Refusal { error: number, message: string }
@@ -71,7 +78,10 @@ export class TopicCatalog {
   async load (): Promise<void> {
     const { control, partitions, files, logger } = this.options
     const { entries } = await control.list(TOPIC_PREFIX)
-    for (const { value, revision } of entries) this.put(value as TopicRecord, revision)
+    for (const { key, value, revision } of entries) {
+      if (isTopicRecord(value)) this.put(value, revision)
+      else logger.error({ key }, 'the control store holds something that is no topic; it is passed over')
+    }
     const known = await partitions.scan()
     for (const folder of await files.scan()) {
       known.delete(folder.topicId)
@@ -89,16 +99,22 @@ export class TopicCatalog {
     return this.inTurn(async () => {
       const record = this.validate(topic)
       if ('error' in record || validateOnly) return record
-      const { control, files, partitions } = this.options
-      await files.write(record)
-      await partitions.openTopic(record)
-      const key = topicKey(record.name)
-      const revision = await control.commit([{ key, value: record }], [{ key, revision: 0 }])
-      if (revision === null) {
-        await this.discard(record.topicId)
-        return exists(record.name)
+      const { files, partitions } = this.options
+      const prepared: Partition[] = []
+      try {
+        await files.write(record)
+        prepared.push(...await partitions.prepare(record))
+        const revision = await this.commit(record.name, record, 0)
+        if (revision === null) {
+          await this.undoCreation(record, prepared)
+          return exists(record.name)
+        }
+        this.put(record, revision)
+      } catch (cause) {
+        await this.undoCreation(record, prepared)
+        throw cause
       }
-      this.put(record, revision)
+      partitions.install(record, prepared)
       this.changed()
       return record
     })
@@ -110,14 +126,23 @@ export class TopicCatalog {
       if (known === undefined) return unknownTopic(change.name)
       const record = this.applyChange(known.record, change)
       if ('error' in record || validateOnly) return record
-      const { control, files, partitions } = this.options
-      const key = topicKey(record.name)
-      const revision = await control.commit([{ key, value: record }], [{ key, revision: known.revision }])
-      if (revision === null) return { error: ERROR.BUSY, message: `topic ${record.name} was changed by somebody else just now; look at it and retry` }
-      this.put(record, revision)
-      await files.write(record)
+      const { files, partitions } = this.options
+      const prepared: Partition[] = []
+      try {
+        await files.write(record)
+        prepared.push(...await partitions.prepare(record))
+        const revision = await this.commit(record.name, record, known.revision)
+        if (revision === null) {
+          await this.undoChange(known.record, prepared)
+          return changedMeanwhile(record.name)
+        }
+        this.put(record, revision)
+      } catch (cause) {
+        await this.undoChange(known.record, prepared)
+        throw cause
+      }
+      partitions.install(record, prepared)
       partitions.configureTopic(record)
-      if (record.partitions > known.record.partitions) await partitions.openTopic(record)
       this.changed()
       return record
     })
@@ -128,16 +153,56 @@ export class TopicCatalog {
       const known = this.names.get(name)
       if (known === undefined) return unknownTopic(name)
       const { topicId } = known.record
-      const { control, files } = this.options
+      const { files, logger } = this.options
       // From here on the deletion will be finished, after a crash too.
       await files.markDeleted(topicId)
-      await control.commit([{ key: topicKey(name), value: null }])
+      let revision: number | null = null
+      try {
+        revision = await this.commit(name, null, known.revision)
+      } finally {
+        // Refused, so the topic lives on: what it takes from now on must not go with the next start.
+        if (revision === null) await files.unmarkDeleted(topicId)
+      }
+      if (revision === null) return changedMeanwhile(name)
       this.names.delete(name)
       this.ids.delete(topicId)
-      await this.discard(topicId)
+      try {
+        await this.discard(topicId)
+      } catch (cause) {
+        logger.warn({ topicId, topic: name, err: cause }, 'the files of a deleted topic could not all be removed; the next start does')
+      }
       this.changed()
       return known.record
     })
+  }
+
+  /** Resolves when no operation is under way. */
+  async atRest (): Promise<void> { await this.operations.onIdle() }
+
+  private commit (name: string, record: TopicRecord | null, revision: number): Promise<number | null> {
+    const key = topicKey(name)
+    return this.options.control.commit([{ key, value: record }], [{ key, revision }])
+  }
+
+  /** Leaves nothing of a topic that was not created, or the next start would take it for one that was. */
+  private async undoCreation ({ topicId, name }: TopicRecord, prepared: readonly Partition[]): Promise<void> {
+    const { files, partitions, logger } = this.options
+    try {
+      await partitions.abandon(prepared)
+      await files.remove(topicId)
+    } catch (cause) {
+      logger.error({ topicId, topic: name, err: cause }, 'a topic that could not be created has left a folder; remove it, or the next start brings the topic back')
+    }
+  }
+
+  private async undoChange (before: TopicRecord, prepared: readonly Partition[]): Promise<void> {
+    const { files, partitions, logger } = this.options
+    try {
+      await partitions.abandon(prepared)
+      await files.write(before)
+    } catch (cause) {
+      logger.error({ topicId: before.topicId, topic: before.name, err: cause }, 'topic.json still has a change that was refused; alter the topic again, or the next start makes the change')
+    }
   }
 
   private async inTurn<T> (operation: () => Promise<T>): Promise<T | Refusal> {
@@ -190,7 +255,7 @@ export class TopicCatalog {
     if ('fault' in parsed) return { error: ERROR.INVALID_CONFIG, message: parsed.fault }
     const overrides = { ...record.overrides, ...parsed.overrides }
     for (const name of change.unset) {
-      if (!(name in overrides)) {
+      if (!Object.hasOwn(overrides, name)) {
         return { error: ERROR.INVALID_CONFIG, message: `setting ${JSON.stringify(name)} is not set on topic ${record.name}; it has ${Object.keys(record.overrides).join(', ') || 'none'}` }
       }
       delete overrides[name]
@@ -259,13 +324,20 @@ export class TopicCatalog {
     const restored = { ...record, name }
     const key = topicKey(name)
     const revision = await control.commit([{ key, value: restored }], [{ key, revision: 0 }])
-    if (revision !== null) this.put(restored, revision)
+    if (revision === null) {
+      return logger.error({ topicId, topic: name }, 'a topic on disk is not known and its name is taken; it is left alone')
+    }
+    this.put(restored, revision)
     logger.warn({ topicId, topic: name }, 'the control store did not know a topic that is on disk; it is back')
   }
 }
 
 function exists (name: string): Refusal {
   return { error: ERROR.TOPIC_EXISTS, message: `topic ${name} exists already; choose another name or use it as it is` }
+}
+
+function changedMeanwhile (name: string): Refusal {
+  return { error: ERROR.BUSY, message: `topic ${name} was changed by somebody else just now; look at it and retry` }
 }
 
 function unknownTopic (name: string): Refusal {

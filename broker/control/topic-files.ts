@@ -6,11 +6,13 @@
 // Both appear atomically (written aside, synced, renamed). The control store comes first; these files speak where it
 // does not know the topic.
 
-import { readWholeFile, writeFileAtomically, type Disk } from '@sluice/storage'
+import { DiskError, readWholeFile, writeFileAtomically, type Disk } from '@sluice/storage'
+import { forEachAtOnce } from '../runtime/for-each-at-once.js'
 import { isTopicRecord, type TopicRecord } from './topic-record.js'
 
 const RECORD_FILE = 'topic.json'
 const DELETED_FILE = 'deleted'
+const FOLDERS_AT_ONCE = 32
 
 /** What the files say of one topic folder. */
 export interface TopicFolder { topicId: string, record: TopicRecord | null, deleted: boolean }
@@ -24,16 +26,18 @@ export class TopicFiles {
     this.logsFolder = `${dataFolder}/logs`
   }
 
+  /** What the folders of all topics say. */
   async scan (): Promise<TopicFolder[]> {
+    const topicIds = await this.disk.list(this.logsFolder)
     const folders: TopicFolder[] = []
-    for (const topicId of await this.disk.list(this.logsFolder)) {
-      const names = await this.disk.list(this.folder(topicId))
-      folders.push({
-        topicId,
-        record: names.includes(RECORD_FILE) ? await this.readRecord(topicId) : null,
-        deleted: names.includes(DELETED_FILE),
-      })
-    }
+    await forEachAtOnce(topicIds.length, FOLDERS_AT_ONCE, async index => {
+      const topicId = topicIds[index]!
+      const names = await this.namesIn(topicId)
+      // What is not a folder is not ours: logs/clean, or what somebody has left there.
+      if (names === null) return
+      const record = names.includes(RECORD_FILE) ? await this.readRecord(topicId) : null
+      folders.push({ topicId, record, deleted: names.includes(DELETED_FILE) })
+    })
     return folders
   }
 
@@ -45,6 +49,12 @@ export class TopicFiles {
     await this.put(topicId, DELETED_FILE, Buffer.alloc(0))
   }
 
+  /** Takes a deletion back that was begun and could not be decided. */
+  async unmarkDeleted (topicId: string): Promise<void> {
+    await this.disk.remove(`${this.folder(topicId)}/${DELETED_FILE}`)
+    await this.disk.syncDirectory(this.folder(topicId))
+  }
+
   /** Removes what is left of a topic, logs included. */
   async remove (topicId: string): Promise<void> {
     await this.disk.removeDirectory(this.folder(topicId))
@@ -52,6 +62,15 @@ export class TopicFiles {
   }
 
   private folder (topicId: string): string { return `${this.logsFolder}/${topicId}` }
+
+  private async namesIn (topicId: string): Promise<string[] | null> {
+    try {
+      return await this.disk.list(this.folder(topicId))
+    } catch (cause) {
+      if (cause instanceof DiskError && cause.code === 'ENOTDIR') return null
+      throw cause
+    }
+  }
 
   private async readRecord (topicId: string): Promise<TopicRecord | null> {
     const bytes = await readWholeFile(this.disk, `${this.folder(topicId)}/${RECORD_FILE}`)

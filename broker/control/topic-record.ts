@@ -2,6 +2,7 @@
 //
 //   /topics/<name> → TopicRecord
 
+import { LIMITS } from '../limits.js'
 import { parseTopicSetting, DEFAULT_TOPIC_SETTINGS, type TopicSettings } from './topic-config.js'
 
 export interface TopicRecord {
@@ -52,5 +53,8 @@ export function isTopicRecord (value: unknown): value is TopicRecord {
     Number.isInteger(record.partitions) && (record.partitions as number) > 0 &&
     Number.isInteger(record.replicationFactor) && typeof record.createdAt === 'number' &&
     Number.isInteger(record.version) &&
-    typeof record.overrides === 'object' && record.overrides !== null
+    (record.partitions as number) <= LIMITS.partitionsPerTopic &&
+    typeof record.overrides === 'object' && record.overrides !== null &&
+    Object.entries(record.overrides).every(([name, text]) =>
+      typeof text === 'string' && 'value' in parseTopicSetting(name, text))
 }

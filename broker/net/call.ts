@@ -1,6 +1,6 @@
 // One request on its way through the broker: what the handler needs to answer it, exactly once.
 
-import { FRAME_FLAG, messageCodec, type ApiName, type Frame, type MessageCodec } from '@sluice/protocol'
+import { ERROR, FRAME_FLAG, messageCodec, type ApiName, type Frame, type MessageCodec } from '@sluice/protocol'
 import type { Connection } from './connection.js'
 import type { ResponseSlot } from './response-queue.js'
 
@@ -35,6 +35,12 @@ export class Call<Response = unknown> {
   respond (response: Response, payload: readonly Buffer[] = NOTHING, payloadBytes = 0): void {
     if (this.answered) return
     const head = this.codec.encodeFrame(this.head(0), response, payloadBytes)
+    // The client would have to take it for a broken stream. Nothing that changes anything has answers of this size.
+    const size = head.length + payloadBytes
+    if (size > this.connection.maxFrameBytes) {
+      return this.fail(ERROR.FRAME_TOO_LARGE,
+        `the answer has ${size} bytes, above the limit of ${this.connection.maxFrameBytes} bytes; ask for less at once`)
+    }
     this.finish(payload.length === 0 ? [head] : [head, ...payload])
   }
 
@@ -48,6 +54,12 @@ export class Call<Response = unknown> {
   finishSilently (): void {
     if (!this.answered) this.finish(NOTHING)
   }
+
+  /** True where the answer can leave as soon as it is there: nothing asked for before holds it up. */
+  get isInTurn (): boolean { return this.slot === null || this.connection.isFirst(this.slot) }
+
+  /** Calls `run` once when the call has come in turn. Not for one that is. */
+  whenInTurn (run: () => void): void { this.slot!.onFirst = run }
 
   private head (extraFlags: number): { api: number, version: number, flags: number, correlation: number } {
     const flags = FRAME_FLAG.response | (this.flags & FRAME_FLAG.unordered) | extraFlags

@@ -3,9 +3,13 @@
 //
 // Reading stops (the socket is paused, so TCP pushes back) while
 //   - the client has too many requests or bytes unanswered,
-//   - it does not read its responses (unsent bytes above the limit), or
-//   - all connections together hold as much as the broker allows.
-// It goes on by itself when the reason is gone. Nothing is buffered beyond one chunk past a limit.
+//   - it does not read its responses (bytes not taken above the limit), or
+//   - it is in the middle of a large frame, and all connections together hold as much as the broker allows. One at a
+//     time goes on all the same: otherwise all could wait for each other.
+// It goes on by itself when the reason is gone. What is left of a chunk when a limit is met waits, not begun.
+//
+//   open ── end(), the client's end ──▶ closing: answers what is in flight ──▶ ended: lingers ──▶ closed
+//     └──── closeWithError() ─────────────────────────────────────────────────▶   for the client's end
 //
 // Responses of one turn leave in one write.
 
@@ -49,27 +53,37 @@ export class Connection {
   private readonly socket: Socket
   private readonly host: ConnectionHost
   private readonly reader: FrameReader
-  private readonly responses = new ResponseQueue(buffers => this.write(buffers))
+  private readonly responses = new ResponseQueue((buffers, sizeBytes) => this.write(buffers, sizeBytes))
   private outgoing: Buffer[] = []
+  private outgoingBytes = 0
+  /** Frames that came in a chunk after a limit was met. */
+  private deferred: Frame[] = []
+  private deferredQueued = false
   private flushQueued = false
   private inFlightRequests = 0
   private inFlightBytes = 0
   private heldBytes = 0
   private paused = false
   private closing = false
+  /** The end of the connection is on its way; then nothing is sent any more. */
+  private ending = false
+  private ended = false
   private closed = false
-  /** Bytes handed to the socket whose write has not completed. */
+  /** Bytes on their way out that the socket has not taken. */
   private unsent = 0
+  /** When the client last took something, or should have begun to. */
+  private progressMs: number
   private readonly drainWaiters = new Set<() => void>()
   /** When the incomplete frame began to arrive; NaN where there is none. */
   private frameSinceMs = NaN
   private readonly resume = (): void => this.updateReading()
+  private readonly flushAtEndOfTurn = (): void => this.flush()
 
   constructor (id: number, socket: Socket, host: ConnectionHost) {
     this.id = id
     this.socket = socket
     this.host = host
-    this.openedMs = host.monotonicMs()
+    this.openedMs = this.progressMs = host.monotonicMs()
     this.remoteAddress = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`
     this.reader = new FrameReader(frame => this.onFrame(frame), { maxFrameBytes: host.maxFrameBytes })
     socket.setNoDelay(true)
@@ -82,10 +96,16 @@ export class Connection {
 
   get clientName (): string { return this.hello?.clientName ?? '' }
 
+  /** Largest frame, in bytes, that is taken from the client or sent to it. */
+  get maxFrameBytes (): number { return this.host.maxFrameBytes }
+
   get isClosed (): boolean { return this.closed }
 
   /** True while the client does not take what it has been sent. */
   get isCongested (): boolean { return this.unsent > LIMITS.unsentBytesPerConnection }
+
+  /** True where the client has taken all that it was sent. */
+  get isDrained (): boolean { return this.unsent === 0 }
 
   /** Calls `run` once when the connection is no longer congested, or gone. */
   whenDrained (run: () => void): void { this.drainWaiters.add(run) }
@@ -100,46 +120,59 @@ export class Connection {
     return (frame.flags & FRAME_FLAG.unordered) !== 0 ? null : this.responses.take()
   }
 
+  /** True where no response has to leave before that of `slot`. */
+  isFirst (slot: ResponseSlot): boolean { return this.responses.isFirst(slot) }
+
   /** Called by `Call` with the response's buffers. */
   finish (call: Call, buffers: readonly Buffer[]): void {
     this.inFlightRequests--
     this.inFlightBytes -= call.requestBytes
     if (this.closed) return
-    if (call.slot !== null) this.responses.fill(call.slot, buffers)
-    else if (buffers.length > 0) this.write(buffers)
-    if (this.closing && this.inFlightRequests === 0) this.endAfterFlush()
-    else if (this.paused) this.updateReading()
+    let sizeBytes = 0
+    for (const buffer of buffers) sizeBytes += buffer.length
+    if (call.slot !== null) this.responses.fill(call.slot, buffers, sizeBytes)
+    else if (sizeBytes > 0) this.write(buffers, sizeBytes)
+    if (this.closing) {
+      this.progressMs = this.host.monotonicMs()
+      if (this.inFlightRequests === 0) this.endAfterFlush()
+    } else if (this.paused) {
+      this.updateReading()
+    }
   }
 
   /** Tells the client to go; the connection is closed when what is in flight is answered. */
   goAway (reason: string, closesInMs: number): void {
     if (this.closed || this.closing) return
     const head = { api: API_KEY.goAway, version: 1, flags: FRAME_FLAG.response | FRAME_FLAG.notice, correlation: 0 }
-    this.write([GO_AWAY_CODEC.encodeFrame(head, { reason, closesInMs })])
+    this.writeFrame(GO_AWAY_CODEC.encodeFrame(head, { reason, closesInMs }))
   }
 
   /** Sends an error about the connection itself, then closes it. */
   closeWithError (code: number, message: string, correlation = 0, api = 0): void {
     if (this.closed || this.closing) return
     const head = { api, version: 1, flags: FRAME_FLAG.response | FRAME_FLAG.error, correlation }
-    this.write([ERROR_CODEC.encodeFrame(head, { code, message, retryAfterMs: 0 })])
-    this.closing = true
+    this.writeFrame(ERROR_CODEC.encodeFrame(head, { code, message, retryAfterMs: 0 }))
+    this.beginClosing()
     this.endAfterFlush()
   }
 
   /** Ends the connection after the responses in hand have left. */
   end (): void {
     if (this.closed) return
-    this.closing = true
+    this.beginClosing()
     if (this.inFlightRequests === 0) this.endAfterFlush()
   }
 
   destroy (): void { this.socket.destroy() }
 
-  /** Closes a connection that keeps a frame or its hello waiting for too long. */
+  /** For how long the client has taken nothing of what is there for it, in milliseconds; 0 where nothing is. */
+  stalledMs (nowMs: number): number { return this.unsent === 0 ? 0 : nowMs - this.progressMs }
+
+  /** Closes a connection that keeps a frame or its hello waiting for too long, or its own end. */
   tick (nowMs: number): void {
-    if (this.closing) return
-    if (this.hello === null && nowMs - this.openedMs > LIMITS.helloMs) {
+    if (this.closing) {
+      if (nowMs - this.progressMs > LIMITS.closingMs) this.destroy()
+    } else if (this.hello === null && nowMs - this.openedMs > LIMITS.helloMs) {
       this.closeWithError(ERROR.HELLO_REQUIRED, `no hello within ${LIMITS.helloMs} ms; send it first on every connection`)
     } else if (nowMs - this.frameSinceMs > LIMITS.frameArrivalMs && !this.paused) {
       this.closeWithError(ERROR.MALFORMED_FRAME, `a frame was begun and not completed within ${LIMITS.frameArrivalMs} ms`)
@@ -152,14 +185,33 @@ export class Connection {
       this.reader.push(chunk)
     } catch (error) {
       if (!(error instanceof FrameError)) throw error
-      return this.closeWithError(error.code, error.message)
+      return this.closeWithError(error.code, error.message, error.head.correlation, error.head.api)
     }
     this.accountHeld()
     this.updateReading()
   }
 
   private onFrame (frame: Frame): void {
-    if (!this.closing) this.host.onFrame(this, frame)
+    if (this.closing || this.closed) return
+    if (this.deferred.length > 0 || this.overLimit) this.deferred.push(copyOf(frame))
+    else this.host.onFrame(this, frame)
+  }
+
+  /** True while no further request is begun. */
+  private get overLimit (): boolean {
+    return this.inFlightRequests >= this.host.maxInFlightRequests ||
+      this.inFlightBytes >= this.host.maxInFlightBytes ||
+      this.unsent + this.responses.waitingBytes > LIMITS.unsentBytesPerConnection
+  }
+
+  private beginDeferred (): void {
+    this.deferredQueued = false
+    let begun = 0
+    while (begun < this.deferred.length && !this.overLimit && !this.closing && !this.closed) {
+      this.host.onFrame(this, this.deferred[begun++]!)
+    }
+    this.deferred = this.deferred.slice(begun)
+    this.updateReading()
   }
 
   private accountHeld (): void {
@@ -174,12 +226,13 @@ export class Connection {
 
   private updateReading (): void {
     if (this.closing || this.closed) return
-    const overBudget = this.host.held.exhausted && this.heldBytes > LIMITS.heldBytesFree
-    const pause = overBudget ||
-      this.inFlightRequests >= this.host.maxInFlightRequests ||
-      this.inFlightBytes >= this.host.maxInFlightBytes ||
-      this.isCongested
-    if (overBudget) this.host.held.whenRoom(this.resume)
+    if (this.deferred.length > 0 && !this.deferredQueued && !this.overLimit) {
+      this.deferredQueued = true
+      this.host.endOfTurn(() => this.beginDeferred())
+    }
+    const waits = this.deferred.length > 0 || this.overLimit
+    if (waits) this.host.held.endOverdraft(this.resume)
+    const pause = waits || !this.mayHoldMore()
     if (pause === this.paused) return
     this.paused = pause
     if (pause) {
@@ -190,32 +243,49 @@ export class Connection {
     }
   }
 
-  private write (buffers: readonly Buffer[]): void {
+  /** Whether more of an incomplete frame may be read now; where not, `resume` is called when it may. */
+  private mayHoldMore (): boolean {
+    const { held } = this.host
+    if (this.heldBytes <= LIMITS.heldBytesFree || !held.exhausted) {
+      held.endOverdraft(this.resume)
+      return true
+    }
+    if (held.overdraw(this.resume)) return true
+    held.whenRoom(this.resume)
+    return false
+  }
+
+  private writeFrame (frame: Buffer): void { this.write([frame], frame.length) }
+
+  private write (buffers: readonly Buffer[], sizeBytes: number): void {
+    if (this.ended || this.closed) return
     for (const buffer of buffers) this.outgoing.push(buffer)
+    this.outgoingBytes += sizeBytes
+    if (this.unsent === 0) this.progressMs = this.host.monotonicMs()
+    this.unsent += sizeBytes
+    this.host.unsent.add(sizeBytes)
     if (this.flushQueued) return
     this.flushQueued = true
-    this.host.endOfTurn(() => this.flush())
+    this.host.endOfTurn(this.flushAtEndOfTurn)
   }
 
   private flush (): void {
     this.flushQueued = false
-    const { outgoing, socket } = this
-    if (outgoing.length === 0 || this.closed) return
+    const { outgoing, outgoingBytes, socket } = this
+    if (outgoing.length === 0 || this.ended || this.closed) return
     this.outgoing = []
-    let bytes = 0
-    for (const buffer of outgoing) bytes += buffer.length
-    this.unsent += bytes
-    this.host.unsent.add(bytes)
+    this.outgoingBytes = 0
     const last = outgoing.length - 1
     socket.cork()
     for (let index = 0; index < last; index++) socket.write(outgoing[index]!)
-    socket.write(outgoing[last]!, () => this.onSent(bytes))
+    socket.write(outgoing[last]!, () => this.onSent(outgoingBytes))
     socket.uncork()
-    if (this.isCongested) this.updateReading()
+    if (!this.paused && this.overLimit) this.updateReading()
   }
 
   private onSent (bytes: number): void {
     if (this.closed) return
+    this.progressMs = this.host.monotonicMs()
     this.unsent -= bytes
     this.host.unsent.release(bytes)
     if (this.isCongested) return
@@ -230,14 +300,23 @@ export class Connection {
     }
   }
 
+  private beginClosing (): void {
+    this.closing = true
+    this.deferred = []
+    this.progressMs = this.host.monotonicMs()
+    this.host.held.endOverdraft(this.resume)
+  }
+
   /** Sends what there is, then ends. What still comes in is read and dropped, so that it resets nothing. */
   private endAfterFlush (): void {
+    if (this.ending) return
+    this.ending = true
     this.host.endOfTurn(() => {
       this.flush()
       if (this.closed) return
-      this.socket.end()
+      this.ended = true
+      this.socket.end(() => { setTimeout(() => this.socket.destroy(), LIMITS.lingerMs).unref() })
       this.socket.resume()
-      setTimeout(() => this.socket.destroy(), LIMITS.lingerMs).unref()
     })
   }
 
@@ -249,16 +328,31 @@ export class Connection {
   private onSocketClosed (reason: string): void {
     if (this.closed) return
     this.closed = true
-    this.host.held.release(this.heldBytes)
-    this.host.held.forget(this.resume)
-    this.host.unsent.release(this.unsent)
+    const { heldBytes, unsent } = this
     this.heldBytes = 0
     this.unsent = 0
     this.outgoing = []
+    this.deferred = []
     this.socket.destroy()
+    this.host.held.forget(this.resume)
+    this.host.held.endOverdraft(this.resume)
+    this.host.held.release(heldBytes)
+    this.host.unsent.release(unsent)
     this.runDrainWaiters()
     for (const run of this.onClosed) run()
     this.onClosed.clear()
     this.host.onClose(this, reason)
+  }
+}
+
+/** A frame that outlives the chunk it came in. */
+function copyOf (frame: Frame): Frame {
+  const start = frame.bodyStart
+  return {
+    ...frame,
+    bytes: Buffer.from(frame.bytes.subarray(start, frame.payloadEnd)),
+    bodyStart: 0,
+    bodyEnd: frame.bodyEnd - start,
+    payloadEnd: frame.payloadEnd - start,
   }
 }

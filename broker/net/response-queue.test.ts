@@ -8,9 +8,9 @@ t.test('ResponseQueue: responses leave in the order of their requests, whatever 
     const queue = new ResponseQueue(buffers => sent.push(buffers[0]![0]!))
     const slots = priorities.map((): ResponseSlot => queue.take())
     const order = priorities.map((priority, index) => ({ priority, index })).sort((a, b) => a.priority - b.priority)
-    for (const { index } of order) queue.fill(slots[index]!, [Buffer.from([index])])
+    for (const { index } of order) queue.fill(slots[index]!, [Buffer.from([index])], 1)
     t.same(sent, priorities.map((_, index) => index))
-    t.equal(queue.length, 0)
+    t.same([queue.length, queue.waitingBytes], [0, 0])
   }), { seed: 3, numRuns: 100 })
 })
 
@@ -18,9 +18,22 @@ t.test('ResponseQueue: a request without a response holds up nothing', async t =
   const sent: string[] = []
   const queue = new ResponseQueue(buffers => sent.push(buffers[0]!.toString()))
   const [first, second, third] = [queue.take(), queue.take(), queue.take()]
-  queue.fill(second!, [])
-  queue.fill(third!, [Buffer.from('third')])
+  queue.fill(second!, [], 0)
+  queue.fill(third!, [Buffer.from('third')], 5)
   t.same(sent, [], 'waits for the first')
-  queue.fill(first!, [Buffer.from('first')])
+  t.equal(queue.waitingBytes, 5)
+  queue.fill(first!, [Buffer.from('first')], 5)
   t.same(sent, ['first', 'third'])
+})
+
+t.test('ResponseQueue: tells who comes to the front, once, and not who is there from the beginning', async t => {
+  const queue = new ResponseQueue(() => {})
+  const [first, second] = [queue.take(), queue.take()]
+  let told = 0
+  second!.onFirst = () => told++
+  t.same([queue.isFirst(first!), queue.isFirst(second!)], [true, false])
+  queue.fill(first!, [Buffer.from('a')], 1)
+  t.same([queue.isFirst(second!), told], [true, 1])
+  queue.fill(second!, [Buffer.from('b')], 1)
+  t.equal(told, 1)
 })

@@ -7,38 +7,57 @@
 export interface ResponseSlot {
   /** Null while the response is not there; empty for a request without one. */
   buffers: readonly Buffer[] | null
+  sizeBytes: number
+  /** Called once when the slot comes to the front and is not filled yet. */
+  onFirst: (() => void) | null
 }
 
 export class ResponseQueue {
-  private readonly send: (buffers: readonly Buffer[]) => void
+  private readonly send: (buffers: readonly Buffer[], sizeBytes: number) => void
   private slots: ResponseSlot[] = []
   private head = 0
+  private heldBytes = 0
 
-  constructor (send: (buffers: readonly Buffer[]) => void) {
+  constructor (send: (buffers: readonly Buffer[], sizeBytes: number) => void) {
     this.send = send
   }
 
   get length (): number { return this.slots.length - this.head }
 
+  /** Bytes of responses that wait for one before them. */
+  get waitingBytes (): number { return this.heldBytes }
+
   take (): ResponseSlot {
-    const slot: ResponseSlot = { buffers: null }
+    const slot: ResponseSlot = { buffers: null, sizeBytes: 0, onFirst: null }
     this.slots.push(slot)
     return slot
   }
 
+  /** True where no response has to leave before that of `slot`. */
+  isFirst (slot: ResponseSlot): boolean { return this.slots[this.head] === slot }
+
   /** Fills a slot and sends all that is ready. */
-  fill (slot: ResponseSlot, buffers: readonly Buffer[]): void {
+  fill (slot: ResponseSlot, buffers: readonly Buffer[], sizeBytes: number): void {
     slot.buffers = buffers
+    slot.sizeBytes = sizeBytes
+    this.heldBytes += sizeBytes
     while (this.head < this.slots.length && this.slots[this.head]!.buffers !== null) {
-      const ready = this.slots[this.head++]!.buffers!
-      if (ready.length > 0) this.send(ready)
+      const ready = this.slots[this.head++]!
+      this.heldBytes -= ready.sizeBytes
+      if (ready.sizeBytes > 0) this.send(ready.buffers!, ready.sizeBytes)
     }
     if (this.head === this.slots.length) {
       this.slots.length = 0
       this.head = 0
-    } else if (this.head > 1024 && this.head * 2 > this.slots.length) {
+      return
+    }
+    if (this.head > 1024 && this.head * 2 > this.slots.length) {
       this.slots = this.slots.slice(this.head)
       this.head = 0
     }
+    const first = this.slots[this.head]!
+    const { onFirst } = first
+    first.onFirst = null
+    onFirst?.()
   }
 }

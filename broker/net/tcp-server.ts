@@ -56,6 +56,10 @@ export class TcpServer implements ConnectionHost {
   private readonly options: TcpServerOptions
   private readonly server: Server
   private nextId = 1
+  /** Connections too many that are being told so. */
+  private readonly turnedAway = new Set<Socket>()
+  /** Since the last tick. */
+  private turnedAwayCount = 0
 
   constructor (options: TcpServerOptions) {
     this.options = options
@@ -94,6 +98,11 @@ export class TcpServer implements ConnectionHost {
 
   tick (nowMs: number): void {
     for (const connection of this.connections) connection.tick(nowMs)
+    if (this.unsent.exhausted) this.cutStalled(nowMs)
+    if (this.turnedAwayCount === 0) return
+    this.options.logger.warn({ turnedAway: this.turnedAwayCount, connections: this.connections.size },
+      'too many connections; some were turned away')
+    this.turnedAwayCount = 0
   }
 
   /** Takes no new connections and tells the clients there are to go. */
@@ -112,6 +121,7 @@ export class TcpServer implements ConnectionHost {
     for (const connection of this.connections) connection.end()
     await this.allGone(startMs + withinMs)
     for (const connection of this.connections) connection.destroy()
+    for (const socket of this.turnedAway) socket.destroy()
   }
 
   private async allGone (deadlineMs: number): Promise<void> {
@@ -120,17 +130,38 @@ export class TcpServer implements ConnectionHost {
     }
   }
 
-  private onSocket (socket: Socket): void {
-    if (this.connections.size >= this.options.maxConnections) {
-      this.options.logger.warn({ remote: socket.remoteAddress, connections: this.connections.size }, 'too many connections; one was turned away')
-      const head = { api: 0, version: 1, flags: FRAME_FLAG.response | FRAME_FLAG.error, correlation: 0 }
-      const message = `the broker has its ${this.options.maxConnections} connections; close some or raise max-connections`
-      socket.on('error', () => {})
-      socket.end(ERROR_CODEC.encodeFrame(head, { code: ERROR.BUSY, message, retryAfterMs: 1000 }))
-      socket.destroySoon()
-      return
+  /** Clients that take nothing hold memory that others wait for. */
+  private cutStalled (nowMs: number): void {
+    for (const connection of this.connections) {
+      const stalledMs = connection.stalledMs(nowMs)
+      if (stalledMs <= LIMITS.stalledMs) continue
+      const { remoteAddress: client, clientName } = connection
+      this.options.logger.warn({ client, clientName, stalledMs: Math.round(stalledMs) },
+        'memory for responses is used up; a client that does not take its own was cut off')
+      connection.destroy()
     }
+  }
+
+  private onSocket (socket: Socket): void {
+    if (this.connections.size >= this.options.maxConnections) return this.turnAway(socket)
     const connection = new Connection(this.nextId++, socket, this)
     this.connections.add(connection)
+  }
+
+  /** Says why, and gives the client time to read it: closing at once would reset the connection first. */
+  private turnAway (socket: Socket): void {
+    this.turnedAwayCount++
+    socket.on('error', () => {})
+    if (this.turnedAway.size >= LIMITS.turnedAwayAtOnce) {
+      socket.destroy()
+      return
+    }
+    this.turnedAway.add(socket)
+    socket.on('close', () => this.turnedAway.delete(socket))
+    const head = { api: 0, version: 1, flags: FRAME_FLAG.response | FRAME_FLAG.error, correlation: 0 }
+    const message = `the broker has its ${this.options.maxConnections} connections; close some or raise max-connections`
+    socket.resume()
+    socket.end(ERROR_CODEC.encodeFrame(head, { code: ERROR.BUSY, message, retryAfterMs: 1000 }))
+    setTimeout(() => socket.destroy(), LIMITS.lingerMs).unref()
   }
 }

@@ -1,4 +1,5 @@
-// Who waits for the log to get how far. First in, first out: offsets only rise.
+// Who waits for the log to get how far. First in, first out: the offsets of what is appended only rise. A duplicate
+// that waits for its original may come behind batches of higher offsets; then it waits for those too, and harms nobody.
 
 /** Called once: with 0 when the offset is acknowledged, or with an error number and its text. */
 export type Acknowledge = (error: number, message: string) => void

@@ -51,6 +51,13 @@ export class CommittedOffsets {
     }
   }
 
+  clear (): void {
+    this.offsets.clear()
+    this.changed.clear()
+  }
+
+  get hasChanged (): boolean { return this.changed.size > 0 }
+
   /** Groups that changed since the last call. */
   takeChanged (): Set<string> {
     const { changed } = this

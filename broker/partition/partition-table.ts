@@ -1,16 +1,16 @@
-// All partitions that this broker holds: opens them with what they know, looks them up, closes and deletes them, and
-// writes the checkpoints that make the next start quick.
+// All partitions that this broker holds: opens them with what they know, looks them up, closes and deletes them.
+//
+//   prepare ── opened, known to nobody ──▶ install ── found by topic id and number ──▶ deleteTopic
+//      └─────────────────────────────────▶ abandon
 
-import type { LogConfig, LogId, LogStore, MetaStore, MetaWrite, PartitionLog } from '@sluice/storage'
-import { ERROR, readInt64, writeInt64 } from '@sluice/protocol'
-import PQueue from 'p-queue'
+import type { LogConfig, LogId, LogStore, MetaStore, PartitionLog } from '@sluice/storage'
+import { ERROR } from '@sluice/protocol'
 import { logConfigOf, type TopicSettings } from '../control/topic-config.js'
 import { settingsOf, type TopicRecord } from '../control/topic-record.js'
 import type { Logger } from '../runtime/logger.js'
-import { Partition, replayOffsets, type PartitionHost } from './partition.js'
-import {
-  GROUP_OFFSETS_TABLE, PRODUCERS_TABLE, STATE_APPLIED_TABLE, groupOfKey, groupOffsetKey, keysBelow, partitionKey,
-} from './partition-keys.js'
+import { forEachAtOnce } from '../runtime/for-each-at-once.js'
+import { Partition, type PartitionHost } from './partition.js'
+import { PartitionCheckpoints } from './partition-checkpoints.js'
 
 export interface PartitionTableOptions {
   store: LogStore
@@ -18,6 +18,8 @@ export interface PartitionTableOptions {
   leaderEpoch: number
   /** Settings of topics that do not set them, in canonical text. */
   topicDefaults: Readonly<Record<string, string>>
+  /** No batch larger than this is taken, whatever its topic allows: it has to fit into a response. Default: any. */
+  batchBytesMax?: number
   wallMs: () => number
   endOfTurn: (run: () => void) => void
   logger: Logger
@@ -26,6 +28,7 @@ export interface PartitionTableOptions {
 /** A state log is small and rewritten often: small segments let compaction get at it. */
 const STATE_SEGMENT_BYTES = 1024 * 1024
 const OPEN_AT_ONCE = 64
+const DELETE_AT_ONCE = 16
 
 export class PartitionTable implements PartitionHost {
   private readonly options: PartitionTableOptions
@@ -33,12 +36,12 @@ export class PartitionTable implements PartitionHost {
   private readonly withStateLog = new Set<string>()
   /** What was on disk at the start. */
   private found: LogId[] = []
-  /** Per partition, what its newest producer snapshot in the meta store covers. */
-  private readonly snapshots = new Map<Partition, { offset: number, version: number }>()
+  private readonly checkpoints: PartitionCheckpoints
   private partitionCount = 0
 
   constructor (options: PartitionTableOptions) {
     this.options = options
+    this.checkpoints = new PartitionCheckpoints(options.meta, options.wallMs, options.logger)
   }
 
   /** Partitions held. */
@@ -65,7 +68,7 @@ export class PartitionTable implements PartitionHost {
   /** Deletes what is left of a topic that is not open: files, and what the meta store knows of them. */
   async deleteLeftOver (topicId: string): Promise<void> {
     for (const id of this.found) if (id.topicId === topicId) await this.options.store.deleteLog(id)
-    await this.forget(topicId)
+    await this.checkpoints.forgetTopic(topicId)
   }
 
   /** The partition, or undefined where this broker does not hold it. */
@@ -81,15 +84,39 @@ export class PartitionTable implements PartitionHost {
     for (const { partitions } of this.topics.values()) yield * partitions
   }
 
-  /** Opens the partitions of a topic that are not open yet: all at first, the new ones after it has grown. */
+  /** Opens the partitions of a topic that are not held yet: all at first, the new ones after it has grown. */
   async openTopic (record: TopicRecord): Promise<void> {
-    const held = this.topics.get(record.topicId)?.partitions ?? []
-    const queue = new PQueue({ concurrency: OPEN_AT_ONCE })
-    const opened = await Promise.all(
-      Array.from({ length: record.partitions - held.length }, (_, index) =>
-        queue.add(() => this.openPartition(record, held.length + index))))
-    this.topics.set(record.topicId, { record, partitions: [...held, ...opened] })
-    this.partitionCount += opened.length
+    this.install(record, await this.prepare(record))
+  }
+
+  /** Opens the partitions that are missing without telling anybody. Where one fails the new ones are abandoned. */
+  async prepare (record: TopicRecord): Promise<Partition[]> {
+    const held = this.partitionsOf(record.topicId).length
+    const opened: Partition[] = []
+    try {
+      await forEachAtOnce(record.partitions - held, OPEN_AT_ONCE, async index => {
+        opened[index] = await this.openPartition(record, held + index)
+      })
+    } catch (cause) {
+      await this.abandon(opened)
+      throw cause
+    }
+    return opened
+  }
+
+  /** Lets partitions that were prepared be found. */
+  install (record: TopicRecord, prepared: readonly Partition[]): void {
+    this.topics.set(record.topicId, { record, partitions: [...this.partitionsOf(record.topicId), ...prepared] })
+    this.partitionCount += prepared.length
+  }
+
+  /** Lets go of partitions that were prepared for nothing. One that holds records is left alone. */
+  async abandon (prepared: readonly (Partition | undefined)[]): Promise<void> {
+    for (const partition of prepared) {
+      if (partition === undefined || partition.log.segmentCount > 0) continue
+      partition.close(ERROR.UNKNOWN_TOPIC, `${partition.label} was not created`)
+      await this.deletePartition(partition)
+    }
   }
 
   /** Puts changed settings into force. */
@@ -101,7 +128,7 @@ export class PartitionTable implements PartitionHost {
     for (const partition of topic.partitions) {
       partition.log.configure(logConfigOf(settings))
       partition.stateLog?.configure(this.stateLogConfig(record))
-      partition.maxBatchBytes = Number(settings['max.batch.bytes'])
+      partition.maxBatchBytes = this.batchBytesMax(settings)
     }
   }
 
@@ -111,16 +138,21 @@ export class PartitionTable implements PartitionHost {
     if (topic === undefined) return
     this.topics.delete(topicId)
     this.partitionCount -= topic.partitions.length
-    for (const partition of topic.partitions) {
-      partition.close(ERROR.UNKNOWN_TOPIC, `topic ${topic.record.name} was deleted`)
-      this.snapshots.delete(partition)
-      const { store } = this.options
-      await store.deleteLog({ topicId, partition: partition.index, kind: 'data' })
-      if (this.withStateLog.delete(stateLogName(topicId, partition.index))) {
-        await store.deleteLog({ topicId, partition: partition.index, kind: 'state' })
-      }
+    const { partitions, record: { name } } = topic
+    // All of them first: who waits for one must not wait for the deletion of others.
+    for (const partition of partitions) partition.close(ERROR.UNKNOWN_TOPIC, `topic ${name} was deleted`)
+    await forEachAtOnce(partitions.length, DELETE_AT_ONCE, index => this.deletePartition(partitions[index]!))
+    await this.checkpoints.forgetTopic(topicId)
+  }
+
+  private async deletePartition (partition: Partition): Promise<void> {
+    const { store } = this.options
+    const { topicId, index } = partition
+    this.checkpoints.drop(partition)
+    await store.deleteLog({ topicId, partition: index, kind: 'data' })
+    if (this.withStateLog.delete(stateLogName(topicId, index))) {
+      await store.deleteLog({ topicId, partition: index, kind: 'state' })
     }
-    await this.forget(topicId)
   }
 
   /** True where everything appended to logs that take writes is acknowledged. */
@@ -141,16 +173,33 @@ export class PartitionTable implements PartitionHost {
     const { record } = this.topics.get(partition.topicId)!
     const id: LogId = { topicId: partition.topicId, partition: partition.index, kind: 'state' }
     const log = await this.options.store.openLog(id, this.stateLogConfig(record))
+    if (partition.closed) {
+      // Deleted meanwhile, and nobody knew of this log.
+      await this.options.store.deleteLog(id)
+      throw new Error('the partition was closed')
+    }
     this.withStateLog.add(stateLogName(partition.topicId, partition.index))
     return log
   }
 
-  /** Writes to the meta store what has changed since the last call. Not more than a start needs: it can be rebuilt. */
-  checkpoint (): void {
-    for (const partition of this.all()) {
-      this.checkpointProducers(partition)
-      this.checkpointOffsets(partition)
+  /** Makes everything appended durable, also where the topic's flush policy leaves that for later. */
+  async flush (): Promise<void> {
+    const behind: PartitionLog[] = []
+    for (const { log, stateLog } of this.all()) {
+      if (log.durableOffset < log.nextOffset) behind.push(log)
+      if (stateLog !== null && stateLog.durableOffset < stateLog.nextOffset) behind.push(stateLog)
     }
+    await forEachAtOnce(behind.length, OPEN_AT_ONCE, index => behind[index]!.flush())
+  }
+
+  /** Writes what a partition knows to the meta store, as far as it has changed. See PartitionCheckpoints. */
+  checkpoint (partition: Partition): void {
+    if (!partition.closed) this.checkpoints.write(partition)
+  }
+
+  /** Writes all that has changed, for a start that reads no log. */
+  checkpointAll (): void {
+    for (const partition of this.all()) this.checkpoints.write(partition, true)
   }
 
   private async openPartition (record: TopicRecord, index: number): Promise<Partition> {
@@ -159,89 +208,19 @@ export class PartitionTable implements PartitionHost {
     const log = await store.openLog({ topicId: record.topicId, partition: index, kind: 'data' }, logConfigOf(settings))
     // Above what the log has seen, also where the control store was lost and counts anew.
     const epoch = Math.max(leaderEpoch, log.lastEpoch + 1)
-    const partition = new Partition(this, record, index, epoch, log, Number(settings['max.batch.bytes']))
-    await this.loadProducers(partition)
-    if (this.withStateLog.has(stateLogName(record.topicId, index))) await this.loadOffsets(partition, record)
+    const partition = new Partition(this, record, index, epoch, log, this.batchBytesMax(settings))
+    await this.checkpoints.loadProducers(partition)
+    if (this.withStateLog.has(stateLogName(record.topicId, index))) {
+      const id: LogId = { topicId: record.topicId, partition: index, kind: 'state' }
+      const stateLog = await store.openLog(id, this.stateLogConfig(record))
+      await this.checkpoints.loadOffsets(partition, stateLog)
+      partition.attachStateLog(stateLog)
+    }
     return partition
   }
 
-  private async loadProducers (partition: Partition): Promise<void> {
-    const { log, producers } = partition
-    const snapshot = this.options.meta.get(PRODUCERS_TABLE, partitionKey(partition.topicId, partition.index))
-    let from = log.logStartOffset
-    if (snapshot !== null) {
-      const offset = readInt64(snapshot, 0)
-      try {
-        // A snapshot of more than the log holds now says things about batches that a crash has cut off.
-        if (offset <= log.nextOffset) {
-          producers.restore(snapshot.subarray(8))
-          from = Math.max(from, offset)
-        }
-      } catch (cause) {
-        producers.clear()
-        const { logger } = this.options
-        logger.warn({ partition: partition.label, err: cause }, 'producer snapshot is damaged; reading the log instead')
-      }
-    }
-    this.snapshots.set(partition, { offset: from, version: producers.version })
-    if (from >= log.nextOffset) return
-    const nowMs = this.options.wallMs()
-    await log.replayHeaders(from, header => producers.apply(header, Math.min(header.maxTimestamp, nowMs)))
-  }
-
-  private async loadOffsets (partition: Partition, record: TopicRecord): Promise<void> {
-    const { meta } = this.options
-    const id: LogId = { topicId: partition.topicId, partition: partition.index, kind: 'state' }
-    const log = await this.options.store.openLog(id, this.stateLogConfig(record))
-    const key = partitionKey(partition.topicId, partition.index)
-    const applied = meta.get(STATE_APPLIED_TABLE, key)
-    let from = log.logStartOffset
-    if (applied !== null && readInt64(applied, 0) <= log.nextOffset) {
-      for (const row of meta.range(GROUP_OFFSETS_TABLE, keysBelow(key))) {
-        partition.offsets.set(groupOfKey(row.key), JSON.parse(row.value.toString()))
-      }
-      from = Math.max(from, readInt64(applied, 0))
-    }
-    partition.offsets.takeChanged()
-    if (from < log.nextOffset) await replayOffsets(log, partition.offsets, from)
-    partition.attachStateLog(log)
-  }
-
-  private checkpointProducers (partition: Partition): void {
-    const { log, producers } = partition
-    const last = this.snapshots.get(partition)
-    if (last === undefined || (last.offset === log.nextOffset && last.version === producers.version)) return
-    // Only what is durable may be called known: a snapshot waits until the log is at rest or has caught up with it.
-    const offset = log.nextOffset
-    const bytes = Buffer.concat([Buffer.alloc(8), producers.snapshot()])
-    writeInt64(bytes, offset, 0)
-    const { version } = producers
-    const write = (): void => {
-      if (partition.closed && !this.topics.has(partition.topicId)) return
-      this.snapshots.set(partition, { offset, version })
-      const key = partitionKey(partition.topicId, partition.index)
-      this.options.meta.write([{ table: PRODUCERS_TABLE, key, value: bytes }])
-    }
-    if (log.durableOffset >= offset) write()
-    else partition.whenCommitted(offset, error => { if (error === 0 && log.durableOffset >= offset) write() })
-  }
-
-  private checkpointOffsets (partition: Partition): void {
-    const log = partition.stateLog
-    if (log === null || log.state !== 'online') return
-    const changed = partition.offsets.takeChanged()
-    if (changed.size === 0) return
-    const key = partitionKey(partition.topicId, partition.index)
-    const writes: MetaWrite[] = []
-    for (const group of changed) {
-      const offset = partition.offsets.get(group)
-      const value = offset === undefined ? null : Buffer.from(JSON.stringify(offset))
-      writes.push({ table: GROUP_OFFSETS_TABLE, key: groupOffsetKey(key, group), value })
-    }
-    const applied = Buffer.alloc(8)
-    writeInt64(applied, Math.min(log.acknowledgedOffset, log.durableOffset), 0)
-    writes.push({ table: STATE_APPLIED_TABLE, key, value: applied })
-    this.options.meta.write(writes)
+  private batchBytesMax (settings: TopicSettings): number {
+    return Math.min(Number(settings['max.batch.bytes']), this.options.batchBytesMax ?? Infinity)
   }
 
   private settingsOf (record: TopicRecord): TopicSettings {
@@ -259,13 +238,6 @@ export class PartitionTable implements PartitionHost {
       // Longer than any checkpoint takes: the view in the meta store must have met the removal before it goes.
       tombstoneRetentionMs: 24 * 3_600_000,
       minCompactionLagMs: 0,
-    }
-  }
-
-  private async forget (topicId: string): Promise<void> {
-    const range = keysBelow(partitionKey(topicId, 0).subarray(0, 16))
-    for (const table of [PRODUCERS_TABLE, STATE_APPLIED_TABLE, GROUP_OFFSETS_TABLE]) {
-      await this.options.meta.deleteRange(table, range)
     }
   }
 }

@@ -167,7 +167,7 @@ t.test('Partition: a producer is known after its records are deleted, and after 
   const { partition, table, store } = await open(disk, meta, record)
   const answer = produce(partition, ['a', 'b'], producer(0))
   await until(() => answer.answered)
-  table.checkpoint()
+  table.checkpoint(partition)
   await partition.log.setStartOffset(2)
   await store.close()
   const restarted = await open(disk, meta, record, 2)
@@ -205,7 +205,7 @@ t.test('Partition: committed offsets come back from the checkpoint and from what
   await until(() => produce(partition, ['a', 'b', 'c']).answered || partition.highWatermark >= 3)
   const answers = [commit(partition, 'billing', committed(1)), commit(partition, 'mail', committed(2))]
   await until(() => answers.every(answer => answer.answered))
-  table.checkpoint()
+  table.checkpoint(partition)
   const later = [commit(partition, 'billing', committed(3)), commit(partition, 'mail', null)]
   await until(() => later.every(answer => answer.answered))
   await store.close()

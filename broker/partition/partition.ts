@@ -54,8 +54,8 @@ export class Partition {
   stateLog: PartitionLog | null = null
   /** Largest batch that is taken, in bytes. */
   maxBatchBytes: number
-  /** Set when the partition is being closed or deleted: nothing is taken any more. */
-  closed = false
+  /** Why nothing is taken any more: the partition is being closed or deleted. Null while it is open. */
+  closedBy: { readonly error: number, readonly message: string } | null = null
 
   private readonly host: PartitionHost
   private readonly acks = new AckQueue()
@@ -139,18 +139,20 @@ export class Partition {
 
   /** Takes nothing any more and answers all that wait, since it will not hear of them again. */
   close (error: number, message: string): void {
-    this.closed = true
+    this.closedBy = { error, message }
     this.acks.failAll(error, message)
     this.stateAnswers.failAll(error, message)
     this.failQueuedCommits(error, message)
     this.wake()
   }
 
+  get closed (): boolean { return this.closedBy !== null }
+
   /** For messages: which partition this is. */
   get label (): string { return `partition ${this.topicName}/${this.index}` }
 
   private refusalOf (batch: Buffer): AppendOutcome | null {
-    if (this.closed) return refuse(ERROR.UNKNOWN_TOPIC, `${this.label} is closed; refresh the metadata`)
+    if (this.closedBy !== null) return { ok: false, ...this.closedBy }
     if (batch.length > this.maxBatchBytes) {
       return refuse(ERROR.RECORD_TOO_LARGE,
         `record batch of ${batch.length} bytes for ${this.label} is above its max.batch.bytes of ${this.maxBatchBytes}; send less at once or raise it`)
@@ -171,17 +173,19 @@ export class Partition {
 
   private onStateChange (log: PartitionLog, waiting: AckQueue): void {
     if (log.state === 'online') return
+    waiting.completeUpTo(log.acknowledgedOffset)
     const { error, message } = unavailable(log, this.label)
     waiting.failAll(error, message)
   }
 
   private wake (): void {
+    if (this.waiters.size === 0) return
     // A waiter may remove itself and others while it runs.
     for (const waiter of [...this.waiters]) waiter()
   }
 
   private commitFault (group: string, offset: GroupOffset | null): { error: number, message: string } | null {
-    if (this.closed) return refuse(ERROR.UNKNOWN_TOPIC, `${this.label} is closed; refresh the metadata`)
+    if (this.closedBy !== null) return this.closedBy
     if (offset === null) return null
     if (offset.offset > this.highWatermark) {
       return refuse(ERROR.OFFSET_OUT_OF_RANGE,
@@ -211,9 +215,13 @@ export class Partition {
 
   private writeCommits (): void {
     const commits = this.queuedCommits
-    const log = this.stateLog!
-    if (commits.length === 0) return
     this.queuedCommits = []
+    for (let first = 0; first < commits.length; first += LIMITS.commitsPerBatch) {
+      this.writeCommitBatch(this.stateLog!, commits.slice(first, first + LIMITS.commitsPerBatch))
+    }
+  }
+
+  private writeCommitBatch (log: PartitionLog, commits: readonly OffsetCommit[]): void {
     const nowMs = this.host.wallMs()
     const batch = offsetBatch(new RecordBatchBuilder(), commits, nowMs)
     const blocked = blockOf(log, batch.length, this.label)

@@ -109,7 +109,8 @@ export class ProducerState {
   /** Forgets producers whose last batch is older than `beforeMs` (wall clock). */
   expire (beforeMs: number): void {
     for (const [producerId, producer] of this.producers) {
-      if (producer.lastSeenMs >= beforeMs) continue
+      // The map is in the order of the last batches: all that follow are younger.
+      if (producer.lastSeenMs >= beforeMs) return
       this.producers.delete(producerId)
       this.version++
     }

@@ -1,0 +1,160 @@
+// Writes down, and reads back, what partitions know beyond their logs: producers and committed offsets. It only saves
+// reading the logs again, and says less than they do, never more:
+//
+//   producers   snapshot of the state at an offset, written once the log is durable up to there
+//   offsets     rows of the groups that changed, with how far the state log is taken in; both in one write
+//
+// What is missing, damaged or ahead of the log is dropped, and the log is read instead.
+
+import { readInt64, writeInt64 } from '@sluice/protocol'
+import type { MetaStore, MetaWrite, PartitionLog } from '@sluice/storage'
+import type { Logger } from '../runtime/logger.js'
+import { replayOffsets, type Partition } from './partition.js'
+import {
+  GROUP_OFFSETS_TABLE, PRODUCERS_TABLE, STATE_APPLIED_TABLE, groupOfKey, groupOffsetKey, keysBelow, partitionKey,
+} from './partition-keys.js'
+
+interface Snapshot { offset: number, version: number, bytes: Buffer }
+
+/** Of one partition: what the newest snapshot in the meta store covers, and one that waits for its log. */
+interface SnapshotProgress { offset: number, version: number, taken: Snapshot | null }
+
+/** A snapshot costs as much as there are producers, so it waits for a change for every so many of them. */
+const PRODUCERS_PER_CHANGE = 16
+
+export class PartitionCheckpoints {
+  private readonly meta: MetaStore
+  private readonly wallMs: () => number
+  private readonly logger: Logger
+  private readonly snapshots = new Map<Partition, SnapshotProgress>()
+
+  constructor (meta: MetaStore, wallMs: () => number, logger: Logger) {
+    this.meta = meta
+    this.wallMs = wallMs
+    this.logger = logger
+  }
+
+  /** Brings the producers of a partition that is being opened back. */
+  async loadProducers (partition: Partition): Promise<void> {
+    const { log, producers } = partition
+    const snapshot = this.meta.get(PRODUCERS_TABLE, partitionKey(partition.topicId, partition.index))
+    let from = log.logStartOffset
+    if (snapshot !== null) {
+      try {
+        const offset = readInt64(snapshot, 0)
+        // A snapshot of more than the log holds now says things about batches that a crash has cut off.
+        if (offset <= log.nextOffset) {
+          producers.restore(snapshot.subarray(8))
+          from = Math.max(from, offset)
+        }
+      } catch (cause) {
+        producers.clear()
+        this.logger.warn({ partition: partition.label, err: cause }, 'producer snapshot is damaged; reading the log instead')
+      }
+    }
+    this.snapshots.set(partition, { offset: from, version: producers.version, taken: null })
+    if (from >= log.nextOffset) return
+    // Seen now: the timestamps of records say when something happened to users, not when the producer lived.
+    const nowMs = this.wallMs()
+    await log.replayHeaders(from, header => producers.apply(header, nowMs))
+  }
+
+  /** Brings the committed offsets back, of a partition that is being opened and has a state log. */
+  async loadOffsets (partition: Partition, log: PartitionLog): Promise<void> {
+    let from = log.logStartOffset
+    try {
+      from = Math.max(from, this.restoreOffsets(partition, log))
+    } catch (cause) {
+      partition.offsets.clear()
+      this.logger.warn({ partition: partition.label, err: cause }, 'committed offsets in the meta store are damaged; reading the state log instead')
+      await this.forgetOffsets(partition)
+    }
+    partition.offsets.takeChanged()
+    if (from < log.nextOffset) await replayOffsets(log, partition.offsets, from)
+  }
+
+  /**
+   * Writes what has changed since the last call.
+   *
+   * @param all also what is not worth its cost while the broker runs.
+   */
+  write (partition: Partition, all = false): void {
+    this.writeProducers(partition, all)
+    this.writeOffsets(partition)
+  }
+
+  /** Stops looking after a partition that is closed. */
+  drop (partition: Partition): void { this.snapshots.delete(partition) }
+
+  /** Removes all that the meta store holds about a topic. */
+  async forgetTopic (topicId: string): Promise<void> {
+    const range = keysBelow(partitionKey(topicId, 0).subarray(0, 16))
+    for (const table of [PRODUCERS_TABLE, STATE_APPLIED_TABLE, GROUP_OFFSETS_TABLE]) {
+      await this.meta.deleteRange(table, range)
+    }
+  }
+
+  private writeProducers (partition: Partition, all: boolean): void {
+    const progress = this.snapshots.get(partition)
+    if (progress === undefined) return
+    const { log, producers } = partition
+    for (;;) {
+      if (progress.taken === null) {
+        const changes = producers.version - progress.version
+        if (changes === 0 && progress.offset === log.nextOffset) return
+        if (!all && changes * PRODUCERS_PER_CHANGE < producers.size) return
+        progress.taken = snapshotOf(partition)
+      }
+      const { offset, version, bytes } = progress.taken
+      // Only what is durable may be called known.
+      if (log.durableOffset < offset) return
+      const key = partitionKey(partition.topicId, partition.index)
+      this.meta.write([{ table: PRODUCERS_TABLE, key, value: bytes }])
+      progress.offset = offset
+      progress.version = version
+      progress.taken = null
+    }
+  }
+
+  private writeOffsets (partition: Partition): void {
+    const log = partition.stateLog
+    if (log === null || log.state !== 'online' || !partition.offsets.hasChanged) return
+    const key = partitionKey(partition.topicId, partition.index)
+    const writes: MetaWrite[] = []
+    for (const group of partition.offsets.takeChanged()) {
+      const offset = partition.offsets.get(group)
+      const value = offset === undefined ? null : Buffer.from(JSON.stringify(offset))
+      writes.push({ table: GROUP_OFFSETS_TABLE, key: groupOffsetKey(key, group), value })
+    }
+    const applied = Buffer.alloc(8)
+    writeInt64(applied, Math.min(log.acknowledgedOffset, log.durableOffset), 0)
+    writes.push({ table: STATE_APPLIED_TABLE, key, value: applied })
+    this.meta.write(writes)
+  }
+
+  /** @returns up to where the rows cover the state log. @throws where they make no sense. */
+  private restoreOffsets (partition: Partition, log: PartitionLog): number {
+    const key = partitionKey(partition.topicId, partition.index)
+    const applied = this.meta.get(STATE_APPLIED_TABLE, key)
+    if (applied === null) return 0
+    const offset = readInt64(applied, 0)
+    if (offset > log.nextOffset) throw new Error(`they cover ${offset} records, the state log has ${log.nextOffset}`)
+    for (const row of this.meta.range(GROUP_OFFSETS_TABLE, keysBelow(key))) {
+      partition.offsets.set(groupOfKey(row.key), JSON.parse(row.value.toString()))
+    }
+    return offset
+  }
+
+  private async forgetOffsets (partition: Partition): Promise<void> {
+    const key = partitionKey(partition.topicId, partition.index)
+    this.meta.write([{ table: STATE_APPLIED_TABLE, key, value: null }])
+    await this.meta.deleteRange(GROUP_OFFSETS_TABLE, keysBelow(key))
+  }
+}
+
+function snapshotOf (partition: Partition): Snapshot {
+  const { producers, log } = partition
+  const bytes = Buffer.concat([Buffer.alloc(8), producers.snapshot()])
+  writeInt64(bytes, log.nextOffset, 0)
+  return { offset: log.nextOffset, version: producers.version, bytes }
+}
