@@ -1,0 +1,144 @@
+// What time alone brings about: leases that end, delays that are over, sessions that are gone.
+//
+// What is due in the same tick is dealt with in the order of the offsets: when several leases of a run end together,
+// the first counts as failed and takes the others back with it, uncounted.
+
+import type { Journal } from './journal.js'
+import type { Lifecycle } from './lifecycle.js'
+import type { Picker } from './picker.js'
+import type { QueueClock } from './queue-clock.js'
+import type { QueueState } from './queue-state.js'
+import { DELAY_CLOCK, QUEUE_LIMITS, REASON, RECORD_STATE, type DelayClock } from './queue-types.js'
+import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
+import { SESSION_FLAG, type Session } from './session-table.js'
+
+export class Expiry {
+  private readonly state: QueueState
+  private readonly journal: Journal
+  private readonly clock: QueueClock
+  private readonly lifecycle: Lifecycle
+  private readonly picker: Picker
+  /** No session is silent or gone before this queue time. */
+  private sessionsDueMs = 0
+
+  constructor (parts: {
+    state: QueueState, journal: Journal, clock: QueueClock, lifecycle: Lifecycle, picker: Picker,
+  }) {
+    this.state = parts.state
+    this.journal = parts.journal
+    this.clock = parts.clock
+    this.lifecycle = parts.lifecycle
+    this.picker = parts.picker
+  }
+
+  /** Queue time of the next thing to do that is a matter of durations; a date is `firstDateMs`. */
+  get nextDueMs (): number {
+    const storeMs = this.state.delayed.firstDueMs(DELAY_CLOCK.queue) - QUEUE_LIMITS.nearWindowMs
+    const sessionsMs = this.state.sessions.size === 0 ? Infinity : this.sessionsDueMs
+    return Math.min(this.state.timers.nextDueMs(), storeMs, sessionsMs)
+  }
+
+  /** Wall-clock time of the next thing to do that is a matter of dates. */
+  get firstDateMs (): number {
+    const storeMs = this.state.delayed.firstDueMs(DELAY_CLOCK.wall) - QUEUE_LIMITS.nearWindowMs
+    return Math.min(this.state.dates.nextDueMs(), storeMs)
+  }
+
+  tick (): void {
+    this.checkSessions()
+    this.loadNear(DELAY_CLOCK.queue, this.clock.passedMs)
+    this.loadNear(DELAY_CLOCK.wall, this.clock.wallMs)
+    const due: number[] = []
+    this.state.timers.takeDue(this.clock.passedMs, QUEUE_LIMITS.recordsPerTick, due)
+    this.state.dates.takeDue(this.clock.wallMs, QUEUE_LIMITS.recordsPerTick, due)
+    due.sort((a, b) => a - b)
+    for (const offset of due) this.onDue(offset)
+  }
+
+  /** A session is there, on a connection. */
+  heard (session: Session): void {
+    session.heardMs = this.clock.nowMs
+    session.goneAtMs = Infinity
+    this.sessionsDueMs = Math.min(this.sessionsDueMs, session.heardMs + this.lifecycle.config.sessionTimeoutMs)
+  }
+
+  /** A session has lost its connection. */
+  disconnected (session: Session): void {
+    session.goneAtMs = Math.min(session.goneAtMs, this.clock.nowMs + this.lifecycle.config.disconnectGraceMs)
+    this.sessionsDueMs = Math.min(this.sessionsDueMs, session.goneAtMs)
+  }
+
+  /** A leader begins: nobody has been heard of yet, everybody has a grace. */
+  rebuild (): void {
+    this.sessionsDueMs = Infinity
+    for (const session of this.state.sessions.all()) {
+      session.heardMs = this.clock.nowMs
+      session.goneAtMs = Infinity
+      this.disconnected(session)
+    }
+  }
+
+  /** A session ends: by its own word, or because it is gone. */
+  endSession (session: Session, isGone: boolean): void {
+    const { ledger } = this.state
+    for (const offset of this.state.sessions.leasesOf(session, ledger)) {
+      const slot = ledger.find(offset)
+      // It may have gone with an earlier record of its run.
+      if (slot === NO_SLOT || ledger.sessions[slot] !== session.number) continue
+      const hadStarted = (ledger.flags[slot]! & RECORD_FLAG.started) !== 0
+      if (isGone && hadStarted) this.lifecycle.fail(slot, REASON.disconnect, -1, '')
+      else this.lifecycle.giveBack(slot)
+    }
+    this.journal.sessionEnd(session.number)
+  }
+
+  private checkSessions (): void {
+    if (this.clock.passedMs < this.sessionsDueMs) return
+    const { sessionTimeoutMs, disconnectGraceMs } = this.lifecycle.config
+    let dueMs = Infinity
+    for (const session of [...this.state.sessions.all()]) {
+      const silentAtMs = session.heardMs + sessionTimeoutMs
+      const isSilent = session.goneAtMs === Infinity && this.clock.passedMs >= silentAtMs
+      if (isSilent) session.goneAtMs = silentAtMs + disconnectGraceMs
+      if (this.clock.passedMs >= session.goneAtMs) this.endSession(session, true)
+      else dueMs = Math.min(dueMs, session.goneAtMs, session.goneAtMs === Infinity ? silentAtMs : Infinity)
+    }
+    this.sessionsDueMs = dueMs
+  }
+
+  /** Brings what is due within a minute from the delay store into the wheel. */
+  private loadNear (clock: DelayClock, nowMs: number): void {
+    const { delayed } = this.state
+    const untilMs = nowMs + QUEUE_LIMITS.nearWindowMs
+    for (let left = QUEUE_LIMITS.recordsPerTick; left > 0 && delayed.firstDueMs(clock) <= untilMs; left--) {
+      this.state.load(delayed.firstDueOffset(clock))
+    }
+  }
+
+  private onDue (offset: number): void {
+    const { ledger } = this.state
+    const slot = ledger.find(offset)
+    if (slot === NO_SLOT || ledger.buckets[slot] !== 0) return
+    const state = ledger.states[slot]!
+    if (state === RECORD_STATE.DELAYED) {
+      this.state.wakeUp(slot)
+      this.picker.onReady(offset, ledger.lanes[slot]!)
+    } else if (state === RECORD_STATE.LEASED) this.onLeaseDue(offset, slot)
+  }
+
+  private onLeaseDue (offset: number, slot: number): void {
+    const { ledger } = this.state
+    const session = this.state.sessions.numbered(ledger.sessions[slot]!)!
+    const endMs = this.renewedUntil(session, ledger.leasedAt[slot]!)
+    if (endMs > this.clock.nowMs) this.journal.extend(offset, 1, endMs - this.state.timeMs)
+    else this.lifecycle.fail(slot, REASON.timeout, -1, '')
+  }
+
+  /** Heartbeats renew leases without a word in the deltas; it is written down when a lease would have ended. */
+  private renewedUntil (session: Session, leasedAtMs: number): number {
+    if ((session.flags & SESSION_FLAG.renews) === 0) return 0
+    const { visibilityMs, leaseTotalMs } = this.lifecycle.config
+    const heldMs = session.goneAtMs === Infinity ? session.heardMs + visibilityMs : session.goneAtMs
+    return Math.min(heldMs, leasedAtMs + leaseTotalMs)
+  }
+}

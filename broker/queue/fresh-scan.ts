@@ -1,0 +1,85 @@
+// Walks over the records that the group has never examined, a page of facts at a time.
+//
+//   next ............ position ............ page end ............ high watermark
+//    └ in the state     └ in this call: `commit` writes it down, once per call
+//
+// A call looks at a bounded number of records, so that a long stretch of records that cannot be handed out (a hot key)
+// never holds up the broker.
+
+import type { Journal } from './journal.js'
+import type { QueueState } from './queue-state.js'
+import { QUEUE_LIMITS, type RecordFeed } from './queue-types.js'
+import { FactsPage } from './record-facts.js'
+
+const PAGE_RECORDS = 256
+
+export class FreshScan {
+  readonly facts = new FactsPage(PAGE_RECORDS)
+  /** Row of the record to look at, after `hasRow`. */
+  row = 0
+  /** Offset after the last committed record: nothing from there on is looked at. */
+  highWatermark = 0
+  private readonly state: QueueState
+  private readonly journal: Journal
+  private readonly feed: RecordFeed
+  private current = 0
+  private left = 0
+  private loading = false
+
+  constructor (state: QueueState, journal: Journal, feed: RecordFeed) {
+    this.state = state
+    this.journal = journal
+    this.feed = feed
+  }
+
+  /** Everything below has been looked at. */
+  get position (): number { return Math.max(this.current, this.state.nextOffset) }
+
+  /** True where there may be records to look at and they are at hand. */
+  get hasMore (): boolean { return !this.loading && this.position < this.highWatermark }
+
+  /** Begins a call. */
+  begin (): void {
+    this.left = QUEUE_LIMITS.recordsPerScan
+    if (this.current < this.state.nextOffset) this.reset()
+  }
+
+  /** Stands on a record to look at, at `row`; false where there is none for now. */
+  hasRow (): boolean {
+    const { facts } = this
+    while (this.row >= facts.count) {
+      if (facts.endOffset > this.current) this.current = facts.endOffset
+      if (this.loading || this.current >= this.highWatermark) return false
+      facts.clear(this.current)
+      this.row = 0
+      if (!this.feed.read(this.current, this.highWatermark, facts)) {
+        this.loading = true
+        return false
+      }
+    }
+    return this.left > 0
+  }
+
+  /** The record at `row` is dealt with. */
+  consume (): void {
+    this.current = this.facts.offsets[this.row]! + 1
+    this.row++
+    this.left--
+  }
+
+  /** Writes down how far the call came. */
+  commit (): void {
+    if (this.row >= this.facts.count && this.facts.endOffset > this.current) this.current = this.facts.endOffset
+    if (this.current > this.state.nextOffset) this.journal.next(this.current)
+  }
+
+  /** What was not at hand may be now. */
+  onFactsLoaded (): void { this.loading = false }
+
+  /** The state has moved on by other means. */
+  reset (): void {
+    this.current = this.state.nextOffset
+    this.row = 0
+    this.facts.clear(this.current)
+  }
+}

@@ -1,0 +1,61 @@
+// What one receive hands out: bounded by the consumer's credits and by the group's records in flight.
+//
+// At least one record is handed out whatever its size, so that a record above the byte credit does not stop a consumer.
+
+import type { Journal } from './journal.js'
+import type { QueueState } from './queue-state.js'
+import { RECORD_STATE, type Grants } from './queue-types.js'
+import type { Session } from './session-table.js'
+
+export class GrantBatch implements Grants {
+  count = 0
+  readonly session: Session
+  readonly offsets: Float64Array
+  readonly leaseSequences: Float64Array
+  readonly deliveries: Uint16Array
+  private readonly state: QueueState
+  private readonly journal: Journal
+  private readonly visibilityMs: number
+  private bytesLeft: number
+
+  constructor (
+    state: QueueState, journal: Journal, session: Session,
+    bounds: { maxRecords: number, maxBytes: number, visibilityMs: number },
+  ) {
+    this.state = state
+    this.journal = journal
+    this.session = session
+    this.visibilityMs = bounds.visibilityMs
+    this.bytesLeft = bounds.maxBytes
+    this.offsets = new Float64Array(bounds.maxRecords)
+    this.leaseSequences = new Float64Array(bounds.maxRecords)
+    this.deliveries = new Uint16Array(bounds.maxRecords)
+  }
+
+  get sessionId (): number { return this.session.sessionId }
+
+  get leaseEpoch (): number { return this.state.epoch }
+
+  /** Records that still fit. */
+  get room (): number { return this.offsets.length - this.count }
+
+  fits (bytes: number): boolean {
+    return this.room > 0 && (this.count === 0 || bytes <= this.bytesLeft)
+  }
+
+  /** Leases a record to the batch's session; it must fit. */
+  lease (offset: number, bytes: number): void {
+    const { state, count } = this
+    this.journal.lease(offset, 1, this.session.number, this.visibilityMs)
+    this.offsets[count] = offset
+    this.leaseSequences[count] = state.leaseCounter
+    this.deliveries[count] = state.ledger.deliveries[state.ledger.find(offset)]!
+    this.bytesLeft -= bytes
+    this.count++
+  }
+}
+
+/** Records that one more receive may be given, by the group's bound of records in flight. */
+export function roomInFlight (state: QueueState, maxInFlight: number): number {
+  return Math.max(0, maxInFlight - state.counts[RECORD_STATE.LEASED]!)
+}

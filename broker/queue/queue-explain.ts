@@ -1,0 +1,130 @@
+// Why a record is not delivered: the answer to the question that every other queue leaves to guessing.
+
+import { LANE_FLAG } from './lane-table.js'
+import type { QueueState } from './queue-state.js'
+import { END_CAUSES, RECORD_STATE, type Reason } from './queue-types.js'
+import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
+
+/** Times in milliseconds. */
+export type Explanation =
+  /** Not committed yet, or no such record. */
+  | { state: 'above-high-watermark' }
+  | { state: 'fresh', recordsBefore: number, paused: boolean, atMaxInFlight: boolean }
+  | { state: 'terminal' }
+  /** `timeLeftMs` is null while no handler has started. */
+  | { state: 'leased', sessionId: number, attempt: number, maxAttempts: number, timeLeftMs: number | null, cancelRequested: boolean }
+  | { state: 'delayed', waitMs: number, failures: number, deliveries: number }
+  | { state: 'ready', failures: number, deliveries: number, paused: boolean, atMaxInFlight: boolean }
+  /** Behind an earlier record of the same key. */
+  | { state: 'blocked', behindOffset: number, lane: number }
+  | { state: 'held' | 'quarantined', atOffset: number, lane: number }
+  | { state: 'dead-letter-pending', reason: Reason, text: string, failures: number }
+  /** Its facts are being read from disk: ask again. */
+  | { state: 'unknown' }
+
+export interface ExplainPlace {
+  readonly place: 'above' | 'fresh' | 'terminal' | 'unknown'
+  /** Of the record, as far as known; -1 for none. */
+  readonly lane: number
+}
+
+export interface ExplainContext {
+  readonly passedMs: number
+  readonly wallMs: number
+  readonly maxAttempts: number
+  readonly atMaxInFlight: boolean
+  readonly blocksLane: boolean
+}
+
+export function explainRecord (
+  state: QueueState, offset: number, where: ExplainPlace, context: ExplainContext,
+): Explanation {
+  const { paused } = state
+  const { atMaxInFlight } = context
+  const slot = state.find(offset)
+  if (slot !== NO_SLOT) return explainEntry(state, offset, slot, context)
+  if (where.place === 'above') return { state: 'above-high-watermark' }
+  if (where.place === 'terminal' || where.place === 'unknown') return { state: where.place }
+  const stopped = where.lane < 0 || !context.blocksLane ? null : explainLane(state, offset, where.lane)
+  if (stopped !== null) return stopped
+  if (offset < state.nextOffset) return { state: 'ready', failures: 0, deliveries: 0, paused, atMaxInFlight }
+  return { state: 'fresh', recordsBefore: offset - state.nextOffset, paused, atMaxInFlight }
+}
+
+function explainEntry (state: QueueState, offset: number, slot: number, context: ExplainContext): Explanation {
+  const { ledger, paused } = state
+  const failures = ledger.failures[slot]!
+  const deliveries = ledger.deliveries[slot]!
+  switch (ledger.states[slot]) {
+    case RECORD_STATE.ENDED: return { state: 'terminal' }
+    case RECORD_STATE.LEASED: return {
+      state: 'leased',
+      sessionId: state.sessions.numbered(ledger.sessions[slot]!)!.sessionId,
+      attempt: failures + 1,
+      maxAttempts: context.maxAttempts,
+      timeLeftMs: ledger.times[slot] === 0 ? null : Math.max(0, ledger.times[slot]! - context.passedMs),
+      cancelRequested: (ledger.flags[slot]! & RECORD_FLAG.cancelRequested) !== 0,
+    }
+    case RECORD_STATE.DEAD_LETTER_PENDING: {
+      const death = state.notes.get(offset)!.death!
+      return { state: 'dead-letter-pending', reason: death.reason, text: death.text, failures }
+    }
+  }
+  const lane = ledger.lanes[slot]!
+  const stopped = lane < 0 || !context.blocksLane ? null : explainLane(state, offset, lane)
+  if (stopped !== null) return stopped
+  if (ledger.states[slot] === RECORD_STATE.READY) {
+    return { state: 'ready', failures, deliveries, paused, atMaxInFlight: context.atMaxInFlight }
+  }
+  const nowMs = (ledger.flags[slot]! & RECORD_FLAG.wallClock) === 0 ? context.passedMs : context.wallMs
+  return { state: 'delayed', waitMs: Math.max(0, ledger.times[slot]! - nowMs), failures, deliveries }
+}
+
+function explainLane (state: QueueState, offset: number, lane: number): Explanation | null {
+  const slot = state.lanes.find(lane)
+  if (slot === NO_SLOT) return null
+  const position = state.lanes.positions[slot]!
+  const flags = state.lanes.flags[slot]!
+  if ((flags & LANE_FLAG.held) !== 0) return { state: 'held', atOffset: position, lane }
+  if ((flags & LANE_FLAG.quarantined) !== 0) return { state: 'quarantined', atOffset: position, lane }
+  return position < offset ? { state: 'blocked', behindOffset: position, lane } : null
+}
+
+/** Figures of a group on one partition. Offsets are -1 where there is no such record. */
+export interface QueueStats {
+  readonly ready: number
+  readonly leased: number
+  readonly delayed: number
+  readonly deadLetterPending: number
+  /** Offsets never examined: an upper bound of the records there. */
+  readonly fresh: number
+  readonly busyLanes: number
+  readonly sessions: number
+  /** Records that became terminal, indexed by `EndCause`. */
+  readonly ended: readonly number[]
+  readonly floor: number
+  readonly next: number
+  /** Their records' timestamps give the ages. */
+  readonly oldestFreshOffset: number
+  readonly oldestOutstandingOffset: number
+  readonly paused: boolean
+}
+
+export function statsOf (state: QueueState, highWatermark: number): QueueStats {
+  const oldest = Math.min(state.ledger.min(), state.delayed.minOffset())
+  return {
+    ready: state.counts[RECORD_STATE.READY]!,
+    leased: state.counts[RECORD_STATE.LEASED]!,
+    delayed: state.counts[RECORD_STATE.DELAYED]! + state.delayed.size,
+    deadLetterPending: state.counts[RECORD_STATE.DEAD_LETTER_PENDING]!,
+    fresh: Math.max(0, highWatermark - state.nextOffset),
+    busyLanes: state.lanes.size,
+    sessions: state.sessions.size,
+    ended: [...state.ended].slice(0, END_CAUSES),
+    floor: state.floor,
+    next: state.nextOffset,
+    oldestFreshOffset: state.nextOffset < highWatermark ? state.nextOffset : -1,
+    oldestOutstandingOffset: oldest === Infinity ? -1 : oldest,
+    paused: state.paused,
+  }
+}

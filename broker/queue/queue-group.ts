@@ -1,0 +1,546 @@
+// One queue group on one partition, on the leader: where events come in. `queue-state.ts` has the picture of the state,
+// and how the parts fit.
+//
+//   restart, failover:   new QueueGroup ─▶ restore(snapshot)? ─▶ replay(delta) … ─▶ lead(epoch, …)
+//   a turn:              tick(clocks) ─▶ events … ─▶ endTurn() ─▶ a delta to append to the state log, or null
+//   later:               onDeltaDurable(sequence) ─▶ answers, hard grants, dead letters of that turn
+//
+// The core is synchronous: it waits for nothing, reads no clock, and is as random as `random` is. What must not be said
+// before it is durable (answers to settles, grants of ordered keys, dead letters) is held back here, so that whoever
+// calls cannot get it wrong.
+//
+// What is not to be trusted before it is durable: `floor`; trim a log by `durableFloor`.
+//
+// Not known to the group: connections, long polls (`receive` again after `QueueHost.wake`), the records themselves.
+
+import assert from 'node:assert'
+import { DeadLetters } from './dead-letters.js'
+import { readDelta } from './delta-reader.js'
+import { Expiry } from './expiry.js'
+import { FreshScan } from './fresh-scan.js'
+import { GrantBatch, roomInFlight } from './grant-batch.js'
+import { Journal } from './journal.js'
+import { KeyedPicker } from './keyed-picker.js'
+import { Lifecycle } from './lifecycle.js'
+import { PendingAnswers, type Release } from './pending-answers.js'
+import type { Picker } from './picker.js'
+import type { PickerParts } from './picker-parts.js'
+import { PlainPicker } from './plain-picker.js'
+import { QueueClock } from './queue-clock.js'
+import { explainRecord, statsOf, type Explanation, type QueueStats } from './queue-explain.js'
+import type { QueueConfig } from './queue-settings.js'
+import { QueueState } from './queue-state.js'
+import {
+  DELAY_CLOCK, END_CAUSE, ORDER, QUEUE_LIMITS, RECORD_STATE, SETTLE_ANSWER, type DelayStore, type EndCause, type Grants,
+  type LaneIndex, type QueueHost, type Random, type RecordFeed, type SettleItem,
+} from './queue-types.js'
+import { ReadyRecords } from './ready-records.js'
+import { FactsPage } from './record-facts.js'
+import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
+import { KEYLESS_LANE, WeightedPicker } from './weighted-picker.js'
+import { Settlement } from './settlement.js'
+
+export interface QueueGroupOptions {
+  readonly config: QueueConfig
+  readonly host: QueueHost
+  readonly feed: RecordFeed
+  readonly laneIndex: LaneIndex
+  readonly delayed: DelayStore
+  readonly random: Random
+  /** Share of a lane with `order` `fair`, 0.01 to 100; every lane 1 where left out. */
+  readonly weightOf?: (lane: number) => number
+}
+
+export interface ReceiveRequest {
+  readonly sessionId: number
+  /** 1 to 10,000. */
+  readonly maxRecords: number
+  /** At least one record is given, whatever its size. */
+  readonly maxBytes: number
+}
+
+/** What became of a cancel or a reschedule. */
+export const CHANGE_ANSWER = {
+  OK: 0,
+  /** Leased: its holder is told by its next heartbeat, and the record ends when the lease does. */
+  REQUESTED: 1,
+  /** Leased: a record in work cannot be rescheduled. */
+  LEASED: 2,
+  ALREADY_TERMINAL: 3,
+  UNKNOWN: 4,
+  /** Cannot be told or stored at the moment: try again. */
+  BUSY: 5,
+} as const
+export type ChangeAnswer = typeof CHANGE_ANSWER[keyof typeof CHANGE_ANSWER]
+
+export class QueueGroup {
+  readonly state: QueueState
+  private config: QueueConfig
+  private readonly host: QueueHost
+  private readonly feed: RecordFeed
+  private readonly laneIndex: LaneIndex
+  private readonly clock = new QueueClock()
+  private readonly journal: Journal
+  private readonly scan: FreshScan
+  private readonly deadLetters: DeadLetters
+  private readonly lifecycle: Lifecycle
+  private readonly pickerParts: PickerParts
+  private readonly picker: Picker
+  private readonly settlement: Settlement
+  private readonly expiry: Expiry
+  private readonly answers = new PendingAnswers()
+  /** Leased records that somebody has cancelled. */
+  private readonly cancelRequests = new Set<number>()
+  /** The floor as of each delta that is not durable yet. */
+  private floors: { sequence: number, floor: number }[] = []
+  private trimmableOffset = 0
+  private readonly facts = new FactsPage(1)
+  private isLeading = false
+  private isCatchingUp = false
+
+  constructor (options: QueueGroupOptions) {
+    const { config, host, feed, laneIndex, random } = options
+    this.config = config
+    this.host = host
+    this.feed = feed
+    this.laneIndex = laneIndex
+    const state = this.state = new QueueState(options.delayed)
+    const { clock } = this
+    const journal = this.journal = new Journal(state, clock)
+    this.scan = new FreshScan(state, journal, feed)
+    const deadLetters = this.deadLetters = new DeadLetters(state, clock, host)
+    const lifecycle = this.lifecycle = new Lifecycle({ state, journal, clock, deadLetters, random, config })
+    this.pickerParts = {
+      state,
+      journal,
+      clock,
+      lifecycle,
+      scan: this.scan,
+      ready: new ReadyRecords(state),
+      feed,
+      laneIndex,
+      config,
+      weightOf: lane => Math.max(0.01, options.weightOf?.(lane) ?? 1),
+    }
+    const picker = this.picker = pickerOf(this.pickerParts)
+    lifecycle.picker = picker
+    this.settlement = new Settlement({
+      state,
+      journal,
+      clock,
+      lifecycle,
+      picker,
+      placeOf: offset => this.placeOf(offset),
+      list: offset => this.list(offset),
+    })
+    this.expiry = new Expiry({ state, journal, clock, lifecycle, picker })
+  }
+
+  /** Everything below is terminal, and durably so: no delta and no restart brings it back. */
+  get durableFloor (): number { return this.trimmableOffset }
+
+  /** Sequence of the latest delta. */
+  get sequence (): number { return this.state.sequence }
+
+  /** Takes over a checkpoint, before any delta; the delay store must be of the same checkpoint. */
+  restore (snapshot: Uint8Array): void {
+    assert(!this.isLeading, 'a leader has its state')
+    this.state.restore(snapshot)
+  }
+
+  /**
+   * Takes in a delta of the state log, in order. One that a checkpoint holds already is passed over.
+   *
+   * @throws QueueStateFault where it is damaged, of an unknown version, or out of order
+   */
+  replay (delta: Uint8Array): void {
+    assert(!this.isLeading, 'a leader makes the deltas')
+    readDelta(delta, header => header.sequence <= this.state.sequence ? null : this.state.begin(header))
+  }
+
+  /**
+   * This broker leads, under an epoch above all earlier ones, restarts included: it fences the handles of lost leases.
+   * A turn has begun: call `endTurn`.
+   */
+  lead (epoch: number, monotonicMs: number, wallMs: number): void {
+    assert(epoch > this.state.epoch, `epoch ${epoch} is not above ${this.state.epoch}`)
+    this.isLeading = true
+    this.clock.start(monotonicMs, wallMs, this.state.timeMs, this.state.skewMs)
+    this.answers.releaseUpTo(this.state.sequence)
+    this.deadLetters.onDurable(this.state.sequence)
+    this.trimmableOffset = this.state.floor
+    this.journal.startEpoch(epoch)
+    this.journal.lead()
+    this.deadLetters.rebuild()
+    this.expiry.rebuild()
+    const { ledger } = this.state
+    for (const offset of ledger.sortedOffsets()) {
+      if ((ledger.flags[ledger.find(offset)]! & RECORD_FLAG.cancelRequested) !== 0) this.cancelRequests.add(offset)
+    }
+    this.isCatchingUp = true
+    this.catchUp()
+  }
+
+  /** A turn begins. Times out, wakes and tries again what is due. */
+  tick (monotonicMs: number, wallMs: number): void {
+    if (!this.isLeading) return
+    // A turn has one time: a delta that is open keeps its own.
+    if (!this.journal.isOpen) this.clock.advance(monotonicMs, wallMs)
+    if (this.isCatchingUp) this.catchUp()
+    if (this.isCatchingUp) return
+    this.expiry.tick()
+    this.deadLetters.tick()
+  }
+
+  /** Monotonic time of the next `tick` that is needed, or Infinity; in the past for at once. */
+  get nextDueMs (): number {
+    if (!this.isLeading) return Infinity
+    const { clock } = this
+    const durationMs = clock.monotonicOf(Math.min(this.expiry.nextDueMs, this.deadLetters.nextDueMs))
+    // Dates are looked at once a second at least: the wall clock may be set.
+    const untilDateMs = Math.max(0, this.expiry.firstDateMs - clock.wallMs)
+    const dateMs = untilDateMs === Infinity ? Infinity : clock.monotonicOf(clock.nowMs) + Math.min(untilDateMs, 1_000)
+    return Math.min(durationMs, dateMs)
+  }
+
+  /** A turn ends: what to append to the state log, or null where nothing has changed. */
+  endTurn (): Uint8Array | null {
+    if (!this.isLeading) return null
+    const delta = this.journal.take()
+    if (delta !== null) {
+      const { floor } = this.state
+      this.floors.push({ sequence: this.state.sequence, floor })
+      this.laneIndex.trimBelow(Math.min(floor, this.trimmableOffset))
+    }
+    this.answers.flush()
+    const canGrant = !this.isCatchingUp && !this.state.paused && this.room > 0
+    if (canGrant && this.picker.hasWork) this.host.wake()
+    return delta
+  }
+
+  /** Everything up to this delta is durable (in a cluster: at a majority). */
+  onDeltaDurable (sequence: number): void {
+    if (!this.isLeading) return
+    assert(sequence <= this.state.sequence && !(this.journal.isOpen && sequence === this.state.sequence), 'a delta that exists')
+    let passed = 0
+    while (passed < this.floors.length && this.floors[passed]!.sequence <= sequence) {
+      this.trimmableOffset = Math.max(this.trimmableOffset, this.floors[passed++]!.floor)
+    }
+    if (passed > 0) this.floors = this.floors.slice(passed)
+    this.answers.releaseUpTo(sequence)
+    this.deadLetters.onDurable(sequence)
+  }
+
+  /** This broker leads no more, or its state log has failed: everybody who waits hears null. The group is finished. */
+  stop (): void {
+    this.isLeading = false
+    this.answers.failAll()
+  }
+
+  /** Records below are committed and may be handed out. */
+  onHighWatermark (highWatermark: number): void {
+    this.scan.highWatermark = Math.max(this.scan.highWatermark, highWatermark)
+  }
+
+  /** What `RecordFeed.read` said was not at hand may be now. */
+  onFactsLoaded (): void {
+    this.scan.onFactsLoaded()
+    if (!this.isLeading) return
+    if (this.isCatchingUp) this.catchUp()
+    if (!this.isCatchingUp) this.picker.onFactsLoaded()
+  }
+
+  /** The log starts at `offset` now: what was outstanding below is expired, and counted. */
+  onStartOffsetMoved (offset: number): void { this.trim(offset, END_CAUSE.expired) }
+
+  /** Every record committed so far becomes terminal, leased ones included. */
+  purge (done: Release): void {
+    this.trim(this.scan.highWatermark, END_CAUSE.purged)
+    this.answers.push(this.journal.sequence, done)
+  }
+
+  /** Hands out nothing until resumed; settles go on. */
+  setPaused (paused: boolean, done: Release): void {
+    if (paused !== this.state.paused) this.journal.pause(paused)
+    this.answers.push(this.journal.sequence, done)
+  }
+
+  /** Opens a session, or takes it up again with its leases. `flags`: `SESSION_FLAG` bits. */
+  openSession (sessionId: number, flags: number): void {
+    const { sessions } = this.state
+    const known = sessions.find(sessionId)
+    if (known === undefined || known.flags !== flags) {
+      this.journal.session(known?.number ?? sessions.nextNumber, sessionId, flags)
+    }
+    this.expiry.heard(sessions.find(sessionId)!)
+  }
+
+  /** A session is alive. Answers the records it holds that were cancelled, or null where the session is not known. */
+  heartbeat (sessionId: number): readonly number[] | null {
+    const session = this.state.sessions.find(sessionId)
+    if (session === undefined) return null
+    this.expiry.heard(session)
+    if (this.cancelRequests.size === 0) return NOTHING
+    const cancelled: number[] = []
+    const { ledger } = this.state
+    for (const offset of this.cancelRequests) {
+      const slot = ledger.find(offset)
+      const isPast = slot === NO_SLOT || (ledger.flags[slot]! & RECORD_FLAG.cancelRequested) === 0
+      if (isPast) this.cancelRequests.delete(offset)
+      else if (ledger.sessions[slot] === session.number) cancelled.push(offset)
+    }
+    return cancelled
+  }
+
+  /** A session has lost its connection: its grace begins. */
+  sessionDisconnected (sessionId: number): void {
+    const session = this.state.sessions.find(sessionId)
+    if (session !== undefined) this.expiry.disconnected(session)
+  }
+
+  /** A session ends by its own word: its leases are given back, uncounted. */
+  closeSession (sessionId: number): void {
+    const session = this.state.sessions.find(sessionId)
+    if (session === undefined || this.isCatchingUp) return
+    this.expiry.endSession(session, false)
+  }
+
+  /**
+   * Leases records to a session. Where there are some, `deliver` runs once: at once, or with `order` `key` when the
+   * leases are durable; with null where that will never be known.
+   *
+   * @returns how many; 0 where there is nothing for now, -1 where the session is not known
+   */
+  receive (request: ReceiveRequest, deliver: (grants: Grants | null) => void): number {
+    const session = this.state.sessions.find(request.sessionId)
+    if (session === undefined || !this.isLeading) return -1
+    const maxRecords = Math.min(request.maxRecords, this.room)
+    if (this.isCatchingUp || this.state.paused || maxRecords <= 0 || !this.picker.hasWork) return 0
+    const bounds = { maxRecords, maxBytes: request.maxBytes, visibilityMs: this.config.visibilityMs }
+    const batch = new GrantBatch(this.state, this.journal, session, bounds)
+    this.picker.fill(batch)
+    if (batch.count === 0) return 0
+    const release: Release = isDurable => deliver(isDurable ? batch : null)
+    if (this.config.order === ORDER.key) this.answers.push(this.journal.sequence, release)
+    else release(true)
+    return batch.count
+  }
+
+  /**
+   * Settles records. `done` runs once, with one `SETTLE_ANSWER` per record in the order of the items, when they are
+   * durable; with null where that will never be known.
+   *
+   * @param items together at most `QUEUE_LIMITS.recordsPerSettle` records; offsets and sequences safe integers
+   */
+  settle (items: readonly SettleItem[], done: (answers: Uint8Array | null) => void): void {
+    let total = 0
+    for (const { count } of items) total += count
+    assert(total <= QUEUE_LIMITS.recordsPerSettle, 'the API bounds the records of a request')
+    const answers = new Uint8Array(total)
+    let position = 0
+    for (const item of items) {
+      for (let index = 0; index < item.count; index++) {
+        answers[position++] = this.isCatchingUp ? SETTLE_ANSWER.BUSY : this.settlement.settle(item, index)
+      }
+    }
+    // Also what was settled before may rest on a delta that is not durable yet.
+    this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answers : null))
+  }
+
+  /** Cancels a record: it is not handed out any more. */
+  cancel (offset: number, done: (answer: ChangeAnswer | null) => void): void {
+    const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.cancelNow(offset)
+    this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answer : null))
+  }
+
+  /** Puts a record off until a date, or brings it forward. `notBeforeMs`: wall clock, whole milliseconds. */
+  reschedule (offset: number, notBeforeMs: number, done: (answer: ChangeAnswer | null) => void): void {
+    const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.rescheduleNow(offset, notBeforeMs)
+    this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answer : null))
+  }
+
+  /**
+   * Lets a key go on that is held or quarantined; with `skip` without the record it is held at, which is cancelled.
+   * @returns false where the key is not stopped
+   */
+  resumeLane (lane: number, skip: boolean): boolean {
+    return !this.isCatchingUp && this.picker.resumeLane(lane, skip)
+  }
+
+  /** The dead letter of a record is committed. */
+  onDeadLetterAppended (offset: number): void {
+    if (!this.isLeading || !this.deadLetters.onAppended(offset)) return
+    const slot = this.state.find(offset)
+    if (slot === NO_SLOT || this.state.ledger.states[slot] !== RECORD_STATE.DEAD_LETTER_PENDING) return
+    this.lifecycle.finish(slot, END_CAUSE.dead)
+  }
+
+  /** It could not be appended, or nobody knows: it is asked for again. */
+  onDeadLetterFailed (offset: number): void {
+    if (this.isLeading) this.deadLetters.onFailed(offset)
+  }
+
+  /** New settings; the order stays. They count from the next transition of each record on. */
+  configure (config: QueueConfig): void {
+    assert(config.order === this.config.order, 'the order of a queue does not change')
+    this.config = config
+    this.lifecycle.config = config
+    this.pickerParts.config = config
+  }
+
+  /** True where a record is terminal and stays so over a restart. False where that is not certain. */
+  isSettledDurably (offset: number): boolean {
+    if (offset < this.trimmableOffset) return true
+    const isQuiet = !this.journal.isOpen && this.answers.durableSequence === this.state.sequence
+    return isQuiet && this.state.find(offset) === NO_SLOT && this.placeOf(offset) === 'terminal'
+  }
+
+  explain (offset: number): Explanation {
+    const place = offset >= this.scan.highWatermark ? 'above' : this.placeOf(offset)
+    const lane = place === 'fresh' ? this.laneOf(offset) : -1
+    return explainRecord(this.state, offset, { place, lane }, {
+      passedMs: this.clock.passedMs,
+      wallMs: this.clock.wallMs,
+      maxAttempts: this.config.maxAttempts,
+      atMaxInFlight: this.room <= 0,
+      blocksLane: this.config.order === ORDER.key,
+    })
+  }
+
+  stats (): QueueStats { return statsOf(this.state, this.scan.highWatermark) }
+
+  /** Queue time of this turn: what the dedup window runs on. */
+  get queueTimeMs (): number { return this.clock.nowMs }
+
+  private get room (): number { return roomInFlight(this.state, this.config.maxInFlight) }
+
+  private catchUp (): void {
+    if (this.picker.catchUp()) return
+    this.isCatchingUp = false
+    this.picker.rebuild()
+  }
+
+  private cancelNow (offset: number): ChangeAnswer {
+    const slot = this.state.find(offset)
+    if (slot === NO_SLOT) {
+      const refusal = this.refusalOf(offset)
+      if (refusal !== null) return refusal
+      this.lifecycle.finish(this.list(offset), END_CAUSE.cancelled)
+      return CHANGE_ANSWER.OK
+    }
+    const state = this.state.ledger.states[slot]!
+    if (isOver(state)) return CHANGE_ANSWER.ALREADY_TERMINAL
+    if (state !== RECORD_STATE.LEASED) {
+      this.lifecycle.finish(slot, END_CAUSE.cancelled)
+      return CHANGE_ANSWER.OK
+    }
+    this.cancelRequests.add(offset)
+    this.journal.cancelRequest(offset)
+    return CHANGE_ANSWER.REQUESTED
+  }
+
+  private rescheduleNow (offset: number, notBeforeMs: number): ChangeAnswer {
+    const slot = this.state.find(offset)
+    if (slot === NO_SLOT) {
+      const refusal = this.refusalOf(offset)
+      if (refusal !== null) return refusal
+      this.list(offset)
+    } else {
+      const state = this.state.ledger.states[slot]!
+      if (isOver(state)) return CHANGE_ANSWER.ALREADY_TERMINAL
+      if (state === RECORD_STATE.LEASED) return CHANGE_ANSWER.LEASED
+    }
+    this.journal.defer(offset, DELAY_CLOCK.wall, notBeforeMs)
+    return CHANGE_ANSWER.OK
+  }
+
+  /** Why a record without an entry cannot be changed, or null. */
+  private refusalOf (offset: number): ChangeAnswer | null {
+    const place = this.placeOf(offset)
+    if (place === 'terminal') return CHANGE_ANSWER.ALREADY_TERMINAL
+    if (place === 'unknown') return offset < this.scan.highWatermark ? CHANGE_ANSWER.BUSY : CHANGE_ANSWER.UNKNOWN
+    return this.state.counts[RECORD_STATE.ENDED]! >= QUEUE_LIMITS.endedAheadMax ? CHANGE_ANSWER.BUSY : null
+  }
+
+  /** Gives a record that is still to come an entry, with its facts. */
+  private list (offset: number): number {
+    this.facts.clear(offset)
+    const isHere = this.feed.read(offset, offset + 1, this.facts) && this.facts.count > 0
+    this.journal.place(offset, isHere ? this.laneAt(this.facts) : -1, isHere ? this.facts.expiresMs[0]! : 0)
+    return this.state.ledger.find(offset)
+  }
+
+  /** Where a record without an entry stands. */
+  private placeOf (offset: number): 'fresh' | 'terminal' | 'unknown' {
+    const { state } = this
+    if (!(offset >= 0 && offset < this.scan.highWatermark)) return 'unknown'
+    if (offset < state.floor) return 'terminal'
+    this.facts.clear(offset)
+    if (offset < state.nextOffset && this.config.order === ORDER.none) return 'terminal'
+    if (!this.feed.read(offset, offset + 1, this.facts)) return 'unknown'
+    if (this.facts.count === 0) return 'terminal'
+    if (offset >= state.nextOffset) return 'fresh'
+    const lane = this.laneAt(this.facts)
+    const slot = lane < 0 ? NO_SLOT : state.lanes.find(lane)
+    return slot !== NO_SLOT && offset >= state.lanes.positions[slot]! ? 'fresh' : 'terminal'
+  }
+
+  private laneOf (offset: number): number {
+    this.facts.clear(offset)
+    return this.feed.read(offset, offset + 1, this.facts) && this.facts.count > 0 ? this.laneAt(this.facts) : -1
+  }
+
+  /** The lane, under this queue's order, of the record in row 0. */
+  private laneAt (facts: FactsPage): number {
+    switch (this.config.order) {
+      case ORDER.none: return -1
+      case ORDER.key: return facts.lanes[0]!
+      case ORDER.fair: return facts.lanes[0]! < 0 ? KEYLESS_LANE : facts.lanes[0]!
+      case ORDER.priority: return facts.priorities[0]!
+    }
+  }
+
+  private trim (endOffset: number, cause: EndCause): void {
+    const { state } = this
+    if (!this.isLeading || endOffset <= state.floor) return
+    this.journal.trim(endOffset, this.pendingBelow(endOffset), cause)
+    this.scan.begin()
+    this.picker.trimLanes(endOffset)
+    this.picker.rebuild()
+  }
+
+  /** Records below `endOffset` that have no entry and are not terminal. Offsets without records are counted in. */
+  private pendingBelow (endOffset: number): number {
+    const { lanes, ledger, nextOffset } = this.state
+    const listed = new Map<number, number>()
+    for (const offset of ledger.sortedOffsets()) {
+      if (offset >= endOffset) break
+      const lane = ledger.lanes[ledger.find(offset)]!
+      const slot = lane < 0 || offset >= nextOffset ? NO_SLOT : lanes.find(lane)
+      if (slot !== NO_SLOT && offset >= lanes.positions[slot]!) listed.set(lane, (listed.get(lane) ?? 0) + 1)
+    }
+    let count = Math.max(0, endOffset - nextOffset)
+    for (const slot of lanes.sortedSlots()) {
+      const position = lanes.positions[slot]!
+      const lane = lanes.lanes[slot]!
+      count += this.laneIndex.countOf(lane, position, Math.min(endOffset, nextOffset)) - (listed.get(lane) ?? 0)
+    }
+    return Math.max(0, count)
+  }
+}
+
+const NOTHING: readonly number[] = []
+
+/** No consumer will see the record again. */
+function isOver (state: number): boolean {
+  return state === RECORD_STATE.ENDED || state === RECORD_STATE.DEAD_LETTER_PENDING
+}
+
+function pickerOf (parts: PickerParts): Picker {
+  switch (parts.config.order) {
+    case ORDER.none: return new PlainPicker(parts)
+    case ORDER.key: return new KeyedPicker(parts)
+    case ORDER.fair:
+    case ORDER.priority: return new WeightedPicker(parts)
+  }
+}
