@@ -1,9 +1,11 @@
 // A slab is a run of memory that appended batches are copied into, once. It serves three: the write to the disk,
 // readers at the tail, and whoever still holds a slice of it after the cache let it go.
 //
-// - Bytes below `end` never change: slices of them can be handed out. A slab is never used again for other bytes; when
-//   the cache lets go of it, it lives on as long as somebody holds a slice.
+// - Bytes below `end` never change while anybody may look at them: slices of them can be handed out.
 // - `unwritten` counts the runs in it that are not written yet: such a slab is never let go of.
+// - When the cache lets go of a slab whose bytes were never handed out (`lent`), its memory is used for another one:
+//   memory outside of the heap that comes and goes by the megabyte has the collector walk the whole heap every few
+//   dozen of them. What was handed out lives on as long as somebody holds a slice.
 
 import type { TailRing } from './tail-ring.js'
 
@@ -13,12 +15,15 @@ export class AppendSlab {
   readonly sizeBytes: number
   end = 0
   unwritten = 0
+  /** Somebody else may hold a slice of it, or write from it. */
+  lent = false
   /** The logs with runs in here, to be told when it goes. */
   readonly rings: TailRing[] = []
 
-  constructor (sizeBytes: number) {
-    this.bytes = Buffer.allocUnsafeSlow(sizeBytes)
-    this.sizeBytes = sizeBytes
+  /** @param bytes memory that nobody else uses. */
+  constructor (bytes: Buffer) {
+    this.bytes = bytes
+    this.sizeBytes = bytes.length
   }
 
   get roomBytes (): number {

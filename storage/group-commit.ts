@@ -192,7 +192,13 @@ export class GroupCommit {
     this.#cancelRetry?.()
     this.#cancelRetry = null
     for (const run of this.#queue) this.#settleRun(run)
-    for (const commit of this.#inFlight) if (!commit.written) for (const run of commit.runs) this.#settleRun(run)
+    for (const commit of this.#inFlight) {
+      for (const run of commit.runs) {
+        // A write may still be under way, and nobody waits for it any more.
+        run.slab.lent = true
+        if (!commit.written) this.#settleRun(run)
+      }
+    }
     this.#queue = []
     this.#inFlight = []
     this.#wakeWaiters()

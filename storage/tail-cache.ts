@@ -2,12 +2,15 @@
 //
 //    [slab][slab][slab] … [slab: filling up]       bounded by maxBytes, but for slabs with unwritten batches
 //
-// A batch larger than a quarter of a slab gets a slab of its own.
+// A batch larger than half a slab gets a slab of its own. The memory of slabs that were let go and not lent out is kept
+// for the next ones.
 
 import { AppendSlab } from './append-slab.js'
 
-const SLAB_BYTES_MAX = 1024 * 1024
+const SLAB_BYTES_MAX = 4 * 1024 * 1024
 const SLAB_BYTES_MIN = 16 * 1024
+/** Slabs' worth of memory that may lie ready. */
+const SPARES_MAX = 2
 
 export class TailCache {
   readonly #maxBytes: number
@@ -15,6 +18,7 @@ export class TailCache {
   #slabs: AppendSlab[] = []
   #current: AppendSlab | null = null
   #totalBytes = 0
+  readonly #spares: Buffer[] = []
   /** Bytes appended to any log and not written yet. */
   unwrittenBytes = 0
 
@@ -29,7 +33,7 @@ export class TailCache {
 
   /** A slab with room for `size` bytes at its `end`. The caller moves `end`. */
   slabFor (size: number): AppendSlab {
-    if (size > this.#slabBytes / 4) return this.#add(size)
+    if (size > this.#slabBytes / 2) return this.#add(size)
     if (this.#current === null || this.#current.bytes === null || this.#current.roomBytes < size) {
       this.#current = this.#add(this.#slabBytes)
     }
@@ -37,7 +41,8 @@ export class TailCache {
   }
 
   #add (size: number): AppendSlab {
-    const slab = new AppendSlab(size)
+    const spare = size === this.#slabBytes ? this.#spares.pop() : undefined
+    const slab = new AppendSlab(spare ?? Buffer.allocUnsafeSlow(size))
     this.#slabs.push(slab)
     this.#totalBytes += size
     this.trim()
@@ -64,11 +69,14 @@ export class TailCache {
   clear (): void {
     for (const slab of this.#slabs) this.#letGo(slab)
     this.#slabs = []
+    this.#spares.length = 0
     this.#current = null
   }
 
   #letGo (slab: AppendSlab): void {
     this.#totalBytes -= slab.sizeBytes
+    const reusable = !slab.lent && slab.sizeBytes === this.#slabBytes && this.#spares.length < SPARES_MAX
+    if (reusable) this.#spares.push(slab.bytes!)
     slab.bytes = null
     for (const ring of slab.rings) ring.onSlabGone()
     slab.rings.length = 0

@@ -106,6 +106,7 @@ export class TailRing {
 
 /** Adds a slice of a run, joined to the one before where they touch. */
 function pushSlice (buffers: Buffer[], run: TailRun, start: number, end: number): void {
+  run.slab.lent = true
   const bytes = run.slab.bytes!
   const last = buffers[buffers.length - 1]
   const lastStart = last?.buffer === bytes.buffer ? last.byteOffset - bytes.byteOffset : -1
