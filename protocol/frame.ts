@@ -75,6 +75,23 @@ const FIRST_BYTES = 64 * 1024
 /** The buffer may be so many times what has arrived: few copies of a large frame, little for a claim. */
 const GROWTH = 4
 
+/** Buffers of incomplete frames that are over, for the next ones of any reader: so many, and none larger than this. */
+const SPARES_MAX = 16
+const SPARE_BYTES_MAX = 2 * 1024 * 1024
+const spares: Buffer[] = []
+
+/** Memory for at least `bytes`, with anything in it. */
+function takeBuffer (bytes: number): Buffer {
+  const spare = spares[spares.length - 1]
+  return spare !== undefined && spare.length >= bytes ? spares.pop()! : Buffer.allocUnsafeSlow(bytes)
+}
+
+/** Takes back memory that nobody looks at any more. */
+function giveBuffer (buffer: Buffer): void {
+  const isUseful = buffer.length >= FIRST_BYTES && buffer.length <= SPARE_BYTES_MAX
+  if (isUseful && spares.length < SPARES_MAX) spares.push(buffer)
+}
+
 /** Cuts a stream into frames. */
 export class FrameReader {
   private readonly onFrame: (frame: Frame) => void
@@ -131,7 +148,7 @@ export class FrameReader {
   private begin (chunk: Buffer, position: number, total: number): void {
     const size = chunk.length - position
     const capacity = total === 0 ? FRAME_HEADER_BYTES : Math.min(total, Math.max(FIRST_BYTES, size * GROWTH))
-    this.partial = Buffer.allocUnsafeSlow(capacity)
+    this.partial = this.keep ? Buffer.allocUnsafeSlow(capacity) : takeBuffer(capacity)
     chunk.copy(this.partial, 0, position)
     this.held = size
   }
@@ -149,8 +166,10 @@ export class FrameReader {
     const total = this.totalBytes(partial, 0)
     const taken = Math.min(total - this.held, chunk.length - position)
     if (this.held + taken > partial.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.min(total, (this.held + taken) * GROWTH))
+      const capacity = Math.min(total, (this.held + taken) * GROWTH)
+      const grown = this.keep ? Buffer.allocUnsafeSlow(capacity) : takeBuffer(capacity)
       partial.copy(grown, 0, 0, this.held)
+      if (!this.keep) giveBuffer(partial)
       this.partial = partial = grown
     }
     chunk.copy(partial, this.held, position, position + taken)
@@ -159,6 +178,7 @@ export class FrameReader {
       this.partial = null
       this.held = 0
       this.emit(partial, 0, total)
+      if (!this.keep) giveBuffer(partial)
     }
     return position + taken
   }

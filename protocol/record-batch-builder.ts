@@ -50,14 +50,20 @@ export function recordBytesMax (key: RecordBytes, value: RecordBytes, headers?: 
 
 /** Builds batches one after the other; `build` hands a batch over and leaves the builder empty. */
 export class RecordBatchBuilder {
+  private readonly targetBytes: number
   private bytes: Buffer
   private end = BATCH_HEADER_BYTES
   private count = 0
   private firstTimestamp = 0
   private maxTimestamp = 0
 
-  /** @param initialBytes first size of the buffer; it doubles as needed. */
-  constructor (initialBytes = INITIAL_BYTES) {
+  /**
+   * @param initialBytes first size of the buffer; it doubles as needed.
+   * @param targetBytes size that batches are meant to stay below: the buffer grows past it only for a record that needs
+   *   it.
+   */
+  constructor (initialBytes = INITIAL_BYTES, targetBytes = Infinity) {
+    this.targetBytes = targetBytes
     this.bytes = Buffer.allocUnsafeSlow(Math.max(initialBytes, BATCH_HEADER_BYTES * 2))
   }
 
@@ -139,7 +145,8 @@ export class RecordBatchBuilder {
   private ensure (extraBytes: number): void {
     const needed = this.end + extraBytes
     if (needed <= this.bytes.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2))
+    const doubled = Math.min(this.bytes.length * 2, Math.max(this.targetBytes, this.bytes.length))
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, doubled))
     this.bytes.copy(grown, 0, 0, this.end)
     this.bytes = grown
   }

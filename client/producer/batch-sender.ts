@@ -25,6 +25,7 @@ import type { ProducerSettings } from './producer-options.js'
 interface Sending { queue: PartitionQueue, batch: OutgoingBatch }
 
 const BUILDERS_MAX = 32
+const BUILDER_SLACK_BYTES = 1024
 /** Room in a frame for what is not batches: header, body; a batch takes some 50 bytes of body. */
 const FRAME_RESERVE_BYTES = 16 * 1024
 const BATCHES_PER_FRAME_MAX = 200
@@ -157,13 +158,18 @@ export class BatchSender {
   }
 
   private beginBatch (queue: PartitionQueue): OutgoingBatch {
-    const batch = new OutgoingBatch(this.builders.pop() ?? new RecordBatchBuilder(), performance.now())
+    const batch = new OutgoingBatch(this.builders.pop() ?? this.newBuilder(), performance.now())
     queue.add(batch)
     if (queue.batches.length === 1) this.active.add(queue)
     // Pending records keep the process alive, and nothing else of this does.
     this.timer?.ref()
     this.wakeAt(batch.createdAtMs + this.settings.deliveryTimeoutMs)
     return batch
+  }
+
+  /** Room for the last record's string guess on top, so that a full batch needs no larger buffer. */
+  private newBuilder (): RecordBatchBuilder {
+    return new RecordBatchBuilder(undefined, this.batchBytes + BUILDER_SLACK_BYTES)
   }
 
   private markDirty (queue: PartitionQueue): void {
@@ -244,7 +250,10 @@ export class BatchSender {
         this.fail(sending.queue, sending.batch, tooLarge(this.topic!.name, size, sizeMax))
         continue
       }
-      if (frame.length === BATCHES_PER_FRAME_MAX || (frame.length > 0 && frameBytes + size > frameBytesMax)) {
+      // One batch of a partition to a frame: the next one is under way while the broker syncs this one.
+      const isFollowing = frame.length > 0 && frame[frame.length - 1]!.queue === sending.queue
+      const isFull = frame.length === BATCHES_PER_FRAME_MAX || (frame.length > 0 && frameBytes + size > frameBytesMax)
+      if (isFollowing || isFull) {
         this.sendFrame(connection, frame)
         frame = []
         frameBytes = 0

@@ -23,6 +23,9 @@ import { partitionOfKey, StickyChoice } from './partitioner.js'
 import { resolveProducerOptions, type ProducerOptions, type ProducerSettings } from './producer-options.js'
 import { producerWritable } from './producer-writable.js'
 
+/** So much is written in one turn of the event loop before `write` asks to wait: a millisecond's work. */
+const TURN_BYTES = 512 * 1024
+
 /** What became of one record of a `sendBatch`. */
 export type SendResult = ({ ok: true } & RecordMeta) | { ok: false, error: BrokerError }
 
@@ -66,6 +69,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   private failedCount = 0
   private closing: Promise<void> | null = null
   private closed = false
+  private inTurn = false
+  private turnStartBytes = 0
 
   constructor (cluster: Cluster, topic: ProducerTopic<K, V>, options: ProducerOptions<K, V>) {
     this.cluster = cluster
@@ -142,19 +147,26 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   /**
    * Takes a record without a promise of its own: the fast way. A failure comes out of the next flush, drained or close.
    *
-   * @returns true while there is room; after false wait for `drained()` before the next call.
+   * @returns true while there is room, and while the event loop has not been held for long; after false wait for
+   *   `drained()` before the next call.
    * @throws BrokerError SERIALIZATION or INVALID for the record, CLOSED, and BACKPRESSURE where the last false was
    *   ignored.
    */
   write (record: OutRecord<K, V>): boolean {
     if (this.closing !== null) throw closedError('producer')
     if (this.isFull) throw this.fullError('await drained() after write() has returned false')
+    if (!this.inTurn) this.beginTurn()
     this.accept(record, null)
-    return !this.isFull
+    return !this.isFull && !this.isTurnOver
   }
 
-  /** Resolves when half of the buffer is free again. @throws BrokerError as a rejection: the first failed `write`. */
+  /**
+   * Resolves when half of the buffer is free again, and what was written in this turn of the event loop has been sent.
+   *
+   * @throws BrokerError as a rejection: the first failed `write`.
+   */
   async drained (options: WaitOptions = {}): Promise<void> {
+    if (this.isTurnOver) await abortable(new Promise(resolve => setImmediate(resolve)), options.signal)
     if (!this.isDrained) {
       const waiter = deferred()
       this.drainWaiters.push(waiter)
@@ -225,6 +237,19 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
 
   private get isDrained (): boolean {
     return this.closed || (this.blocked.length === 0 && this.pendingBytes <= this.settings.bufferBytes / 2)
+  }
+
+  /** A turn of the event loop in which `write` is called: answers are read only after it. */
+  private beginTurn (): void {
+    this.inTurn = true
+    this.turnStartBytes = this.pendingBytes
+    setImmediate(this.endTurn)
+  }
+
+  private readonly endTurn = (): void => { this.inTurn = false }
+
+  private get isTurnOver (): boolean {
+    return this.inTurn && this.pendingBytes - this.turnStartBytes >= TURN_BYTES
   }
 
   private submit (record: OutRecord<K, V>, waiter: SendWaiter): void {
