@@ -67,6 +67,10 @@ export class BrokerProcess {
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.log = (this.log + text).slice(-STDERR_CHARS_MAX)
     })
+    // A test that fails half-way leaves no broker behind.
+    const killWithParent = (): void => this.signal('SIGKILL')
+    process.on('exit', killWithParent)
+    this.child.once('exit', () => process.off('exit', killWithParent))
     this.exited = new Promise((resolve, reject) => {
       this.child.once('close', (code, signal) => resolve({ code, signal }))
       this.child.once('error', reject)
@@ -79,7 +83,12 @@ export class BrokerProcess {
   /** Starts a broker and waits until it serves. @throws BrokerStartError */
   static async start (options: BrokerProcessOptions): Promise<BrokerProcess> {
     const broker = new BrokerProcess(options)
-    await broker.ready
+    try {
+      await broker.ready
+    } catch (error) {
+      await broker.kill()
+      throw error
+    }
     return broker
   }
 

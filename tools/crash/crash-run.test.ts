@@ -4,6 +4,9 @@ import t from 'tap'
 import { crashRun } from './crash-run.js'
 import { scratchFolder } from './scratch-folder.js'
 
+// Real processes on a machine that may be busy with others.
+t.setTimeout(300_000)
+
 t.test('Crash: a broker killed under load keeps every promise (kill -9, also while it starts)', async t => {
   await using folder = await scratchFolder()
   const report = await crashRun({ rounds: 3, seed: 20, folder: folder.path, damage: false })

@@ -16,6 +16,9 @@ import { topicIds, type PartitionAddress } from './read-partition.js'
 import { scratchFolder } from './scratch-folder.js'
 import { WirePeer } from './wire-peer.js'
 
+// Real processes on a machine that may be busy with others.
+t.setTimeout(300_000)
+
 const RECORDS = 1_500
 const OPTIONS = { 'checkpoint-interval': '100ms' } as const
 

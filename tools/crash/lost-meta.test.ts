@@ -10,6 +10,9 @@ import { topicIds } from './read-partition.js'
 import { scratchFolder } from './scratch-folder.js'
 import { WirePeer } from './wire-peer.js'
 
+// Real processes on a machine that may be busy with others.
+t.setTimeout(300_000)
+
 const OPTIONS = { 'checkpoint-interval': '100ms' } as const
 const RECORDS = 200
 const GROUP = 'billing'

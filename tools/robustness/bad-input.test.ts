@@ -4,11 +4,15 @@ import t, { type Test } from 'tap'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   API_KEY, FRAME_HEADER_BYTES, RecordBatchBuilder, errorName, writeFrameHeader, type ApiName, type MessageOf,
+  type ProduceBatch,
 } from '@sluice/protocol'
 import { SeededRandom } from '../crash/seeded-random.js'
 import { WireError, WirePeer, frameOf } from '../crash/wire-peer.js'
 import { numberedBatch, produceBatch } from '../crash/numbered-records.js'
 import { besiege, type BesiegedBroker } from './besieged-broker.js'
+
+// Real processes on a machine that may be busy with others.
+t.setTimeout(300_000)
 
 const NO_HEAD = { api: 0, version: 1, flags: 0, correlation: 7 } as const
 
@@ -135,7 +139,7 @@ async function refusals (t: Test, peer: WirePeer, address: BesiegedBroker['addre
   t.equal(await raw({ api: API_KEY.goAway }, Buffer.alloc(0)), 'UNKNOWN_API', 'a notice of the broker')
 
   const batch = numberedBatch(0)
-  const produce = (batches: { topicId: string, partition: number, size: number }[], timeoutMs = 1000): Promise<string> =>
+  const produce = (batches: ProduceBatch[], timeoutMs = 1000): Promise<string> =>
     answerTo(peer, 'produce', { acks: 'quorum', timeoutMs, batches }, batch)
   t.equal(await produce([]), 'INVALID_REQUEST', 'no batches')
   t.equal(await produce([{ ...address, size: batch.length + 1 }]), 'INVALID_REQUEST', 'a size beyond the payload')

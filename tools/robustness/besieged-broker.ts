@@ -14,6 +14,9 @@ export interface BesiegedBroker {
   readonly address: { readonly topicId: string, readonly partition: number }
 }
 
+/** Characters of the broker's log that a failed test shows. */
+const LAST_WORDS = 4_000
+
 /**
  * Runs `harm` against a fresh broker with a topic `target` of one partition. Afterwards the broker must be alive and
  * serve newcomers, the bystander must have noticed nothing, and a SIGTERM must end it in order.
@@ -39,4 +42,5 @@ export async function besiege (
   await t.resolves(WirePeer.connect(broker.port).then(peer => peer.close()), 'and takes newcomers')
   await client.close()
   t.strictSame(await broker.stop(), { code: 0, signal: null }, 'it stops in order')
+  if (!t.passing()) t.comment(broker.stderr.slice(-LAST_WORDS))
 }
