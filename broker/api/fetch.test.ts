@@ -1,4 +1,4 @@
-// Fetches under clients that do not read, vanish, or wait for what never comes: every one is answered once, nobody holds
+// Fetches under clients that do not read, vanish, or wait for what never comes: each is answered once, nobody holds
 // up others, and what was reserved is given back.
 
 import { ERROR, FRAME_FLAG, type FetchPartition } from '@sluice/protocol'
@@ -81,7 +81,7 @@ t.test('fetch: ordered ones behind one that waits read nothing until their turn,
   const [idle, busy] = [await client.createTopic('idle'), await client.createTopic('busy')]
   for (let count = 0; count < 8; count++) await client.produce(busy, 0, ['v'.repeat(MiB - 1000)])
   const waits = client.exchange('fetch', request([from(idle, 0)], 60_000))
-  const behind = Array.from({ length: 30 }, () => client.exchange('fetch', request([from(busy, 0, 0, 8 * MiB)], 0, 8 * MiB)))
+  const behind = Array.from({ length: 8 }, () => client.exchange('fetch', request([from(busy, 0, 0, 8 * MiB)], 0, 8 * MiB)))
   await other.call('listTopics', {})
   t.equal(reserved(broker), 0)
   await other.produce(idle, 0, ['a'])
