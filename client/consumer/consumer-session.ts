@@ -98,6 +98,11 @@ export class ConsumerSession<K, V> implements MemberListener {
     return record
   }
 
+  /** See Fetcher. */
+  breather (): Promise<void> | null {
+    return this.fetcher.breather()
+  }
+
   /** Resolves when `take` may have more to give. */
   changed (): Promise<void> {
     return this.fetcher.changed()

@@ -136,6 +136,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     this.pulled = []
     const deadlineMs = performance.now() + maxWaitMs
     const records: StoredRecord<K, V>[] = []
+    const breather = this.session.breather()
+    if (breather !== null) await breather
     this.gather(records, maxRecords)
     while (records.length === 0 && performance.now() < deadlineMs && !this.session.isStopped) {
       await abortable(this.changedBy(deadlineMs), options.signal)
@@ -243,6 +245,11 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     for (;;) {
       this.signal?.throwIfAborted()
       if (this.session.isStopped) return null
+      const breather = this.session.breather()
+      if (breather !== null) {
+        await breather
+        continue
+      }
       const record = this.session.take()
       if (record !== null) return record
       await this.session.changed()

@@ -30,6 +30,8 @@ export interface FetcherSettings {
 /** A fetch under way. */
 interface Flight { readonly cursors: readonly PartitionCursor[], readonly bytes: number }
 
+/** Records handed out in one turn of the event loop: a millisecond's work or so. */
+const RECORDS_PER_TURN = 2_048
 const FLIGHTS_PER_LEADER_MAX = 4
 const SHARE_BYTES_MIN = 16 * 1024
 const PARTITIONS_PER_FETCH_MAX = 1_000
@@ -48,6 +50,7 @@ export class Fetcher {
   private reservedBytes = 0
   private turn = 0
   private fetchTurn = 0
+  private handedOut = 0
   private scheduled = false
   private refreshing = false
   private timer: NodeJS.Timeout | null = null
@@ -112,6 +115,7 @@ export class Fetcher {
         if (cursor.bufferedBytes !== bytesBefore) this.wake()
         if (found) {
           if (cursor.atBatchEnd) this.turn++
+          this.handedOut++
           return cursor
         }
       }
@@ -119,6 +123,16 @@ export class Fetcher {
       this.turn++
     }
     return null
+  }
+
+  /**
+   * Null mostly; after many records a promise for the next turn of the event loop. Whoever takes records in a loop
+   * waits for it: otherwise a full buffer would be emptied without anything new coming in, timers or heartbeats.
+   */
+  breather (): Promise<void> | null {
+    if (this.handedOut < RECORDS_PER_TURN) return null
+    this.handedOut = 0
+    return new Promise(resolve => setImmediate(resolve))
   }
 
   /** Resolves when something has come that `poll` has not seen: records, an error, the end. */

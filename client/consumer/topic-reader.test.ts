@@ -250,6 +250,18 @@ t.test('read: what is fetched ahead is bounded, and no partition keeps the other
   t.ok(asked.every(bytes => bytes <= 64 * 1024 + 16 * 1024))
 })
 
+t.test('read: a long buffer being read lets timers and sockets have their turns', async t => {
+  await using bench = await setUp()
+  fill(bench.logs[0]!, Array.from({ length: 20 }, () => 1_000))
+  let read = 0
+  const readAtTurns: number[] = []
+  const timer = setInterval(() => readAtTurns.push(read), 0)
+  for await (const record of bench.topic.read()) read = record.offset + 1
+  clearInterval(timer)
+  t.equal(read, 20_000)
+  t.ok(new Set(readAtTurns.filter(count => count > 0 && count < read)).size >= 3, 'turns came while it read')
+})
+
 t.test('read: bad options and names', async t => {
   await using bench = await setUp()
   await t.rejects(offsetsOf(bench.topic.read({ partitions: [3] })), { code: 'INVALID', message: /use 0 to 0/ })

@@ -55,6 +55,8 @@ export async function * readTopic<K, V> (
     const ends = await begin(cluster, fetcher, topic.name, from, to, options)
     const origins = new Map(fetcher.cursors.map(cursor => [cursor.partition, originOf(topic, cursor, signal ?? NEVER)]))
     for (;;) {
+      const breather = fetcher.breather()
+      if (breather !== null) await breather
       const cursor = fetcher.poll()
       if (cursor === null) {
         dropFinished(fetcher, ends)
