@@ -32,6 +32,7 @@ import { systemClock, type Clock } from './runtime/clock.js'
 import { DeadlineQueue } from './runtime/deadline-queue.js'
 import { Housekeeping } from './runtime/housekeeping.js'
 import type { Logger } from './runtime/logger.js'
+import { watchForTrouble } from './runtime/trouble-watch.js'
 import { endOfTurn } from './runtime/turn.js'
 import { VERSION } from './version.js'
 
@@ -103,6 +104,8 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   if (clean) undo.push(() => directory.markClean())
   const meta = await openMetaStore(directory.path, disk, logger, clock)
   undo.push(() => meta.close())
+  const endWatch = watchForTrouble(() => meta.trouble, logger)
+  undo.push(async () => endWatch())
   const logs = await openLogs(config, directory.path, disk, meta, clock, clean, logger)
   undo.push(() => logs.close())
 
@@ -184,14 +187,17 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
       () => control.close(),
       () => meta.close(),
       () => directory.markClean(),
-    ]).finally(() => directory.close())
+    ]).finally(() => {
+      endWatch()
+      return directory.close()
+    })
   }
 
   return { address: { host: config.listen.host, port }, services, stop }
 }
 
 /** Opens the meta store; a damaged one is set aside, since the logs have all that matters. */
-async function openMetaStore (data: string, disk: Disk, logger: Logger, clock: Clock): Promise<MetaStore> {
+async function openMetaStore (data: string, disk: Disk, logger: Logger, clock: Clock): Promise<LmdbMetaStore> {
   const path = `${data}/meta`
   try {
     return await LmdbMetaStore.open(path, { tables: META_TABLES })

@@ -13,14 +13,24 @@ export interface ProcessFacts {
   diskSpace (): Promise<{ freeBytes: number, totalBytes: number }>
 }
 
+/** A description goes over all partitions and asks the file system: many who ask at once get the same one. */
+const FRESH_MS = 100
+const UNKNOWN_SPACE = { freeBytes: -1, totalBytes: -1 }
+
 export function describeBrokerHandler (
   services: BrokerServices, facts: ProcessFacts,
 ): ApiHandler<DescribeBrokerRequest, DescribeBrokerResponse> {
+  let takenMs = -Infinity
+  let description: Promise<DescribeBrokerResponse>
   return {
     api: 'describeBroker',
     handle (_request, call) {
-      const unknownSpace = { freeBytes: -1, totalBytes: -1 }
-      void facts.diskSpace().catch(() => unknownSpace).then(space => call.respond(describe(services, facts, space)))
+      const nowMs = services.clock.monotonicMs()
+      if (nowMs - takenMs >= FRESH_MS) {
+        takenMs = nowMs
+        description = facts.diskSpace().catch(() => UNKNOWN_SPACE).then(space => describe(services, facts, space))
+      }
+      void description.then(answer => call.respond(answer))
     },
   }
 }
