@@ -112,8 +112,8 @@ export class KeyedPicker implements Picker {
   }
 
   isAhead (offset: number, lane: number): boolean {
-    const { state } = this.parts
-    if (offset >= state.nextOffset) return true
+    const { state, scan } = this.parts
+    if (offset >= scan.position) return true
     const slot = lane === NO_LANE ? NO_SLOT : state.lanes.find(lane)
     return slot !== NO_SLOT && offset > state.lanes.positions[slot]!
   }

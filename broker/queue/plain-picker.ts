@@ -44,7 +44,7 @@ export class PlainPicker implements Picker {
 
   holdsAtDeath (): boolean { return false }
 
-  isAhead (offset: number): boolean { return offset >= this.parts.state.nextOffset }
+  isAhead (offset: number): boolean { return offset >= this.parts.scan.position }
 
   mayEndLate (): boolean { return true }
 

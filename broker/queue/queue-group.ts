@@ -94,6 +94,8 @@ export class QueueGroup {
   /** The floor as of each delta that is not durable yet. */
   private floors: { sequence: number, floor: number }[] = []
   private trimmableOffset = 0
+  /** Where the log starts. */
+  private startOffset = 0
   private readonly facts = new FactsPage(1)
   private isLeading = false
   private isCatchingUp = false
@@ -251,12 +253,21 @@ export class QueueGroup {
   }
 
   /** The log starts at `offset` now: what was outstanding below is expired, and counted. */
-  onStartOffsetMoved (offset: number): void { this.trim(offset, END_CAUSE.expired) }
+  onStartOffsetMoved (offset: number): void {
+    this.startOffset = Math.max(this.startOffset, offset)
+    if (!this.isCatchingUp) this.trim(offset, END_CAUSE.expired)
+  }
 
-  /** Every record committed so far becomes terminal, leased ones included. */
-  purge (done: Release): void {
+  /**
+   * Every record committed so far becomes terminal, leased ones included.
+   *
+   * @returns false where that cannot be done yet, shortly after a start: try again
+   */
+  purge (done: Release): boolean {
+    if (this.isCatchingUp) return false
     this.trim(this.scan.highWatermark, END_CAUSE.purged)
     this.answers.push(this.journal.sequence, done)
+    return true
   }
 
   /** Hands out nothing until resumed; settles go on. */
@@ -418,6 +429,7 @@ export class QueueGroup {
     if (this.picker.catchUp()) return
     this.isCatchingUp = false
     this.picker.rebuild()
+    this.trim(this.startOffset, END_CAUSE.expired)
   }
 
   private cancelNow (offset: number): ChangeAnswer {

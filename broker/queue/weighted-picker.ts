@@ -70,8 +70,8 @@ export class WeightedPicker implements Picker {
   holdsAtDeath (): boolean { return false }
 
   isAhead (offset: number, lane: number): boolean {
-    const { state } = this.parts
-    if (offset >= state.nextOffset) return true
+    const { state, scan } = this.parts
+    if (offset >= scan.position) return true
     const slot = lane === NO_LANE ? NO_SLOT : state.lanes.find(lane)
     return slot !== NO_SLOT && offset >= state.lanes.positions[slot]!
   }
@@ -79,11 +79,11 @@ export class WeightedPicker implements Picker {
   trimLanes (endOffset: number): void {
     const { lanes } = this.parts.state
     for (const slot of lanes.sortedSlots()) {
-      if (lanes.positions[slot]! >= endOffset) break
       const lane = lanes.lanes[slot]!
-      const next = this.nextIn(lane, endOffset - 1)
-      if (next >= 0 || lanes.leased[slot]! > 0) this.parts.journal.lane(lane, next >= 0 ? next : endOffset, 0)
-      else this.parts.journal.laneEnd(lane)
+      const position = Math.max(lanes.positions[slot]!, endOffset)
+      const next = this.nextIn(lane, position - 1)
+      if (next < 0 && lanes.leased[slot] === 0) this.parts.journal.laneEnd(lane)
+      else if (lanes.positions[slot]! < endOffset) this.parts.journal.lane(lane, next < 0 ? position : next, 0)
     }
   }
 
