@@ -95,6 +95,7 @@ class Fetch {
       this.maxBytes = this.maxBytesAsked
     }
     unsent.add(this.maxBytes)
+    connection.reserve(this.maxBytes)
     this.reserved = true
     this.results = []
     this.payload = []
@@ -202,6 +203,7 @@ class Fetch {
     if (!this.reserved) return
     this.reserved = false
     this.services.unsent.release(this.maxBytes)
+    this.call.connection.unreserve(this.maxBytes)
   }
 
   private addSlice (asked: FetchPartition, partition: Partition, slice: LogSlice): void {

@@ -71,6 +71,9 @@ export class Connection {
   private closed = false
   /** Bytes on their way out that the socket has not taken. */
   private unsent = 0
+  /** Bytes that may come on their way soon: those of responses being read. */
+  private reserved = 0
+  private draining = false
   /** When the client last took something, or should have begun to. */
   private progressMs: number
   private readonly drainWaiters = new Set<() => void>()
@@ -102,10 +105,18 @@ export class Connection {
   get isClosed (): boolean { return this.closed }
 
   /** True while the client does not take what it has been sent. */
-  get isCongested (): boolean { return this.unsent > LIMITS.unsentBytesPerConnection }
+  get isCongested (): boolean { return this.unsent + this.reserved > LIMITS.unsentBytesPerConnection }
 
-  /** True where the client has taken all that it was sent. */
-  get isDrained (): boolean { return this.unsent === 0 }
+  /** True where the client has taken all that it was sent, and nothing is being read for it. */
+  get isDrained (): boolean { return this.unsent + this.reserved === 0 }
+
+  /** Counts bytes of a response that is being read as if they had been sent, until `unreserve`. */
+  reserve (bytes: number): void { this.reserved += bytes }
+
+  unreserve (bytes: number): void {
+    this.reserved -= bytes
+    this.runDrainWaiters()
+  }
 
   /** Calls `run` once when the connection is no longer congested, or gone. */
   whenDrained (run: () => void): void { this.drainWaiters.add(run) }
@@ -288,16 +299,20 @@ export class Connection {
     this.progressMs = this.host.monotonicMs()
     this.unsent -= bytes
     this.host.unsent.release(bytes)
-    if (this.isCongested) return
     this.runDrainWaiters()
-    if (this.paused) this.updateReading()
+    if (this.paused && !this.isCongested) this.updateReading()
   }
 
   private runDrainWaiters (): void {
+    // Who is woken may reserve, send and unreserve in turn: the loop below goes on then, instead of going deeper.
+    if (this.draining) return
+    this.draining = true
     for (const run of this.drainWaiters) {
+      if (this.isCongested && !this.closed) break
       this.drainWaiters.delete(run)
       run()
     }
+    this.draining = false
   }
 
   private beginClosing (): void {
