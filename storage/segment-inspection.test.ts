@@ -1,5 +1,6 @@
 import t from 'tap'
 import { append, LOG_DIRECTORY, LOG_ID, makeBatch, readAll, TestMachine } from './log.fixture.js'
+import type { LogReadFailure } from './log-read-failure.js'
 import { SEGMENT_HEADER_BYTES, segmentFileName } from './segment-header.js'
 import { dumpSegment, listSegments, repairLog, verifyLog } from './segment-inspection.js'
 
@@ -47,6 +48,29 @@ t.test('Inspection: a torn tail is told, and cut only by repair, which keeps a c
   t.equal(machine.disk.contents(last).length, end)
   await machine.start()
   t.equal((await readAll(await machine.open())).length, 20)
+})
+
+t.test('Inspection: sound batches behind a hole are never taken for torn (appended together, none says committed)', async t => {
+  const machine = new TestMachine()
+  const log = await machine.open()
+  const batches = Array.from({ length: 5 }, (_, index) => makeBatch(`b${index}`, 2, 1000, 60))
+  for (const batch of batches) log.append(batch, 1, log.durableOffset)
+  await log.flush()
+  await machine.store.close()
+  const path = machine.disk.paths().find(each => each.endsWith('.log'))!
+  machine.disk.flipBit(path, SEGMENT_HEADER_BYTES + 100)
+  const { segments: [check] } = await verifyLog(machine.disk, LOGS, LOG_ID)
+  t.match(check, { tornBytes: 0, endOffset: 10, batchCount: 4 })
+  t.same(check!.damage.map(({ from, to }) => ({ from, to })), [{ from: 0, to: 2 }])
+  const before = machine.disk.contents(path)
+  const repaired = await repairLog(machine.disk, LOGS, LOG_ID)
+  t.equal(repaired.cutBytes, 0)
+  t.ok(machine.disk.contents(path).equals(before), 'the file is as it was')
+  await machine.start()
+  const reopened = await machine.open()
+  const reason = await reopened.readSlice(0, 100_000, 10).catch((error: LogReadFailure) => error.reason)
+  t.same(reason, { kind: 'corrupt', from: 0, to: 2 })
+  t.equal((await reopened.readSlice(2, 100_000, 10)).nextOffset, 10)
 })
 
 t.test('Inspection: zeros written ahead are not torn', async t => {

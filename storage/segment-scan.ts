@@ -38,6 +38,11 @@ export interface ScanOptions {
   readonly durableOffset: number
   /** Where the segment is known to end; -1 where it is not. */
   readonly endOffset: number
+  /**
+   * Takes whatever stands before a sound batch for durable. For who looks at the files alone and must not take anything
+   * for torn that was acknowledged; a recovery has the checkpoint too, and knows better. Default: false.
+   */
+  readonly trustLaterBatches?: boolean
 }
 
 export async function scanSegment (
@@ -85,6 +90,7 @@ async function findResumption (
   const offsetTo = options.endOffset >= 0 ? options.endOffset : Number.MAX_SAFE_INTEGER
   const plausible = { offsetFrom: end.offset + 1, offsetTo, epochMin: end.epoch }
   const first = await findNextBatch(file, end.position, options.limitPosition, plausible)
+  if (options.trustLaterBatches === true) return first
   let found = first
   while (found !== null && end.offset >= known.durableOffset) {
     // Not known to have been durable: does a sound batch behind it say so?
