@@ -160,7 +160,8 @@ export class KeyedPicker implements Picker {
     if (slot === NO_SLOT || state.lanes.flags[slot] === 0) return false
     const position = state.lanes.positions[slot]!
     journal.lane(lane, position, 0)
-    const record = state.find(position)
+    // A lane in quarantine that has nothing to come stands at somebody else's record.
+    const record = this.nextIn(lane, position - 1) === position ? state.find(position) : NO_SLOT
     if (record === NO_SLOT || state.ledger.states[record] === RECORD_STATE.DEAD_LETTER_PENDING) {
       // In quarantine: the record on its way to the dead letters stays there, and those behind it are free again.
       this.advance(lane, record === NO_SLOT ? position - 1 : position)

@@ -12,6 +12,8 @@ import {
 import { LANE_FLAG } from './lane-table.js'
 import { type Handle, type QueueWorld } from './queue-world.test.double.js'
 
+/** What has just happened. */
+export type Cause = 'time' | 'settle' | 'resume' | 'other'
 type Phase = 'waiting' | 'leased' | 'dying' | 'done'
 
 interface Seen {
@@ -23,6 +25,7 @@ interface Seen {
   sessionId: number
   /** Leased: not timed out before this monotonic time. */
   leaseEndMs: number
+  leasedMs: number
   /** Waiting: queue time before which it is not handed out; wall clock for `isDate`. */
   notBeforeMs: number
   isDate: boolean
@@ -62,6 +65,7 @@ export class QueueChecker {
         leaseSequence: 0,
         sessionId: 0,
         leaseEndMs: 0,
+        leasedMs: 0,
         notBeforeMs,
         isDate: true,
         isDue: false,
@@ -77,7 +81,8 @@ export class QueueChecker {
       const slot = ledger.find(offset)
       if (slot < 0 || ledger.states[slot] !== LEASED) continue
       const record = this.seen[offset]!
-      if (record.leaseSequence === ledger.leaseSequences[slot] && record.leaseEpoch === ledger.leaseEpochs[slot]) continue
+      const isSameEpoch = record.leaseEpoch === ledger.leaseEpochs[slot]
+      if (isSameEpoch && record.leaseSequence === ledger.leaseSequences[slot]) continue
       assert.equal(sessions.numbered(ledger.sessions[slot]!)!.sessionId, sessionId, `${offset} is leased to another`)
       this.judgeLease(offset, record)
       record.phase = 'leased'
@@ -85,7 +90,8 @@ export class QueueChecker {
       record.leaseEpoch = ledger.leaseEpochs[slot]!
       record.leaseSequence = ledger.leaseSequences[slot]!
       record.sessionId = sessionId
-      record.leaseEndMs = this.world.monotonicMs + this.world.config.visibilityMs
+      record.leasedMs = this.world.monotonicMs
+      record.leaseEndMs = record.leasedMs + this.world.config.visibilityMs
     }
   }
 
@@ -130,10 +136,12 @@ export class QueueChecker {
     if (answer !== OK && answer !== LATE_OK) return
     const record = this.seen[item.offset]!
     const { kind } = item
-    if (kind === SETTLE_KIND.ack || (record.cancelRequested && (kind === SETTLE_KIND.nack || kind === SETTLE_KIND.release))) {
+    const endsLease = kind === SETTLE_KIND.nack || kind === SETTLE_KIND.release
+    if (kind === SETTLE_KIND.ack || (record.cancelRequested && endsLease)) {
       record.phase = 'done'
     } else if (kind === SETTLE_KIND.extend) {
-      record.leaseEndMs = Math.max(0, this.world.monotonicMs + (item.delayMs ?? 0))
+      const { leaseTotalMs } = this.world.config
+      record.leaseEndMs = Math.min(record.leasedMs + leaseTotalMs, this.world.monotonicMs + (item.delayMs ?? 0))
     } else if (kind === SETTLE_KIND.start) record.leaseEndMs = Math.max(record.leaseEndMs, this.world.monotonicMs)
   }
 
@@ -142,8 +150,6 @@ export class QueueChecker {
     this.acknowledged.add(offset)
     assert(!this.world.deadLetters.has(offset), `record ${offset} is acknowledged and dead`)
   }
-
-  onCancelled (offset: number): void { this.seen[offset]!.phase = 'done' }
 
   onCancelRequested (offset: number): void { this.seen[offset]!.cancelRequested = true }
 
@@ -157,10 +163,10 @@ export class QueueChecker {
     for (let offset = 0; offset < endOffset; offset++) this.seen[offset]!.phase = 'done'
   }
 
-  /** Holds the group's state against the model, and judges what the group did by itself. */
-  check (cause: 'time' | 'settle' | 'other'): void {
+  /** Holds the group's state against the model, and judges what the group did by itself. `subject` was acted on. */
+  check (cause: Cause, subject = -1): void {
     const { state } = this.world.group
-    for (let offset = this.seen.length - 1; offset >= 0; offset--) this.checkRecord(offset, cause)
+    for (let offset = this.seen.length - 1; offset >= 0; offset--) this.checkRecord(offset, cause, subject)
     this.checkLanes()
     this.checkBounds()
     assert(this.world.group.durableFloor >= this.floor || this.world.epoch > 0, 'the floor goes back')
@@ -189,6 +195,7 @@ export class QueueChecker {
     for (const record of this.seen) {
       // All the time that was left, from the new leader's first moment on.
       record.leaseEndMs = this.world.monotonicMs + Math.max(0, record.leaseEndMs - crashedAtMs)
+      record.leasedMs += this.world.monotonicMs - crashedAtMs
     }
   }
 
@@ -238,14 +245,15 @@ export class QueueChecker {
     assert(state.lanes.size <= lanes.size + stopped, `${state.lanes.size} cursors for ${lanes.size} busy lanes`)
   }
 
-  private checkRecord (offset: number, cause: string): void {
+  private checkRecord (offset: number, cause: Cause, subject: number): void {
     const { state } = this.world.group
     const record = this.seen[offset]!
     const slot = state.find(offset)
     const entry = slot < 0 ? 0 : state.ledger.states[slot]!
     const phase = slot < 0 ? this.phaseByAbsence(offset) : phaseOf(entry)
     const failures = slot < 0 ? 0 : state.ledger.failures[slot]!
-    if (phase !== record.phase || (slot >= 0 && failures !== record.failures)) this.judgeMove(offset, record, phase, failures, cause)
+    const hasMoved = phase !== record.phase || (slot >= 0 && failures !== record.failures)
+    if (hasMoved) this.judgeMove(offset, { phase, failures }, cause, subject)
     record.phase = phase
     if (record.isDate && record.notBeforeMs <= this.world.wallMs) record.isDue = true
     if (phase === 'done' || slot < 0) return
@@ -262,25 +270,33 @@ export class QueueChecker {
     assert(failures <= this.world.config.maxAttempts, `record ${offset} has failed ${failures} times`)
   }
 
-  private judgeMove (offset: number, record: Seen, phase: Phase, failures: number, cause: string): void {
+  private judgeMove (
+    offset: number, { phase, failures }: Pick<Seen, 'phase' | 'failures'>, cause: Cause, subject: number,
+  ): void {
+    const record = this.seen[offset]!
     const what = `record ${offset}: ${record.phase}/${record.failures} to ${phase}/${failures} by ${cause}`
     const { expiresMs, lane } = this.world.records[offset]!
     const { maxAttempts } = this.world.config
     const isExpired = expiresMs !== 0 && expiresMs <= this.world.wallMs
     const isFailure = failures === record.failures + 1
+    const isSubject = offset === subject
     if (record.phase === 'leased' && phase === 'waiting' && isFailure) {
-      assert(cause === 'settle' || this.mayEndLease(record), `${what}: too early`)
+      assert(isSubject || this.mayEndLease(record), `${what}: too early`)
     } else if (record.phase === 'leased' && phase === 'waiting') {
       assert(cause !== 'other' && failures === record.failures, what)
     } else if (record.phase === 'leased' && (phase === 'dying' || phase === 'done')) {
       const isCancelled = record.cancelRequested && phase === 'done'
-      assert(cause === 'settle' || isCancelled || (this.mayEndLease(record) && record.failures + 1 >= maxAttempts), what)
+      const isLastFailure = this.mayEndLease(record) && record.failures + 1 >= maxAttempts
+      assert(isSubject || isCancelled || isLastFailure, what)
+    } else if (record.phase === 'waiting' && phase === 'waiting') {
+      assert(cause === 'resume' && failures === 0, what)
     } else if (record.phase === 'waiting' && phase !== 'leased') {
-      const isStopped = this.isKeyed && this.world.config.poison === 'dlq-key' && lane >= 0
-      assert(isExpired || record.failures >= maxAttempts || cause === 'settle' || isStopped, what)
+      const isStopped = this.isKeyed && this.world.config.poison === 'dlq-key' && lane >= 0 && phase === 'dying'
+      const isSkipped = cause === 'resume' && phase === 'done'
+      assert(isExpired || record.failures >= maxAttempts || isSubject || isStopped || isSkipped, what)
     } else if (record.phase === 'dying') {
       assert(phase === 'done' && this.world.deadLetters.get(offset) !== undefined, `${what}: without a dead letter`)
-    } else assert(cause === 'settle' && phase !== 'leased', what)
+    } else assert(isSubject && phase !== 'leased', what)
   }
 
   private mayEndLease (record: Seen): boolean {

@@ -31,14 +31,15 @@ import { explainRecord, statsOf, type Explanation, type QueueStats } from './que
 import type { QueueConfig } from './queue-settings.js'
 import { QueueState } from './queue-state.js'
 import {
-  DELAY_CLOCK, END_CAUSE, ORDER, QUEUE_LIMITS, RECORD_STATE, SETTLE_ANSWER, type DelayStore, type EndCause, type Grants,
+  END_CAUSE, ORDER, QUEUE_LIMITS, RECORD_STATE, SETTLE_ANSWER, type DelayStore, type EndCause, type Grants,
   type LaneIndex, type QueueHost, type Random, type RecordFeed, type SettleItem,
 } from './queue-types.js'
 import { ReadyRecords } from './ready-records.js'
-import { FactsPage } from './record-facts.js'
-import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
-import { KEYLESS_LANE, WeightedPicker } from './weighted-picker.js'
+import { CHANGE_ANSWER, RecordChanges, type ChangeAnswer } from './record-changes.js'
+import { NO_SLOT } from './record-ledger.js'
+import { RecordPlaces } from './record-places.js'
 import { Settlement } from './settlement.js'
+import { WeightedPicker } from './weighted-picker.js'
 
 export interface QueueGroupOptions {
   readonly config: QueueConfig
@@ -59,25 +60,10 @@ export interface ReceiveRequest {
   readonly maxBytes: number
 }
 
-/** What became of a cancel or a reschedule. */
-export const CHANGE_ANSWER = {
-  OK: 0,
-  /** Leased: its holder is told by its next heartbeat, and the record ends when the lease does. */
-  REQUESTED: 1,
-  /** Leased: a record in work cannot be rescheduled. */
-  LEASED: 2,
-  ALREADY_TERMINAL: 3,
-  UNKNOWN: 4,
-  /** Cannot be told or stored at the moment: try again. */
-  BUSY: 5,
-} as const
-export type ChangeAnswer = typeof CHANGE_ANSWER[keyof typeof CHANGE_ANSWER]
-
 export class QueueGroup {
   readonly state: QueueState
   private config: QueueConfig
   private readonly host: QueueHost
-  private readonly feed: RecordFeed
   private readonly laneIndex: LaneIndex
   private readonly clock = new QueueClock()
   private readonly journal: Journal
@@ -89,14 +75,13 @@ export class QueueGroup {
   private readonly settlement: Settlement
   private readonly expiry: Expiry
   private readonly answers = new PendingAnswers()
-  /** Leased records that somebody has cancelled. */
-  private readonly cancelRequests = new Set<number>()
+  private readonly places: RecordPlaces
+  private readonly changes: RecordChanges
   /** The floor as of each delta that is not durable yet. */
   private floors: { sequence: number, floor: number }[] = []
   private trimmableOffset = 0
   /** Where the log starts. */
   private startOffset = 0
-  private readonly facts = new FactsPage(1)
   private isLeading = false
   private isCatchingUp = false
 
@@ -104,7 +89,6 @@ export class QueueGroup {
     const { config, host, feed, laneIndex, random } = options
     this.config = config
     this.host = host
-    this.feed = feed
     this.laneIndex = laneIndex
     const state = this.state = new QueueState(options.delayed)
     const { clock } = this
@@ -126,14 +110,15 @@ export class QueueGroup {
     }
     const picker = this.picker = pickerOf(this.pickerParts)
     lifecycle.picker = picker
+    const places = this.places = new RecordPlaces({ state, journal, scan: this.scan, feed, order: config.order })
+    this.changes = new RecordChanges({ state, journal, scan: this.scan, lifecycle, places })
     this.settlement = new Settlement({
       state,
       journal,
       clock,
       lifecycle,
       picker,
-      placeOf: offset => this.placeOf(offset),
-      list: offset => this.list(offset),
+      places,
     })
     this.expiry = new Expiry({ state, journal, clock, lifecycle, picker })
   }
@@ -175,10 +160,7 @@ export class QueueGroup {
     this.journal.lead()
     this.deadLetters.rebuild()
     this.expiry.rebuild()
-    const { ledger } = this.state
-    for (const offset of ledger.sortedOffsets()) {
-      if ((ledger.flags[ledger.find(offset)]! & RECORD_FLAG.cancelRequested) !== 0) this.cancelRequests.add(offset)
-    }
+    this.changes.rebuild()
     this.isCatchingUp = true
     this.catchUp()
   }
@@ -291,16 +273,7 @@ export class QueueGroup {
     const session = this.state.sessions.find(sessionId)
     if (session === undefined) return null
     this.expiry.heard(session)
-    if (this.cancelRequests.size === 0) return NOTHING
-    const cancelled: number[] = []
-    const { ledger } = this.state
-    for (const offset of this.cancelRequests) {
-      const slot = ledger.find(offset)
-      const isPast = slot === NO_SLOT || (ledger.flags[slot]! & RECORD_FLAG.cancelRequested) === 0
-      if (isPast) this.cancelRequests.delete(offset)
-      else if (ledger.sessions[slot] === session.number) cancelled.push(offset)
-    }
-    return cancelled
+    return this.changes.cancelledOf(session)
   }
 
   /** A session has lost its connection: its grace begins. */
@@ -360,13 +333,13 @@ export class QueueGroup {
 
   /** Cancels a record: it is not handed out any more. */
   cancel (offset: number, done: (answer: ChangeAnswer | null) => void): void {
-    const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.cancelNow(offset)
+    const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.changes.cancel(offset)
     this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answer : null))
   }
 
   /** Puts a record off until a date, or brings it forward. `notBeforeMs`: wall clock, whole milliseconds. */
   reschedule (offset: number, notBeforeMs: number, done: (answer: ChangeAnswer | null) => void): void {
-    const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.rescheduleNow(offset, notBeforeMs)
+    const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.changes.reschedule(offset, notBeforeMs)
     this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answer : null))
   }
 
@@ -403,12 +376,12 @@ export class QueueGroup {
   isSettledDurably (offset: number): boolean {
     if (offset < this.trimmableOffset) return true
     const isQuiet = !this.journal.isOpen && this.answers.durableSequence === this.state.sequence
-    return isQuiet && this.state.find(offset) === NO_SLOT && this.placeOf(offset) === 'terminal'
+    return isQuiet && this.state.find(offset) === NO_SLOT && this.places.placeOf(offset) === 'terminal'
   }
 
   explain (offset: number): Explanation {
-    const place = offset >= this.scan.highWatermark ? 'above' : this.placeOf(offset)
-    const lane = place === 'fresh' ? this.laneOf(offset) : -1
+    const place = offset >= this.scan.highWatermark ? 'above' : this.places.placeOf(offset)
+    const lane = place === 'fresh' ? this.places.laneOf(offset) : -1
     return explainRecord(this.state, offset, { place, lane }, {
       passedMs: this.clock.passedMs,
       wallMs: this.clock.wallMs,
@@ -430,86 +403,6 @@ export class QueueGroup {
     this.isCatchingUp = false
     this.picker.rebuild()
     this.trim(this.startOffset, END_CAUSE.expired)
-  }
-
-  private cancelNow (offset: number): ChangeAnswer {
-    const slot = this.state.find(offset)
-    if (slot === NO_SLOT) {
-      const refusal = this.refusalOf(offset)
-      if (refusal !== null) return refusal
-      this.lifecycle.finish(this.list(offset), END_CAUSE.cancelled)
-      return CHANGE_ANSWER.OK
-    }
-    const state = this.state.ledger.states[slot]!
-    if (isOver(state)) return CHANGE_ANSWER.ALREADY_TERMINAL
-    if (state !== RECORD_STATE.LEASED) {
-      this.lifecycle.finish(slot, END_CAUSE.cancelled)
-      return CHANGE_ANSWER.OK
-    }
-    this.cancelRequests.add(offset)
-    this.journal.cancelRequest(offset)
-    return CHANGE_ANSWER.REQUESTED
-  }
-
-  private rescheduleNow (offset: number, notBeforeMs: number): ChangeAnswer {
-    const slot = this.state.find(offset)
-    if (slot === NO_SLOT) {
-      const refusal = this.refusalOf(offset)
-      if (refusal !== null) return refusal
-      this.list(offset)
-    } else {
-      const state = this.state.ledger.states[slot]!
-      if (isOver(state)) return CHANGE_ANSWER.ALREADY_TERMINAL
-      if (state === RECORD_STATE.LEASED) return CHANGE_ANSWER.LEASED
-    }
-    this.journal.defer(offset, DELAY_CLOCK.wall, notBeforeMs)
-    return CHANGE_ANSWER.OK
-  }
-
-  /** Why a record without an entry cannot be changed, or null. */
-  private refusalOf (offset: number): ChangeAnswer | null {
-    const place = this.placeOf(offset)
-    if (place === 'terminal') return CHANGE_ANSWER.ALREADY_TERMINAL
-    if (place === 'unknown') return offset < this.scan.highWatermark ? CHANGE_ANSWER.BUSY : CHANGE_ANSWER.UNKNOWN
-    return this.state.counts[RECORD_STATE.ENDED]! >= QUEUE_LIMITS.endedAheadMax ? CHANGE_ANSWER.BUSY : null
-  }
-
-  /** Gives a record that is still to come an entry, with its facts. */
-  private list (offset: number): number {
-    this.facts.clear(offset)
-    const isHere = this.feed.read(offset, offset + 1, this.facts) && this.facts.count > 0
-    this.journal.place(offset, isHere ? this.laneAt(this.facts) : -1, isHere ? this.facts.expiresMs[0]! : 0)
-    return this.state.ledger.find(offset)
-  }
-
-  /** Where a record without an entry stands. */
-  private placeOf (offset: number): 'fresh' | 'terminal' | 'unknown' {
-    const { state } = this
-    if (!(offset >= 0 && offset < this.scan.highWatermark)) return 'unknown'
-    if (offset < state.floor) return 'terminal'
-    this.facts.clear(offset)
-    if (offset < state.nextOffset && this.config.order === ORDER.none) return 'terminal'
-    if (!this.feed.read(offset, offset + 1, this.facts)) return 'unknown'
-    if (this.facts.count === 0) return 'terminal'
-    if (offset >= state.nextOffset) return 'fresh'
-    const lane = this.laneAt(this.facts)
-    const slot = lane < 0 ? NO_SLOT : state.lanes.find(lane)
-    return slot !== NO_SLOT && offset >= state.lanes.positions[slot]! ? 'fresh' : 'terminal'
-  }
-
-  private laneOf (offset: number): number {
-    this.facts.clear(offset)
-    return this.feed.read(offset, offset + 1, this.facts) && this.facts.count > 0 ? this.laneAt(this.facts) : -1
-  }
-
-  /** The lane, under this queue's order, of the record in row 0. */
-  private laneAt (facts: FactsPage): number {
-    switch (this.config.order) {
-      case ORDER.none: return -1
-      case ORDER.key: return facts.lanes[0]!
-      case ORDER.fair: return facts.lanes[0]! < 0 ? KEYLESS_LANE : facts.lanes[0]!
-      case ORDER.priority: return facts.priorities[0]!
-    }
   }
 
   private trim (endOffset: number, cause: EndCause): void {
@@ -539,13 +432,6 @@ export class QueueGroup {
     }
     return Math.max(0, count)
   }
-}
-
-const NOTHING: readonly number[] = []
-
-/** No consumer will see the record again. */
-function isOver (state: number): boolean {
-  return state === RECORD_STATE.ENDED || state === RECORD_STATE.DEAD_LETTER_PENDING
 }
 
 function pickerOf (parts: PickerParts): Picker {

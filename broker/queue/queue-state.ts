@@ -123,9 +123,10 @@ export class QueueState implements Mutations {
     const missedMs = this.timeMs - this.earlierMs
     for (const offset of this.ledger.sortedOffsets()) {
       const slot = this.ledger.find(offset)
-      if (this.ledger.states[slot] !== LEASED || this.ledger.buckets[slot] === 0) continue
-      this.timers.remove(slot)
+      if (this.ledger.states[slot] !== LEASED) continue
       this.ledger.leasedAt[slot]! += missedMs
+      if (this.ledger.buckets[slot] === 0) continue
+      this.timers.remove(slot)
       this.ledger.times[slot]! += missedMs
       this.timers.add(slot)
     }

@@ -275,7 +275,8 @@ function plant (mutant: Mutant, world: QueueWorld, group: QueueGroup): void {
     const { settlement, journal } = inner
     const right = settlement.settleUnlisted.bind(settlement)
     settlement.settleUnlisted = (item, offset) => {
-      const isLost = offset >= group.state.nextOffset && offset < world.highWatermark && item.leaseEpoch < group.state.epoch
+      const isFresh = offset >= group.state.nextOffset && offset < world.highWatermark
+      const isLost = isFresh && item.kind === 1 && item.leaseEpoch < group.state.epoch
       if (!isLost) return right.apply(settlement, [item, offset, item.leaseSequence] as never)
       journal.next(offset + 1)
       return 1

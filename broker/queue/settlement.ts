@@ -16,6 +16,7 @@ import {
   END_CAUSE, ORDER, QUEUE_LIMITS, REASON, RECORD_STATE, SETTLE_ANSWER, SETTLE_KIND, type SettleAnswer, type SettleItem,
 } from './queue-types.js'
 import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
+import type { RecordPlaces } from './record-places.js'
 
 const { OK, LATE_OK, ALREADY_SETTLED, STALE_LEASE, UNKNOWN, OUT_OF_ORDER, BUSY } = SETTLE_ANSWER
 
@@ -25,10 +26,7 @@ export class Settlement {
   private readonly clock: QueueClock
   private readonly lifecycle: Lifecycle
   private readonly picker: Picker
-  /** Where a record that has no entry stands, as far as the group can tell. */
-  private readonly placeOf: (offset: number) => 'fresh' | 'terminal' | 'unknown'
-  /** Gives such a record an entry. */
-  private readonly list: (offset: number) => number
+  private readonly places: RecordPlaces
 
   constructor (parts: {
     state: QueueState,
@@ -36,16 +34,14 @@ export class Settlement {
     clock: QueueClock,
     lifecycle: Lifecycle,
     picker: Picker,
-    placeOf: (offset: number) => 'fresh' | 'terminal' | 'unknown',
-    list: (offset: number) => number,
+    places: RecordPlaces,
   }) {
     this.state = parts.state
     this.journal = parts.journal
     this.clock = parts.clock
     this.lifecycle = parts.lifecycle
     this.picker = parts.picker
-    this.placeOf = parts.placeOf
-    this.list = parts.list
+    this.places = parts.places
   }
 
   /** Settles one record of an item. */
@@ -107,7 +103,7 @@ export class Settlement {
 
   /** No entry: terminal, or not examined under this leader. */
   private settleUnlisted (item: SettleItem, offset: number, sequence: number): SettleAnswer {
-    const place = this.placeOf(offset)
+    const place = this.places.placeOf(offset)
     if (place === 'terminal') return ALREADY_SETTLED
     if (place === 'unknown') return UNKNOWN
     // Fresh, or still to come in its lane. Only a leader before this one can have given it out, softly.
@@ -116,7 +112,7 @@ export class Settlement {
     if (sequence < 1 || item.leaseEpoch < 1) return UNKNOWN
     if (this.state.counts[RECORD_STATE.ENDED]! >= QUEUE_LIMITS.endedAheadMax) return BUSY
     // Only this record, never those before it: nobody has settled them.
-    this.lifecycle.finish(this.list(offset), END_CAUSE.acknowledged)
+    this.lifecycle.finish(this.places.list(offset), END_CAUSE.acknowledged)
     return LATE_OK
   }
 

@@ -1,0 +1,117 @@
+// Cancelling and rescheduling single records, wherever they stand: examined or not, in memory or on disk.
+
+import type { FreshScan } from './fresh-scan.js'
+import type { Journal } from './journal.js'
+import type { Lifecycle } from './lifecycle.js'
+import type { QueueState } from './queue-state.js'
+import { DELAY_CLOCK, END_CAUSE, QUEUE_LIMITS, RECORD_STATE } from './queue-types.js'
+import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
+import type { RecordPlaces } from './record-places.js'
+import type { Session } from './session-table.js'
+
+/** What became of a cancel or a reschedule. */
+export const CHANGE_ANSWER = {
+  OK: 0,
+  /** Leased: its holder is told by its next heartbeat, and the record ends when the lease does. */
+  REQUESTED: 1,
+  /** Leased: a record in work cannot be rescheduled. */
+  LEASED: 2,
+  ALREADY_TERMINAL: 3,
+  UNKNOWN: 4,
+  /** Cannot be told or stored at the moment: try again. */
+  BUSY: 5,
+} as const
+export type ChangeAnswer = typeof CHANGE_ANSWER[keyof typeof CHANGE_ANSWER]
+
+const NOTHING: readonly number[] = []
+
+export class RecordChanges {
+  private readonly state: QueueState
+  private readonly journal: Journal
+  private readonly scan: FreshScan
+  private readonly lifecycle: Lifecycle
+  private readonly places: RecordPlaces
+  /** Leased records that somebody has cancelled. */
+  private readonly cancelRequests = new Set<number>()
+
+  constructor (parts: {
+    state: QueueState, journal: Journal, scan: FreshScan, lifecycle: Lifecycle, places: RecordPlaces,
+  }) {
+    this.state = parts.state
+    this.journal = parts.journal
+    this.scan = parts.scan
+    this.lifecycle = parts.lifecycle
+    this.places = parts.places
+  }
+
+  /** A leader begins: what was cancelled while leased is to be told again. */
+  rebuild (): void {
+    const { ledger } = this.state
+    for (const offset of ledger.sortedOffsets()) {
+      if ((ledger.flags[ledger.find(offset)]! & RECORD_FLAG.cancelRequested) !== 0) this.cancelRequests.add(offset)
+    }
+  }
+
+  /** Offsets that a session holds and that were cancelled. */
+  cancelledOf (session: Session): readonly number[] {
+    if (this.cancelRequests.size === 0) return NOTHING
+    const cancelled: number[] = []
+    const { ledger } = this.state
+    for (const offset of this.cancelRequests) {
+      const slot = ledger.find(offset)
+      const isPast = slot === NO_SLOT || (ledger.flags[slot]! & RECORD_FLAG.cancelRequested) === 0
+      if (isPast) this.cancelRequests.delete(offset)
+      else if (ledger.sessions[slot] === session.number) cancelled.push(offset)
+    }
+    return cancelled
+  }
+
+  /** The record is not handed out any more. */
+  cancel (offset: number): ChangeAnswer {
+    const slot = this.state.find(offset)
+    if (slot === NO_SLOT) {
+      const refusal = this.refusalOf(offset)
+      if (refusal !== null) return refusal
+      this.lifecycle.finish(this.places.list(offset), END_CAUSE.cancelled)
+      return CHANGE_ANSWER.OK
+    }
+    const state = this.state.ledger.states[slot]!
+    if (isOver(state)) return CHANGE_ANSWER.ALREADY_TERMINAL
+    if (state !== RECORD_STATE.LEASED) {
+      this.lifecycle.finish(slot, END_CAUSE.cancelled)
+      return CHANGE_ANSWER.OK
+    }
+    this.cancelRequests.add(offset)
+    this.journal.cancelRequest(offset)
+    return CHANGE_ANSWER.REQUESTED
+  }
+
+  /** Not before a date, in whole milliseconds of the wall clock; also earlier than planned. */
+  reschedule (offset: number, notBeforeMs: number): ChangeAnswer {
+    const slot = this.state.find(offset)
+    if (slot === NO_SLOT) {
+      const refusal = this.refusalOf(offset)
+      if (refusal !== null) return refusal
+      this.places.list(offset)
+    } else {
+      const state = this.state.ledger.states[slot]!
+      if (isOver(state)) return CHANGE_ANSWER.ALREADY_TERMINAL
+      if (state === RECORD_STATE.LEASED) return CHANGE_ANSWER.LEASED
+    }
+    this.journal.defer(offset, DELAY_CLOCK.wall, notBeforeMs)
+    return CHANGE_ANSWER.OK
+  }
+
+  /** Why a record without an entry cannot be changed, or null. */
+  private refusalOf (offset: number): ChangeAnswer | null {
+    const place = this.places.placeOf(offset)
+    if (place === 'terminal') return CHANGE_ANSWER.ALREADY_TERMINAL
+    if (place === 'unknown') return offset < this.scan.highWatermark ? CHANGE_ANSWER.BUSY : CHANGE_ANSWER.UNKNOWN
+    return this.state.counts[RECORD_STATE.ENDED]! >= QUEUE_LIMITS.endedAheadMax ? CHANGE_ANSWER.BUSY : null
+  }
+}
+
+/** No consumer will see the record again. */
+function isOver (state: number): boolean {
+  return state === RECORD_STATE.ENDED || state === RECORD_STATE.DEAD_LETTER_PENDING
+}
