@@ -205,10 +205,17 @@ export class LogMeta {
   async dropAll (): Promise<void> {
     const to = Buffer.from(this.#key)
     to[to.length - 1]!++
-    for (const table of [META_TABLE.index, META_TABLE.damage, META_TABLE.epoch, META_TABLE.segment, META_TABLE.log]) {
-      await this.#meta.deleteRange(table, { from: this.#key, to })
+    const range = { from: this.#key, to }
+    await this.#meta.deleteRange(META_TABLE.index, range)
+    // The rest is little, and goes in one commit, which many deletions share.
+    const changes: MetaWrite[] = []
+    for (const table of [META_TABLE.damage, META_TABLE.epoch, META_TABLE.segment, META_TABLE.log]) {
+      for (const { key } of this.#meta.range(table, range)) changes.push({ table, key, value: null })
     }
-    await this.#meta.flush()
+    if (changes.length === 0) return
+    await new Promise<void>((resolve, reject) => {
+      this.#meta.write(changes, { durable: true, done: error => error === null ? resolve() : reject(error) })
+    })
   }
 
   #entryOf (found: MetaEntry | undefined): IndexEntry | null {

@@ -122,22 +122,22 @@ export class LogStore {
     const directory = logDirectory(logsDirectory, id)
     for (const file of await disk.list(directory)) files.forget(`${directory}/${file}`)
     await disk.removeDirectory(directory)
-    await this.#removeEmptyParents(directory)
+    await this.#removeEmptyParent(directory)
     const meta = new LogMeta(this.#context.meta, id, () => {})
     await meta.dropAll()
   }
 
-  async #removeEmptyParents (directory: string): Promise<void> {
-    const { disk, logsDirectory } = this.#context
-    let parent = directory.slice(0, directory.lastIndexOf('/'))
-    while (parent.length > logsDirectory.length) {
-      if (await disk.stat(parent) !== null) {
-        if ((await disk.list(parent)).length > 0) break
-        await disk.removeDirectory(parent)
-      }
-      parent = parent.slice(0, parent.lastIndexOf('/'))
-    }
-    await disk.syncDirectory(parent)
+  /**
+   * Removes the directory of a partition whose last log is gone. That of the topic is left to who made the topic: it
+   * may hold thousands of names, and looking at them once for each partition would take the longer the more there are.
+   */
+  async #removeEmptyParent (directory: string): Promise<void> {
+    const { disk } = this.#context
+    const partition = directory.slice(0, directory.lastIndexOf('/'))
+    const topic = partition.slice(0, partition.lastIndexOf('/'))
+    if ((await disk.list(partition)).length > 0) return await disk.syncDirectory(partition)
+    await disk.removeDirectory(partition)
+    if (await disk.stat(topic) !== null) await disk.syncDirectory(topic)
   }
 
   /** Every log that has ever held a batch. */

@@ -29,7 +29,7 @@ export interface PartitionTableOptions {
 /** A state log is small and rewritten often: small segments let compaction get at it. */
 const STATE_SEGMENT_BYTES = 1024 * 1024
 const OPEN_AT_ONCE = 64
-const DELETE_AT_ONCE = 16
+const DELETE_AT_ONCE = 256
 
 export class PartitionTable implements PartitionHost {
   private readonly options: PartitionTableOptions
