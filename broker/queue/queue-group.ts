@@ -163,9 +163,10 @@ export class QueueGroup {
     this.changes.rebuild()
     this.isCatchingUp = true
     this.catchUp()
+    if (!this.isCatchingUp) this.expiry.tick()
   }
 
-  /** A turn begins. Times out, wakes and tries again what is due. */
+  /** A turn begins, after `endTurn` of the one before. Times out, wakes and tries again what is due. */
   tick (monotonicMs: number, wallMs: number): void {
     if (!this.isLeading) return
     // A turn has one time: a delta that is open keeps its own.

@@ -135,6 +135,7 @@ export class QueueWorld implements RecordFeed {
   }
 
   tick (): void {
+    this.endTurn()
     this.group.tick(this.monotonicMs, this.wallMs)
     this.endTurn()
   }
