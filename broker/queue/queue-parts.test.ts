@@ -35,7 +35,7 @@ t.test('ByteWriter: what is written is read back (numbers of up to 53 bits, text
   }), { seed: 1, numRuns: 300 })
 })
 
-t.test('Deltas: every prefix and every flipped bit is read or refused, never anything else', async t => {
+t.test('Deltas: every prefix is read or refused, never anything else', async t => {
   const [steps] = fc.sample(stepsOf(80), { seed: 9, numRuns: 1 })
   const life = new QueueLife({ order: 'key' }, null, 3)
   for (const step of steps!) life.run(step)

@@ -40,7 +40,7 @@ export class WeightedPicker implements Picker {
   fill (batch: GrantBatch): void {
     const { scan, laneIndex } = this.parts
     scan.begin()
-    this.scanAhead()
+    this.scanAhead(64 + 16 * batch.room)
     scan.commit()
     laneIndex.advanceTo(scan.position)
     this.fillRetries(batch, this.ring.length > 0 ? Math.max(1, batch.room >> 1) : batch.room)
@@ -119,10 +119,10 @@ export class WeightedPicker implements Picker {
     return lane === NO_LANE ? KEYLESS_LANE : lane
   }
 
-  /** Finds out which lanes have something. */
-  private scanAhead (): void {
+  /** Finds out which lanes have something: `enough` records ahead per call, more only while no lane is known. */
+  private scanAhead (enough: number): void {
     const { scan, state, laneIndex } = this.parts
-    while (scan.hasRow()) {
+    for (let count = 0; (count < enough || this.ring.length === 0) && scan.hasRow(); count++) {
       const lane = this.laneOf(scan.facts, scan.row)
       const offset = scan.facts.offsets[scan.row]!
       const slot = state.lanes.find(lane)
