@@ -40,7 +40,7 @@ export class WeightedPicker implements Picker {
   fill (batch: GrantBatch): void {
     const { scan, laneIndex } = this.parts
     scan.begin()
-    this.scanAhead(64 + 16 * batch.room)
+    this.scanAhead(16 + 4 * batch.room)
     scan.commit()
     laneIndex.advanceTo(scan.position)
     this.fillRetries(batch, this.ring.length > 0 ? Math.max(1, batch.room >> 1) : batch.room)
