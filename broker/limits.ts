@@ -8,7 +8,7 @@ export const LIMITS = {
   /** Bytes of an incomplete request that a connection may always hold; more only while all together hold little. */
   heldBytesFree: 256 * KiB,
   /** A connection whose unsent responses are above this is read no further until they have drained. */
-  unsentBytesPerConnection: 4 * MiB,
+  unsentBytesPerConnection: 2 * MiB,
   /** While clients have not taken `max-unsent-bytes`, those that take theirs are sent so much at once, in bytes. */
   fetchResponseBytesScarce: 256 * KiB,
   /** Partitions answered with an error in one fetch response; the others have their turn in the next. */

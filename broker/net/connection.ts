@@ -21,6 +21,7 @@ import { LIMITS } from '../limits.js'
 import type { EndOfTurn } from '../runtime/turn.js'
 import type { ByteBudget } from './byte-budget.js'
 import type { Call } from './call.js'
+import { joinSmall } from './join-small.js'
 import { ResponseQueue, type ResponseSlot } from './response-queue.js'
 
 /** What a connection needs from its server. */
@@ -286,10 +287,11 @@ export class Connection {
     if (outgoing.length === 0 || this.ended || this.closed) return
     this.outgoing = []
     this.outgoingBytes = 0
-    const last = outgoing.length - 1
+    const writes = joinSmall(outgoing)
+    const last = writes.length - 1
     socket.cork()
-    for (let index = 0; index < last; index++) socket.write(outgoing[index]!)
-    socket.write(outgoing[last]!, () => this.onSent(outgoingBytes))
+    for (let index = 0; index < last; index++) socket.write(writes[index]!)
+    socket.write(writes[last]!, () => this.onSent(outgoingBytes))
     socket.uncork()
     if (!this.paused && this.overLimit) this.updateReading()
   }
