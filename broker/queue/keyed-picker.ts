@@ -154,6 +154,8 @@ export class KeyedPicker implements Picker {
     for (const lane of lanes) this.offer(lane)
   }
 
+  onRateDue (lane: number): void { this.offer(lane) }
+
   resumeLane (lane: number, skip: boolean): boolean {
     const { state, journal, lifecycle } = this.parts
     const slot = state.lanes.find(lane)
@@ -206,6 +208,7 @@ export class KeyedPicker implements Picker {
     const record = ledger.find(position)
     if (record === NO_SLOT && this.parts.state.delayed.get(position) !== null) return
     if (record !== NO_SLOT && ledger.states[record] !== RECORD_STATE.READY) return
+    if (this.parts.rates.holdsBack(lane)) return
     lanes.queued[slot] = 1
     this.turns.push(lane)
   }
@@ -256,7 +259,7 @@ export class KeyedPicker implements Picker {
 
   /** Hands out the next run of a lane; false where not even one record fits. */
   private takeRun (batch: GrantBatch, lane: number): boolean {
-    const { state, feed } = this.parts
+    const { state, feed, rates } = this.parts
     let slot = state.lanes.find(lane)
     if (slot === NO_SLOT || state.lanes.leased[slot] !== 0 || state.lanes.flags[slot] !== 0) return true
     let offset = state.lanes.positions[slot]!
@@ -273,10 +276,12 @@ export class KeyedPicker implements Picker {
       }
       if (look === LOOK.unknown && count === 0) this.loading.push(lane)
       if (look !== LOOK.go) return true
+      if (count === 0 ? rates.holdsBack(lane) : rates.waitMs(lane) > 0) return true
       const bytes = feed.sizeOf(offset)
       if (!batch.fits(bytes)) return count > 0
       if (state.ledger.find(offset) === NO_SLOT) this.parts.journal.place(offset, lane, this.facts.expiresMs[0]!)
       batch.lease(offset, bytes)
+      rates.take(lane)
       count++
       offset = this.nextIn(lane, offset)
     }
@@ -329,7 +334,7 @@ export class KeyedPicker implements Picker {
 
   /** A fresh record of a lane that is not busy. */
   private takeFirst (batch: GrantBatch, offset: number, lane: number, row: number): boolean {
-    const { scan, state, journal, lifecycle } = this.parts
+    const { scan, state, journal, lifecycle, rates } = this.parts
     const { facts } = scan
     const expiresMs = facts.expiresMs[row]!
     const known = offset < state.aheadEnd ? state.find(offset) : NO_SLOT
@@ -349,10 +354,12 @@ export class KeyedPicker implements Picker {
     const isLater = lifecycle.isLater(facts.notBeforeMs[row]!)
     if (!isLater && !batch.fits(facts.sizes[row]!)) return false
     journal.lane(lane, offset, 0)
+    if (!isLater && rates.holdsBack(lane)) return true
     journal.place(offset, lane, expiresMs)
     if (isLater) journal.defer(offset, DELAY_CLOCK.wall, facts.notBeforeMs[row]!)
     else {
       batch.lease(offset, facts.sizes[row]!)
+      rates.take(lane)
       const slot = state.lanes.find(lane)
       state.lanes.runMarks[slot] = this.receives
       state.lanes.runCounts[slot] = 1
@@ -362,7 +369,7 @@ export class KeyedPicker implements Picker {
 
   /** A fresh record of a busy lane: part of the run just begun, or left for later, with nothing written down. */
   private takeNext (batch: GrantBatch, offset: number, lane: number, slot: number): boolean {
-    const { scan, state, journal, lifecycle } = this.parts
+    const { scan, state, journal, lifecycle, rates } = this.parts
     const { lanes } = state
     const { facts, row } = scan
     if ((lanes.flags[slot]! & LANE_FLAG.quarantined) !== 0) {
@@ -379,7 +386,8 @@ export class KeyedPicker implements Picker {
     const expiresMs = facts.expiresMs[row]!
     const joins = lanes.runMarks[slot] === this.receives && lanes.runCounts[slot]! < this.parts.config.runMax &&
       (offset >= state.aheadEnd || state.find(offset) === NO_SLOT) &&
-      !lifecycle.isLater(facts.notBeforeMs[row]!) && (expiresMs === 0 || lifecycle.isLater(expiresMs))
+      !lifecycle.isLater(facts.notBeforeMs[row]!) && (expiresMs === 0 || lifecycle.isLater(expiresMs)) &&
+      rates.waitMs(lane) === 0
     if (!joins) {
       lanes.runMarks[slot] = 0
       return true
@@ -387,6 +395,7 @@ export class KeyedPicker implements Picker {
     if (!batch.fits(facts.sizes[row]!)) return false
     journal.place(offset, lane, expiresMs)
     batch.lease(offset, facts.sizes[row]!)
+    rates.take(lane)
     lanes.runCounts[slot]!++
     return true
   }

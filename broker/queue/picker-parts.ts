@@ -2,6 +2,7 @@
 
 import type { FreshScan } from './fresh-scan.js'
 import type { Journal } from './journal.js'
+import type { LaneRates } from './lane-rates.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { QueueClock } from './queue-clock.js'
 import type { QueueConfig } from './queue-settings.js'
@@ -18,6 +19,7 @@ export interface PickerParts {
   readonly ready: ReadyRecords
   readonly feed: RecordFeed
   readonly laneIndex: LaneIndex
+  readonly rates: LaneRates
   /** Share of a fair lane, 0.01 to 100; 1 where nothing else is known. */
   readonly weightOf: (lane: number) => number
   config: QueueConfig

@@ -34,6 +34,8 @@ export interface Picker {
   /** True where a restart must look at the log again before anything can be handed out; goes on with that. */
   catchUp (): boolean
   onFactsLoaded (): void
+  /** A lane that was held back by its rate may go on. */
+  onRateDue (lane: number): void
   /** An operator lets a stopped lane go on; false where it is not stopped. */
   resumeLane (lane: number, skip: boolean): boolean
 }

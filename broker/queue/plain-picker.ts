@@ -60,6 +60,8 @@ export class PlainPicker implements Picker {
 
   onFactsLoaded (): void {}
 
+  onRateDue (): void {}
+
   resumeLane (): boolean { return false }
 }
 

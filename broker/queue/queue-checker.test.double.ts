@@ -45,6 +45,8 @@ export class QueueChecker {
   /** Records whose ack was answered. */
   private readonly acknowledged = new Set<number>()
   private readonly told = new Set<string>()
+  /** When records of each key were handed out; a crash takes nothing of that back. */
+  private readonly handedOut = new Map<number, number[]>()
   private floor = 0
   /** Lanes an operator or the poison policy has stopped are outside of the model's predictions. */
   private readonly isKeyed: boolean
@@ -85,6 +87,7 @@ export class QueueChecker {
       if (isSameEpoch && record.leaseSequence === ledger.leaseSequences[slot]) continue
       assert.equal(sessions.numbered(ledger.sessions[slot]!)!.sessionId, sessionId, `${offset} is leased to another`)
       this.judgeLease(offset, record)
+      this.judgeRate(this.world.records[offset]!.lane)
       record.phase = 'leased'
       record.deliveries++
       record.leaseEpoch = ledger.leaseEpochs[slot]!
@@ -215,6 +218,20 @@ export class QueueChecker {
     assert(record.isDue || record.notBeforeMs <= nowMs, `record ${offset} is delivered ${record.notBeforeMs - nowMs} ms early`)
     const { expiresMs } = this.world.records[offset]!
     assert(expiresMs === 0 || expiresMs > this.world.wallMs, `record ${offset} is delivered after its time to live`)
+  }
+
+  /** In no stretch of time more of a key than the rate allows: `keyRate` at once, and what the time brings. */
+  private judgeRate (lane: number): void {
+    const { keyRate, keyRatePeriodMs } = this.world.config
+    if (keyRate === 0 || (this.isKeyed && lane < 0)) return
+    const times = this.handedOut.get(lane) ?? []
+    this.handedOut.set(lane, times)
+    times.push(this.world.trueMs)
+    times.forEach((sinceMs, index) => {
+      const allowed = keyRate + (this.world.trueMs - sinceMs) * keyRate / keyRatePeriodMs
+      const count = times.length - index
+      assert(count <= allowed + 1e-9, `${count} of key ${lane} in ${this.world.trueMs - sinceMs} ms`)
+    })
   }
 
   /** In a lane: nobody has a record while another session has an earlier or later one; no gaps. */

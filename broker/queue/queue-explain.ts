@@ -17,6 +17,8 @@ export type Explanation =
   | { state: 'ready', failures: number, deliveries: number, paused: boolean, atMaxInFlight: boolean }
   /** Behind an earlier record of the same key. */
   | { state: 'blocked', behindOffset: number, lane: number }
+  /** Its key has been handed out as often as its rate allows: it may go on in `waitMs`. */
+  | { state: 'rate-limited', waitMs: number, lane: number, failures: number, deliveries: number }
   | { state: 'held' | 'quarantined', atOffset: number, lane: number }
   | { state: 'dead-letter-pending', reason: Reason, text: string, failures: number }
   /** Its facts are being read from disk: ask again. */
@@ -34,6 +36,8 @@ export interface ExplainContext {
   readonly maxAttempts: number
   readonly atMaxInFlight: boolean
   readonly blocksLane: boolean
+  /** Until a record of a lane may be handed out by the lane's rate, in milliseconds; 0 for now. */
+  readonly rateWaitMs: (lane: number) => number
 }
 
 export function explainRecord (
@@ -47,6 +51,8 @@ export function explainRecord (
   if (where.place === 'terminal' || where.place === 'unknown') return { state: where.place }
   const stopped = where.lane < 0 || !context.blocksLane ? null : explainLane(state, offset, where.lane)
   if (stopped !== null) return stopped
+  const waitMs = where.lane < 0 ? 0 : context.rateWaitMs(where.lane)
+  if (waitMs > 0) return { state: 'rate-limited', waitMs, lane: where.lane, failures: 0, deliveries: 0 }
   if (offset < state.nextOffset) return { state: 'ready', failures: 0, deliveries: 0, paused, atMaxInFlight }
   return { state: 'fresh', recordsBefore: offset - state.nextOffset, paused, atMaxInFlight }
 }
@@ -74,6 +80,8 @@ function explainEntry (state: QueueState, offset: number, slot: number, context:
   const stopped = lane < 0 || !context.blocksLane ? null : explainLane(state, offset, lane)
   if (stopped !== null) return stopped
   if (ledger.states[slot] === RECORD_STATE.READY) {
+    const waitMs = lane < 0 ? 0 : context.rateWaitMs(lane)
+    if (waitMs > 0) return { state: 'rate-limited', waitMs, lane, failures, deliveries }
     return { state: 'ready', failures, deliveries, paused, atMaxInFlight: context.atMaxInFlight }
   }
   const nowMs = (ledger.flags[slot]! & RECORD_FLAG.wallClock) === 0 ? context.passedMs : context.wallMs

@@ -315,6 +315,51 @@ t.test('QueueGroup: a bound of leases per key holds (fair)', async t => {
   t.same(receive(world, 1), [])
 })
 
+t.test('QueueGroup: a key goes no faster than its rate, and others are not held up (key, fair)', async t => {
+  for (const order of ['key', 'fair'] as const) {
+    const world = worldOf({ order, keyRate: 2, keyRatePeriodMs: 1_000, runMax: 5, sessionTimeoutMs: 300_000 })
+    world.pass(1_000)
+    for (let count = 0; count < 5; count++) world.append({ lane: 7 })
+    const first = receive(world, 1)
+    t.same(offsetsOf(first), [0, 1], `${order}: the whole allowance at once`)
+    for (const handle of first) t.equal(world.settleNow(ack, handle), OK)
+    t.same(receive(world, 1), [])
+    t.match(world.group.explain(2), { state: 'rate-limited', lane: 7, waitMs: 500 })
+    world.append({ lane: 8 })
+    t.same(offsetsOf(receive(world, 1)), [5], `${order}: another key`)
+    const waitMs = world.group.nextDueMs - world.monotonicMs
+    t.ok(waitMs > 499 && waitMs <= 501, `${order}: the next tick is in ${waitMs} ms`)
+    world.wakes = 0
+    world.pass(499)
+    t.equal(world.wakes, 0)
+    world.pass(1)
+    t.equal(world.wakes, 1, `${order}: the consumers are called when it may go on`)
+    const [third] = receive(world, 1)
+    t.equal(third?.offset, 2)
+    t.equal(world.settleNow(nack, third!, { delayMs: 0 }), OK)
+    t.match(world.group.explain(2), { state: 'rate-limited', failures: 1 })
+    t.same(receive(world, 1), [], `${order}: retries count too`)
+    world.pass(500)
+    t.same(offsetsOf(receive(world, 1)), [2])
+  }
+})
+
+t.test('QueueGroup: a rate per key holds over a failover and a change of the settings', async t => {
+  const world = worldOf({ order: 'fair', keyRate: 1, keyRatePeriodMs: 60_000, sessionTimeoutMs: 300_000 })
+  world.pass(60_000)
+  for (let count = 0; count < 9; count++) world.append({ lane: 3 })
+  t.same(offsetsOf(receive(world, 1)), [0])
+  world.crash()
+  world.group.openSession(1, 0)
+  t.match(world.group.explain(4), { state: 'rate-limited', waitMs: 60_000 }, 'late, never early')
+  world.group.configure({ ...world.config, keyRate: 4, keyRatePeriodMs: 1_000 })
+  world.pass(250)
+  t.equal(receive(world, 1).length, 1)
+  world.group.configure({ ...world.config, keyRate: 0 })
+  world.tick()
+  t.equal(receive(world, 1).length, 7, 'no bound any more')
+})
+
 t.test('QueueGroup: retries take at most half of a batch while there are fresh records', async t => {
   const world = worldOf()
   for (let count = 0; count < 20; count++) world.append()

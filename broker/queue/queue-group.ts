@@ -21,6 +21,7 @@ import { FreshScan } from './fresh-scan.js'
 import { GrantBatch, roomInFlight } from './grant-batch.js'
 import { Journal } from './journal.js'
 import { KeyedPicker } from './keyed-picker.js'
+import { LaneRates } from './lane-rates.js'
 import { Lifecycle } from './lifecycle.js'
 import { PendingAnswers, type Release } from './pending-answers.js'
 import type { Picker } from './picker.js'
@@ -70,6 +71,7 @@ export class QueueGroup {
   private readonly scan: FreshScan
   private readonly deadLetters: DeadLetters
   private readonly lifecycle: Lifecycle
+  private readonly rates: LaneRates
   private readonly pickerParts: PickerParts
   private readonly picker: Picker
   private readonly settlement: Settlement
@@ -96,6 +98,7 @@ export class QueueGroup {
     this.scan = new FreshScan(state, journal, feed)
     const deadLetters = this.deadLetters = new DeadLetters(state, clock, host)
     const lifecycle = this.lifecycle = new Lifecycle({ state, journal, clock, deadLetters, random, config })
+    this.rates = new LaneRates(clock, config)
     this.pickerParts = {
       state,
       journal,
@@ -105,6 +108,7 @@ export class QueueGroup {
       ready: new ReadyRecords(state),
       feed,
       laneIndex,
+      rates: this.rates,
       config,
       weightOf: lane => Math.max(0.01, options.weightOf?.(lane) ?? 1),
     }
@@ -156,6 +160,7 @@ export class QueueGroup {
     this.answers.releaseUpTo(this.state.sequence)
     this.deadLetters.onDurable(this.state.sequence)
     this.trimmableOffset = this.state.floor
+    this.rates.start()
     this.journal.startEpoch(epoch)
     this.journal.lead()
     this.deadLetters.rebuild()
@@ -174,6 +179,7 @@ export class QueueGroup {
     if (this.isCatchingUp) this.catchUp()
     if (this.isCatchingUp) return
     this.expiry.tick()
+    for (const lane of this.rates.takeDue()) this.picker.onRateDue(lane)
     this.deadLetters.tick()
   }
 
@@ -181,7 +187,8 @@ export class QueueGroup {
   get nextDueMs (): number {
     if (!this.isLeading) return Infinity
     const { clock } = this
-    const durationMs = clock.monotonicOf(Math.min(this.expiry.nextDueMs, this.deadLetters.nextDueMs))
+    const dueMs = Math.min(this.expiry.nextDueMs, this.deadLetters.nextDueMs, this.rates.nextDueMs)
+    const durationMs = clock.monotonicOf(dueMs)
     // Dates are looked at once a second at least: the wall clock may be set.
     const untilDateMs = Math.max(0, this.expiry.firstDateMs - clock.wallMs)
     const dateMs = untilDateMs === Infinity ? Infinity : clock.monotonicOf(clock.nowMs) + Math.min(untilDateMs, 1_000)
@@ -371,6 +378,7 @@ export class QueueGroup {
     this.config = config
     this.lifecycle.config = config
     this.pickerParts.config = config
+    this.rates.configure(config)
   }
 
   /** True where a record is terminal and stays so over a restart. False where that is not certain. */
@@ -389,6 +397,7 @@ export class QueueGroup {
       maxAttempts: this.config.maxAttempts,
       atMaxInFlight: this.room <= 0,
       blocksLane: this.config.order === ORDER.key,
+      rateWaitMs: lane => this.hasKeys ? this.rates.waitMs(lane) : 0,
     })
   }
 
@@ -396,6 +405,9 @@ export class QueueGroup {
 
   /** Queue time of this turn: what the dedup window runs on. */
   get queueTimeMs (): number { return this.clock.nowMs }
+
+  /** Lanes are keys. */
+  private get hasKeys (): boolean { return this.config.order === ORDER.key || this.config.order === ORDER.fair }
 
   private get room (): number { return roomInFlight(this.state, this.config.maxInFlight) }
 

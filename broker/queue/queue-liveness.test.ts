@@ -9,7 +9,8 @@ import { QueueWorld, itemOf, type Handle } from './queue-world.test.double.js'
 
 const QUEUES: Partial<QueueConfig>[] = [
   {}, { maxInFlight: 2 }, { order: 'key' }, { order: 'key', maxInFlight: 2 }, { order: 'fair', keyConcurrency: 1 },
-  { order: 'priority' },
+  { order: 'priority' }, { order: 'key', keyRate: 1, keyRatePeriodMs: 2_000 },
+  { order: 'fair', keyRate: 2, keyRatePeriodMs: 700, keyConcurrency: 1 },
 ]
 
 class Consumers {

@@ -186,8 +186,7 @@ export class QueueLife {
   }
 
   private pass (durationMs: number): void {
-    this.world.monotonicMs += durationMs
-    this.world.wallMs += durationMs
+    this.world.elapse(durationMs)
     this.world.tick()
     this.world.load()
     this.checker.check('time')

@@ -14,6 +14,8 @@ const QUEUES: Record<string, Partial<QueueConfig>> = {
   'by key, poison hold': { order: 'key', poison: 'hold' },
   fair: { order: 'fair' },
   'fair, two leases a key': { order: 'fair', keyConcurrency: 2 },
+  'fair, by a rate a key': { order: 'fair', keyRate: 2, keyRatePeriodMs: 3_000, keyConcurrency: 3 },
+  'by key, by a rate a key': { order: 'key', keyRate: 2, keyRatePeriodMs: 3_000 },
   'by priority': { order: 'priority' },
 }
 

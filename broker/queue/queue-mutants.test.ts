@@ -25,6 +25,10 @@ const STORIES: Record<Mutant, { story: string, config: Partial<QueueConfig> }> =
   orderLostOnNack: { story: 'a key that goes on while its nacked record waits', config: { order: 'key' } },
   dlqTwice: { story: 'a dead letter appended again because its answer was lost', config: {} },
   dlqDropped: { story: 'a dead letter that counts as appended though it failed', config: {} },
+  rateForgotten: {
+    story: 'a key that goes faster than its rate over a crash',
+    config: { order: 'fair', keyRate: 2, keyRatePeriodMs: 10_000 },
+  },
   delayForgotten: { story: 'a far delay that is not stored', config: {} },
 }
 

@@ -6,10 +6,12 @@ import { ByteReader, QueueStateFault } from './byte-reader.js'
 import { ByteWriter } from './byte-writer.js'
 import { DedupWindow } from './dedup-window.js'
 import { readDelta } from './delta-reader.js'
+import { LaneRates } from './lane-rates.js'
 import { MemoryDedupStore } from './memory-dedup-store.js'
 import { MemoryDelayStore } from './memory-delay-store.js'
 import { MemoryLaneIndex } from './memory-lane-index.js'
 import { OffsetHeap } from './offset-heap.js'
+import { QueueClock } from './queue-clock.js'
 import { QueueLife, stepsOf } from './queue-model.test.double.js'
 import {
   DEFAULT_QUEUE_SETTINGS, QUEUE_SETTINGS, parseQueueSetting, queueConfigOf, queueSettingsFault,
@@ -189,4 +191,24 @@ t.test('Queue settings: the defaults are valid; what is out of range is told wit
   for (const text of ['', '-1', '1.5', 'NaN', '5 parsecs']) t.match(parseQueueSetting('visibility.ms', text), { fault: /visibility/ })
   t.match(parseQueueSetting('__proto__', '1'), { fault: /unknown setting/ })
   t.match(queueSettingsFault({ ...DEFAULT_QUEUE_SETTINGS, poison: 'dlq-key' }), /needs a dead.letter/)
+})
+
+t.test('LaneRates: keys whose allowance is whole again are forgotten', async t => {
+  const clock = new QueueClock()
+  clock.start(0, 1_700_000_000_000, 0, 0)
+  const rates = new LaneRates(clock, { ...queueConfigOf(DEFAULT_QUEUE_SETTINGS), keyRate: 5, keyRatePeriodMs: 1_000 })
+  rates.start()
+  t.equal(rates.waitMs(1), 200, 'a new leader takes every allowance for used up')
+  for (let round = 0; round < 50; round++) {
+    clock.advance(10_000 + round * 1_000, 1_700_000_010_000 + round * 1_000)
+    for (let lane = 0; lane < 1_000; lane++) rates.take(round * 1_000 + lane)
+  }
+  t.ok(rates.size <= 4_000, `${rates.size} of 50,000 keys`)
+  for (let count = 0; count < 4; count++) rates.take(49_000)
+  t.equal(rates.waitMs(49_000), 200)
+  t.ok(rates.holdsBack(49_000))
+  t.same(rates.takeDue(), [])
+  clock.advance(59_200, 1_700_000_059_200)
+  t.same(rates.takeDue(), [49_000])
+  t.equal(rates.waitMs(49_000), 0)
 })

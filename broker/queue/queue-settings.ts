@@ -107,6 +107,20 @@ export const QUEUE_SETTINGS = {
     max: 1_000_000,
     doc: 'With `order` `fair`: records of a key leased at the same time; 0 for no bound.',
   },
+  'key.rate': {
+    kind: 'integer',
+    default: '0',
+    min: 0,
+    max: 1_000_000,
+    doc: 'With `order` `key` or `fair`: records of a key handed out per `key.rate.period.ms`, retries included; at most so many at once. 0 for no bound.',
+  },
+  'key.rate.period.ms': {
+    kind: 'duration',
+    default: String(SECOND),
+    min: 100,
+    max: DAY,
+    doc: 'With `key.rate`: the time it is counted by.',
+  },
   'priority.ageing.ms': {
     kind: 'duration',
     default: String(10 * SECOND),
@@ -206,6 +220,9 @@ export interface QueueConfig {
   readonly poison: 'dlq-one' | 'dlq-key' | 'hold'
   /** 0 for no bound. */
   readonly keyConcurrency: number
+  /** Records of a key per `keyRatePeriodMs`; 0 for no bound. */
+  readonly keyRate: number
+  readonly keyRatePeriodMs: number
   readonly priorityAgeingMs: number
   readonly hasDeadLetters: boolean
   readonly deadLetterExpired: boolean
@@ -228,6 +245,8 @@ export function queueConfigOf (settings: QueueSettings): QueueConfig {
     runMax: Number(settings['run.max']),
     poison: settings.poison as QueueConfig['poison'],
     keyConcurrency: Number(settings['key.concurrency']),
+    keyRate: Number(settings['key.rate']),
+    keyRatePeriodMs: Number(settings['key.rate.period.ms']),
     priorityAgeingMs: Number(settings['priority.ageing.ms']),
     hasDeadLetters: settings['dead.letter'] !== '',
     deadLetterExpired: settings['ttl.action'] === 'dead-letter',

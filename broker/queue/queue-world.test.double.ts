@@ -29,7 +29,7 @@ export interface Handle {
 /** What can be planted to see whether it is found. */
 export const MUTANTS = [
   'settleBeforeCommit', 'floorOverUnknown', 'leaseSeqReused', 'orderLostOnNack', 'dlqTwice', 'dlqDropped',
-  'delayForgotten',
+  'delayForgotten', 'rateForgotten',
 ] as const
 export type Mutant = typeof MUTANTS[number]
 
@@ -52,6 +52,8 @@ export class QueueWorld implements RecordFeed {
   readonly records: LogRecord[] = []
   readonly deltas: Uint8Array[] = []
   durableDeltas = 0
+  /** Time that no clock can be set back from. */
+  trueMs = 0
   monotonicMs = 1_000
   wallMs = 1_700_000_000_000
   epoch = 0
@@ -128,10 +130,16 @@ export class QueueWorld implements RecordFeed {
   /** Time passes in steps, with a tick after each. */
   pass (durationMs: number, stepMs = durationMs): void {
     for (let leftMs = durationMs; leftMs > 0; leftMs -= stepMs) {
-      this.monotonicMs += Math.min(stepMs, leftMs)
-      this.wallMs += Math.min(stepMs, leftMs)
+      this.elapse(Math.min(stepMs, leftMs))
       this.tick()
     }
+  }
+
+  /** Time passes, and nobody looks. */
+  elapse (durationMs: number): void {
+    this.trueMs += durationMs
+    this.monotonicMs += durationMs
+    this.wallMs += durationMs
   }
 
   tick (): void {
@@ -162,6 +170,7 @@ export class QueueWorld implements RecordFeed {
     this.deltas.length = this.durableDeltas
     this.asked = []
     this.monotonicMs = 5_000
+    this.trueMs += downMs
     this.wallMs += downMs
     this.lead()
   }
@@ -267,11 +276,14 @@ function plant (mutant: Mutant, world: QueueWorld, group: QueueGroup): void {
     settlement: { settleUnlisted: (item: SettleItem, offset: number) => number }
     picker: { afterLeaseEnd: (offset: number, lane: number) => void, advance: (lane: number, offset: number) => void }
     journal: { next: (offset: number) => void }
+    rates: { start: () => void }
   }
   if (mutant === 'leaseSeqReused') {
     world.epoch = 1
     group.state.epoch = 0
     group.state.leaseCounter = 0
+  } else if (mutant === 'rateForgotten') {
+    inner.rates.start = () => {}
   } else if (mutant === 'floorOverUnknown') {
     const { settlement, journal } = inner
     const right = settlement.settleUnlisted.bind(settlement)

@@ -5,7 +5,8 @@
 //   priority:  ten lanes; the highest of priority + waiting time / `priority.ageing.ms` goes first
 //
 // Records of a lane are independent of each other: one that fails is tried again as in a plain queue. With
-// `key.concurrency` a lane has at most so many leases; what is ready meanwhile waits in the lane.
+// `key.concurrency` a lane has at most so many leases, and with `key.rate` it goes no faster; what is ready meanwhile
+// waits in the lane.
 
 import type { GrantBatch } from './grant-batch.js'
 import { catchUpLanes } from './lane-catch-up.js'
@@ -21,10 +22,10 @@ export const KEYLESS_LANE = 2 ** 52
 
 export class WeightedPicker implements Picker {
   private readonly parts: PickerParts
-  /** Lanes with something to hand out, whose bound of leases is not reached. */
+  /** Lanes with something to hand out that may be handed out: no bound of the lane is reached. */
   private ring: number[] = []
   private turn = 0
-  /** READY records that wait for a lease of their lane to end. */
+  /** READY records that wait until their lane is below its bounds. */
   private readonly parked = new Map<number, number[]>()
   private loading: number[] = []
   private readonly facts = new FactsPage(1)
@@ -111,6 +112,12 @@ export class WeightedPicker implements Picker {
     for (const lane of lanes) this.offer(lane)
   }
 
+  onRateDue (lane: number): void {
+    const slot = this.parts.state.lanes.find(lane)
+    this.unpark(lane, slot)
+    this.offer(lane)
+  }
+
   resumeLane (): boolean { return false }
 
   private laneOf (facts: RecordFacts, row: number): number {
@@ -144,29 +151,35 @@ export class WeightedPicker implements Picker {
   private offer (lane: number): void {
     const { lanes } = this.parts.state
     const slot = lanes.find(lane)
-    if (slot === NO_SLOT || lanes.queued[slot] !== 0 || this.isAtBound(slot)) return
-    if (this.nextIn(lane, lanes.positions[slot]! - 1) < 0) return
+    if (slot === NO_SLOT || lanes.queued[slot] !== 0) return
+    if (this.nextIn(lane, lanes.positions[slot]! - 1) < 0 || this.isAtBound(lane, slot)) return
     lanes.queued[slot] = 1
     lanes.credits[slot] = 0
     lanes.waitingSince[slot] = this.parts.clock.nowMs
     this.ring.push(lane)
   }
 
-  private isAtBound (slot: number): boolean {
-    const { keyConcurrency } = this.parts.config
-    return keyConcurrency > 0 && this.parts.state.lanes.leased[slot]! >= keyConcurrency
+  /** True where a lane that has something to hand out must not: `afterLane` or `onRateDue` follow. */
+  private isAtBound (lane: number, slot: number): boolean {
+    const { keyConcurrency, order } = this.parts.config
+    if (order !== ORDER.fair) return false
+    const isFull = keyConcurrency > 0 && slot !== NO_SLOT && this.parts.state.lanes.leased[slot]! >= keyConcurrency
+    return isFull || this.parts.rates.holdsBack(lane)
+  }
+
+  private unpark (lane: number, slot: number): void {
+    const parked = this.parked.get(lane)
+    if (parked === undefined || this.isAtBound(lane, slot)) return
+    this.parked.delete(lane)
+    for (const offset of parked) this.parts.ready.push(offset)
   }
 
   /** A lease of the lane has ended: it may go on, or be idle. */
   private afterLane (lane: number): void {
-    const { state, journal, ready } = this.parts
+    const { state, journal } = this.parts
     const slot = lane === NO_LANE ? NO_SLOT : state.lanes.find(lane)
     if (slot === NO_SLOT) return
-    const parked = this.parked.get(lane)
-    if (parked !== undefined && !this.isAtBound(slot)) {
-      this.parked.delete(lane)
-      for (const offset of parked) ready.push(offset)
-    }
+    this.unpark(lane, slot)
     this.offer(lane)
     const isIdle = state.lanes.leased[slot] === 0 && this.nextIn(lane, state.lanes.positions[slot]! - 1) < 0
     if (isIdle) journal.laneEnd(lane)
@@ -237,7 +250,7 @@ export class WeightedPicker implements Picker {
     } else {
       if (!batch.fits(this.facts.sizes[0]!)) return false
       journal.place(offset, lane, expiresMs)
-      batch.lease(offset, this.facts.sizes[0]!)
+      this.lease(batch, offset, lane, this.facts.sizes[0]!)
     }
     if (state.lanes.find(lane) === slot) this.pass(lane, slot, offset)
     else this.dropFromRing(lane)
@@ -253,7 +266,7 @@ export class WeightedPicker implements Picker {
       return journal.laneEnd(lane)
     }
     journal.lane(lane, next < 0 ? offset + 1 : next, 0)
-    if (next < 0 || this.isAtBound(slot)) this.leaveRing(lane, slot)
+    if (next < 0 || this.isAtBound(lane, slot)) this.leaveRing(lane, slot)
   }
 
   private leaveRing (lane: number, slot: number): void {
@@ -281,21 +294,26 @@ export class WeightedPicker implements Picker {
       if (!batch.fits(bytes)) return
       ready.drop()
       if (dropDeadEnd(this.parts, record)) continue
-      if (slot !== NO_SLOT && this.isAtBound(slot)) {
+      if (lane !== NO_LANE && this.isAtBound(lane, slot)) {
         this.park(lane, offset)
         continue
       }
       // A lane with leases is busy, so that they can be counted.
       if (lane !== NO_LANE && slot === NO_SLOT) journal.lane(lane, scan.position, 0)
-      batch.lease(offset, bytes)
+      this.lease(batch, offset, lane, bytes)
       this.leaveIfAtBound(lane)
     }
+  }
+
+  private lease (batch: GrantBatch, offset: number, lane: number, bytes: number): void {
+    batch.lease(offset, bytes)
+    if (this.parts.config.order === ORDER.fair) this.parts.rates.take(lane)
   }
 
   private leaveIfAtBound (lane: number): void {
     const { lanes } = this.parts.state
     const slot = lane === NO_LANE ? NO_SLOT : lanes.find(lane)
-    if (slot !== NO_SLOT && lanes.queued[slot] !== 0 && this.isAtBound(slot)) this.leaveRing(lane, slot)
+    if (slot !== NO_SLOT && lanes.queued[slot] !== 0 && this.isAtBound(lane, slot)) this.leaveRing(lane, slot)
   }
 
   private park (lane: number, offset: number): void {
