@@ -17,6 +17,12 @@ export const LIMITS = {
   fetchResponseBytes: 8 * MiB,
   /** Partitions in one request. */
   partitionsPerRequest: 100_000,
+  /** Records that one receive may ask for. */
+  recordsPerReceive: 10_000,
+  /** Records that one settle may settle. */
+  recordsPerSettle: 10_000,
+  /** Partitions or records that any other request about queues may name. */
+  itemsPerQueueRequest: 1_000,
   /** Longest long poll, in milliseconds. */
   fetchWaitMs: 5 * 60_000,
   /** Longest time a request may ask to be worked on, in milliseconds. */

@@ -26,6 +26,10 @@ export function helloHandler (
         maxRecordBatchBytes: Math.min(BATCH_BYTES_MAX, config.maxFrameBytes - LIMITS.frameOverheadBytes),
         maxInFlightRequests: config.maxInFlightRequests,
         maxInFlightBytes: config.maxInFlightBytes,
+        maxRecordsPerReceive: LIMITS.recordsPerReceive,
+        maxRecordsPerSettle: LIMITS.recordsPerSettle,
+        maxItemsPerRequest: LIMITS.itemsPerQueueRequest,
+        timeMs: services.clock.wallMs(),
       })
     },
   }

@@ -19,6 +19,7 @@ export function metadataHandler (services: BrokerServices): ApiHandler<MetadataR
       call.respond({
         clusterId: services.clusterId,
         controllerId: brokerId,
+        timeMs: services.clock.wallMs(),
         brokers: [{ brokerId, host: advertised.host, port: advertised.port, rack: config.rack === '' ? null : config.rack }],
         topics: asked,
       })

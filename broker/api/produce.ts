@@ -69,6 +69,7 @@ class Produce {
       duplicate: outcome.ok && outcome.duplicate,
       leader: this.services.brokerId,
       leaderEpoch: partition?.leaderEpoch ?? -1,
+      duplicateRecords: [],
     }
     this.results.push(result)
     if (!outcome.ok || this.request.acks === 'none') return

@@ -444,6 +444,10 @@ const EMPTY_HELLO: HelloResponse = {
   maxRecordBatchBytes: 0,
   maxInFlightRequests: 0,
   maxInFlightBytes: 0,
+  maxRecordsPerReceive: 0,
+  maxRecordsPerSettle: 0,
+  maxItemsPerRequest: 0,
+  timeMs: 0,
 }
 
 function connectionLost (address: Address, why = 'the connection was closed'): BrokerError {

@@ -15,7 +15,7 @@ function interception (fault: string, batches: { partition: number }[]): Interce
     message: {
       throttleMs: 0,
       results: batches.map(({ partition }) => ({
-        partition, error, message: '', baseOffset: -1, logStartOffset: -1, duplicate: false, leader: -1, leaderEpoch: -1,
+        partition, error, message: '', baseOffset: -1, logStartOffset: -1, duplicate: false, leader: -1, leaderEpoch: -1, duplicateRecords: [],
       })),
     },
   })

@@ -50,7 +50,7 @@ function refusal (request: SeenRequest, error: number): Interception {
     message: {
       throttleMs: 0,
       results: request.message.batches.map(({ partition }: { partition: number }) => ({
-        partition, error, message: 'refused; as the test says', baseOffset: -1, logStartOffset: -1, duplicate: false, leader: -1, leaderEpoch: -1,
+        partition, error, message: 'refused; as the test says', baseOffset: -1, logStartOffset: -1, duplicate: false, leader: -1, leaderEpoch: -1, duplicateRecords: [],
       })),
     },
   }

@@ -268,6 +268,10 @@ export class ScriptedBroker implements AsyncDisposable {
       maxRecordBatchBytes: 8 * 1024 * 1024,
       maxInFlightRequests: 1000,
       maxInFlightBytes: 64 * 1024 * 1024,
+      maxRecordsPerReceive: 10_000,
+      maxRecordsPerSettle: 10_000,
+      maxItemsPerRequest: 1_000,
+      timeMs: Date.now(),
       ...this.hello,
     }
   }
@@ -277,6 +281,7 @@ export class ScriptedBroker implements AsyncDisposable {
     return {
       clusterId: '11111111-1111-4111-8111-111111111111',
       controllerId: this.brokerId,
+      timeMs: Date.now(),
       brokers: all.map(({ brokerId, port }) => ({ brokerId, host: '127.0.0.1', port, rack: null })),
       topics: (names ?? [...this.topics.keys()]).map(name => {
         const topic = this.topics.get(name)
@@ -329,6 +334,7 @@ export class ScriptedBroker implements AsyncDisposable {
         duplicate,
         leader: this.brokerId,
         leaderEpoch: 0,
+        duplicateRecords: [],
       }
     })
     const topicIds = new Set<string>(message.batches.map((batch: { topicId: string }) => batch.topicId))

@@ -17,6 +17,19 @@ const OK = { error: 0, message: '' }
 const CREATED = { name: 'orders', ...OK, topicId: TOPIC_ID, partitions: 3, replicationFactor: 1 }
 const ASSIGNED = { topic: 'orders', topicId: TOPIC_ID, partitions: [0, 2] }
 const LEADER = { leader: 0, leaderEpoch: 3 }
+const QUEUE_ID = '9a4d1c7e-2b60-4f83-8d15-6c3e0f9b7a42'
+const DEAD_LETTERS_ID = 'b7e1f052-94c8-4d3a-a6d9-15f80c2e7b63'
+/** The built-in group of a queue. */
+const PLACE = { topicId: QUEUE_ID, partition: 0, group: '' }
+const SESSION = { sessionId: 4823917650213847 }
+const REDRIVE_ID = '5c9e8f30-17d2-4b6a-9e04-d28b7a1f6c93'
+/** Lane of the key `customer-1`. */
+const LANE = 708866835733629
+const REDRIVE = {
+  sourceTopicId: DEAD_LETTERS_ID, partitions: [], targetTopicId: '', lane: -1, reasons: ['exhausted'],
+  fromTimestamp: TIME, toTimestamp: -1, headerName: null, headerValue: null, limit: 0, recordsPerSecond: 100,
+  dryRun: false,
+}
 
 /** Requests, responses and notices as they look in practice, by message name. */
 export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
@@ -31,11 +44,12 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
       { api: 4, name: 'produce', minVersion: 1, maxVersion: 1 },
     ],
     features: 0, mechanisms: [], maxFrameBytes: 16777216, maxRecordBatchBytes: 8388608, maxInFlightRequests: 256,
-    maxInFlightBytes: 33554432,
+    maxInFlightBytes: 33554432, maxRecordsPerReceive: 10000, maxRecordsPerSettle: 10000, maxItemsPerRequest: 1000,
+    timeMs: TIME,
   },
   'metadata.v1.request': { topics: ['orders'] },
   'metadata.v1.response': {
-    clusterId: CLUSTER_ID, controllerId: 0, brokers: [{ brokerId: 0, host: '127.0.0.1', port: 7400, rack: null }],
+    clusterId: CLUSTER_ID, controllerId: 0, timeMs: TIME, brokers: [{ brokerId: 0, host: '127.0.0.1', port: 7400, rack: null }],
     topics: [{
       ...OK, name: 'orders', topicId: TOPIC_ID, kind: 'stream', partitions: [{ partition: 0, ...LEADER, replicas: [0] }],
     }],
@@ -45,7 +59,10 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
   },
   'produce.v1.response': {
     throttleMs: 0,
-    results: [{ partition: 0, ...OK, baseOffset: 42, logStartOffset: 0, duplicate: false, ...LEADER }],
+    results: [{
+      partition: 0, ...OK, baseOffset: 42, logStartOffset: 0, duplicate: false, ...LEADER,
+      duplicateRecords: [{ index: 1, offset: 37, state: 'delayed' }],
+    }],
   },
   'fetch.v1.request': {
     maxWaitMs: 500, minBytes: 1, maxBytes: 1048576,
@@ -155,6 +172,87 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
     failedPartitions: 0, connections: 2, dataBytes: 1048576, diskFreeBytes: 50000000000, diskTotalBytes: 100000000000,
     rssBytes: 90000000, eventLoopDelayP99Us: 1200,
   },
+  'openSession.v1.request': { sessionId: 0, token: '', clientName: 'mailer', leases: 'started' },
+  'openSession.v1.response': { ...SESSION, token: 'q5Jw0yq2oQkz7mZ3cB9h1w', heartbeatMs: 3333 },
+  'heartbeatSession.v1.request': SESSION,
+  'heartbeatSession.v1.response': {
+    heartbeatMs: 3333, notices: [{ ...PLACE, kind: 'cancelRequested', offset: 43, leaseEpoch: 3, leaseSequence: 18 }],
+    more: false,
+  },
+  'closeSession.v1.request': SESSION,
+  'closeSession.v1.response': {},
+  'receive.v1.request': {
+    ...SESSION, maxRecords: 500, maxBytes: 1048576, maxWaitMs: 20000, partitions: [PLACE, { ...PLACE, partition: 1 }],
+  },
+  'receive.v1.response': {
+    heartbeatMs: 3333,
+    partitions: [{
+      ...PLACE, ...OK, ...LEADER, leaseEpoch: 3, visibilityMs: 30000, disconnectGraceMs: 10000,
+      leases: [{ offset: 42, count: 2, leaseSequence: 17, deliveries: 1 }], size: 0,
+    }],
+  },
+  'settle.v1.request': {
+    acks: 'quorum', timeoutMs: 30000,
+    partitions: [{
+      ...PLACE,
+      items: [
+        { kind: 'ack', offset: 42, count: 1, leaseEpoch: 3, leaseSequence: 17, delayMs: -1, reason: '' },
+        {
+          kind: 'nack', offset: 43, count: 1, leaseEpoch: 3, leaseSequence: 18, delayMs: 5000,
+          reason: 'mail server says 451',
+        },
+      ],
+    }],
+  },
+  'settle.v1.response': { results: [{ partition: 0, ...OK, answers: [{ count: 2, answer: 'ok' }] }] },
+  'cancelRecords.v1.request': { timeoutMs: 30000, targets: [{ ...PLACE, offset: -1, dedupId: 'reminder-17' }] },
+  'cancelRecords.v1.response': { results: [{ ...OK, answer: 'ok', offset: 43 }] },
+  'rescheduleRecords.v1.request': {
+    timeoutMs: 30000, targets: [{ ...PLACE, offset: 43, dedupId: null, delayMs: 60000, notBefore: -1 }],
+  },
+  'rescheduleRecords.v1.response': { results: [{ ...OK, answer: 'ok', offset: 43, notBefore: TIME + 60000 }] },
+  'explainRecords.v1.request': { targets: [{ ...PLACE, offset: -1, lane: LANE, dedupId: null }] },
+  'explainRecords.v1.response': {
+    results: [{
+      ...OK, offset: 43, state: 'leased', cause: 'unknown', failures: 1, maxAttempts: 5, deliveries: 2,
+      timeLeftMs: 21500, ...SESSION, clientName: 'mailer', clientAddress: '127.0.0.1:50000', cancelRequested: false,
+      lane: LANE, behindOffset: -1, recordsBefore: -1, paused: false, atMaxInFlight: false, reason: 'none',
+      reasonText: '', deadLetter: null,
+    }],
+  },
+  'queueStats.v1.request': { partitions: [PLACE] },
+  'queueStats.v1.response': {
+    partitions: [{
+      ...PLACE, ...OK, floor: 40, nextOffset: 44, highWatermark: 60, ready: 1, leased: 2, delayed: 1, blocked: 0,
+      deadLetterPending: 0, fresh: 16, acknowledged: 38, cancelled: 1, expired: 0, dead: 1, archived: 0, purged: 0,
+      oldestFreshAgeMs: 800, oldestReadyAgeMs: 12000, oldestLeasedAgeMs: 11000, oldestDelayedAgeMs: 9000,
+      oldestBlockedAgeMs: -1, oldestOutstandingOffset: 40, busyLanes: 3, stoppedLanes: 1,
+      stopped: [{ lane: LANE, state: 'held', offset: 41 }], sessions: 2, paused: false,
+    }],
+  },
+  'peekRecords.v1.request': {
+    ...PLACE, fromOffset: -1, maxRecords: 10, maxBytes: 1048576, states: ['ready', 'leased'],
+  },
+  'peekRecords.v1.response': {
+    records: [
+      { offset: 42, state: 'ready', failures: 1, deliveries: 1, timeLeftMs: -1, sessionId: 0 },
+      { offset: 43, state: 'leased', failures: 0, deliveries: 1, timeLeftMs: 21500, ...SESSION },
+    ],
+    nextOffset: -1, size: 0,
+  },
+  'controlQueue.v1.request': { timeoutMs: 30000, action: 'pause', lane: -1, partitions: [PLACE] },
+  'controlQueue.v1.response': { results: [{ partition: 0, ...OK, changed: true, records: 0 }] },
+  'startRedrive.v1.request': REDRIVE,
+  'startRedrive.v1.response': { redriveId: REDRIVE_ID },
+  'describeRedrives.v1.request': { redriveIds: [REDRIVE_ID] },
+  'describeRedrives.v1.response': {
+    redrives: [{
+      ...OK, redriveId: REDRIVE_ID, state: 'running', startedAt: TIME + 5000, endedAt: -1,
+      startedBy: 'sluice-cli 127.0.0.1:50000', examined: 250, matched: 200, moved: 180, ...REDRIVE,
+    }],
+  },
+  'cancelRedrive.v1.request': { redriveId: REDRIVE_ID },
+  'cancelRedrive.v1.response': { state: 'cancelled', moved: 180 },
   'goAway.v1.notice': { reason: 'the broker is stopping', closesInMs: 5000 },
   'error.v1.response': {
     code: 5, message: 'api fetch has no version 9 here, only 1 to 1; upgrade the broker', retryAfterMs: 0,

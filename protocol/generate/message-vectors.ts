@@ -24,7 +24,7 @@ export interface MessageVector {
 /** Correlation id of the frames of practice. */
 export const CORRELATION = 7
 /** Apis whose requests should not hold up others. */
-const UNORDERED_APIS = new Set(['fetch', 'heartbeatGroup'])
+const UNORDERED_APIS = new Set(['fetch', 'heartbeatGroup', 'receive'])
 
 /** Vectors of one message: minimal, typical, extreme. */
 export function messageVectors (message: MessageDefinition, definitions: Definitions): MessageVector[] {
@@ -82,13 +82,16 @@ function flagsOf ({ api, direction }: MessageDefinition): number {
 
 function payloadOf ({ name }: MessageDefinition): Buffer {
   if (name === 'produce.v1.request') return producedBatch()
-  if (name === 'fetch.v1.response') return fetchedBatch()
+  if (name === 'fetch.v1.response' || name === 'receive.v1.response' || name === 'peekRecords.v1.response') {
+    return fetchedBatch()
+  }
   return Buffer.alloc(0)
 }
 
 /** Fills in the size of the batch that stands in the payload. */
 function withPayloadSize (fields: Record<string, unknown>, size: number): Record<string, unknown> {
   if (size === 0) return fields
+  if ('size' in fields) return { ...fields, size }
   const list = 'batches' in fields ? 'batches' : 'partitions'
   return { ...fields, [list]: (fields[list] as object[]).map(item => ({ ...item, size })) }
 }

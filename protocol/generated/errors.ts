@@ -92,6 +92,16 @@ export const ERROR = {
   GROUP_NOT_EMPTY: 65,
   /** The group uses another assignor. Use the same assignor in all members. */
   INCONSISTENT_ASSIGNOR: 66,
+  /** The session is not open on this connection, or its token is wrong. Open it with its id and token; where that is refused, begin a new one: the leases of the old one are over. */
+  UNKNOWN_SESSION: 70,
+  /** The topic is not a queue, and the request needs one. Name a queue group for a stream topic, or use a topic that was created as a queue. */
+  NOT_A_QUEUE: 71,
+  /** The queue keeps the order of keys and a record of the batch has no lane. Give every record a key, or set keyless of the queue to unordered. A client puts the lane of each key into the extras of the batch. */
+  KEY_REQUIRED: 72,
+  /** An option of a record is out of range, or contradicts another: delay, time to live, priority or dedup id. The message names the record, the option and its range. Nothing of the batch was stored. */
+  INVALID_RECORD_OPTIONS: 73,
+  /** There is no redrive of this id. List the redrives; those that ended long ago are forgotten. */
+  UNKNOWN_REDRIVE: 74,
 } as const
 
 export type ErrorName = keyof typeof ERROR
@@ -107,6 +117,7 @@ export type ErrorCategory =
   | 'DUPLICATE'
   | 'FENCED'
   | 'INVALID'
+  | 'LEASE'
   | 'NOT_LEADER'
   | 'OFFSET_OUT_OF_RANGE'
   | 'PROTOCOL'
@@ -178,4 +189,9 @@ export const ERRORS: readonly ErrorRow[] = [
   {"number":64,"name":"UNKNOWN_GROUP","retriable":false,"maybeApplied":false,"category":"UNKNOWN_GROUP","text":"There is no group of this name.","action":"Check the name with sluice group list."},
   {"number":65,"name":"GROUP_NOT_EMPTY","retriable":false,"maybeApplied":false,"category":"INVALID","text":"The group has members.","action":"Stop its consumers first."},
   {"number":66,"name":"INCONSISTENT_ASSIGNOR","retriable":false,"maybeApplied":false,"category":"INVALID","text":"The group uses another assignor.","action":"Use the same assignor in all members."},
+  {"number":70,"name":"UNKNOWN_SESSION","retriable":false,"maybeApplied":false,"category":"LEASE","text":"The session is not open on this connection, or its token is wrong.","action":"Open it with its id and token; where that is refused, begin a new one: the leases of the old one are over."},
+  {"number":71,"name":"NOT_A_QUEUE","retriable":false,"maybeApplied":false,"category":"INVALID","text":"The topic is not a queue, and the request needs one.","action":"Name a queue group for a stream topic, or use a topic that was created as a queue."},
+  {"number":72,"name":"KEY_REQUIRED","retriable":false,"maybeApplied":false,"category":"INVALID","text":"The queue keeps the order of keys and a record of the batch has no lane.","action":"Give every record a key, or set keyless of the queue to unordered. A client puts the lane of each key into the extras of the batch."},
+  {"number":73,"name":"INVALID_RECORD_OPTIONS","retriable":false,"maybeApplied":false,"category":"INVALID","text":"An option of a record is out of range, or contradicts another: delay, time to live, priority or dedup id.","action":"The message names the record, the option and its range. Nothing of the batch was stored."},
+  {"number":74,"name":"UNKNOWN_REDRIVE","retriable":false,"maybeApplied":false,"category":"INVALID","text":"There is no redrive of this id.","action":"List the redrives; those that ended long ago are forgotten."},
 ]

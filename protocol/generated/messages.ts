@@ -46,6 +46,34 @@ export const API_KEY = {
   describeBroker: 30,
   /** Notice from a broker that is about to stop. */
   goAway: 31,
+  /** Begin a session, or take it up again. */
+  openSession: 40,
+  /** Keep a session and its leases; learn which are lost. */
+  heartbeatSession: 41,
+  /** End a session and give its leases back. */
+  closeSession: 42,
+  /** Lease records of queue groups, with a long poll. */
+  receive: 43,
+  /** Acknowledge, retry, give back, reject, extend or start leased records. */
+  settle: 44,
+  /** Cancel records. */
+  cancelRecords: 45,
+  /** Put records off or bring them forward. */
+  rescheduleRecords: 46,
+  /** Ask why records are not delivered. */
+  explainRecords: 47,
+  /** Figures of queue groups. */
+  queueStats: 48,
+  /** Look at records without leasing them. */
+  peekRecords: 49,
+  /** Pause, resume or purge; let a stopped key go on. */
+  controlQueue: 50,
+  /** Move dead letters back. */
+  startRedrive: 51,
+  /** How far redrives have come. */
+  describeRedrives: 52,
+  /** Stop a redrive. */
+  cancelRedrive: 53,
 } as const
 
 export type ApiName = keyof typeof API_KEY
@@ -74,6 +102,20 @@ export const API_VERSIONS: Readonly<Record<ApiName, { min: number, max: number }
   deleteGroups: { min: 1, max: 1 },
   describeBroker: { min: 1, max: 1 },
   goAway: { min: 1, max: 1 },
+  openSession: { min: 1, max: 1 },
+  heartbeatSession: { min: 1, max: 1 },
+  closeSession: { min: 1, max: 1 },
+  receive: { min: 1, max: 1 },
+  settle: { min: 1, max: 1 },
+  cancelRecords: { min: 1, max: 1 },
+  rescheduleRecords: { min: 1, max: 1 },
+  explainRecords: { min: 1, max: 1 },
+  queueStats: { min: 1, max: 1 },
+  peekRecords: { min: 1, max: 1 },
+  controlQueue: { min: 1, max: 1 },
+  startRedrive: { min: 1, max: 1 },
+  describeRedrives: { min: 1, max: 1 },
+  cancelRedrive: { min: 1, max: 1 },
 }
 
 /** Changes of one topic; all of them are made or none. */
@@ -113,6 +155,75 @@ export interface AlterTopicsResponse {
   /** Results. */
   topics: AlteredTopic[]
 }
+
+/** A record, by exactly one of offset and dedupId. */
+export interface CancelTarget {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+  /** Offset of the record, or -1 where it is named otherwise. */
+  offset: number
+  /** Dedup id with which the record was sent, 1 to 128 bytes of UTF-8, or null where it is named otherwise. */
+  dedupId: string | null
+}
+
+/** Cancels records: they are not handed out any more. */
+export interface CancelRecordsRequest {
+  /** How long the broker may work on the request before it answers REQUEST_TIMED_OUT, in milliseconds. */
+  timeoutMs: number
+  /** At least one, at most maxItemsPerRequest of the hello response. */
+  targets: CancelTarget[]
+}
+
+/** What became of a cancel or a reschedule. ok: done; requested: leased: its holder is told by its next heartbeat, and the record ends with its lease; leased: a record in work cannot be rescheduled; alreadyTerminal: it was done with before; unknown: no such record or dedup id; busy: cannot be told or stored now: try again. */
+export type ChangeAnswer = 'ok' | 'requested' | 'leased' | 'alreadyTerminal' | 'unknown' | 'busy'
+
+/** What became of one target. */
+export interface CancelResult {
+  /** Error number of this item from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** What became of the cancel; unknown where error is not 0. */
+  answer: ChangeAnswer
+  /** Offset of the record; -1 where there is none. */
+  offset: number
+}
+
+/** One result per target, in the order of the request, once it is durable. */
+export interface CancelRecordsResponse {
+  /** Results. */
+  results: CancelResult[]
+}
+
+/** Stops a redrive. What it has moved stays moved. */
+export interface CancelRedriveRequest {
+  /** Its id. */
+  redriveId: string
+}
+
+/** running: at work; done: everything that lay there at the start was looked at, or the limit is reached; cancelled: stopped by cancelRedrive; failed: stopped for the reason that the message gives. */
+export type RedriveState = 'running' | 'done' | 'cancelled' | 'failed'
+
+/** The job stands still. */
+export interface CancelRedriveResponse {
+  /** How it stands now: cancelled, or done or failed where it had ended before. */
+  state: RedriveState
+  /** Records stored in the target. */
+  moved: number
+}
+
+/** Ends a session at this broker. Its leases go back to the queue at once and do not count as failures; leases of the mode `visibility` stay. */
+export interface CloseSessionRequest {
+  /** Session id, opened on this connection. */
+  sessionId: number
+}
+
+/** The session is closed at this broker. */
+export type CloseSessionResponse = Record<never, never>
 
 /** One partition. */
 export interface OffsetToCommit {
@@ -156,6 +267,51 @@ export interface CommitResult {
 export interface CommitOffsetsResponse {
   /** Results. */
   results: CommitResult[]
+}
+
+/** pause: hand out nothing until resumed; settling goes on. resume: hand out again. purge: every record committed so far becomes terminal, leased ones included. resumeKey: a key that is held or quarantined goes on, with the record it is stopped at. skipKey: the same, without that record, which is cancelled. */
+export type QueueAction = 'pause' | 'resume' | 'purge' | 'resumeKey' | 'skipKey'
+
+/** One partition and group. */
+export interface ControlPartition {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+}
+
+/** Pauses, resumes or purges queue groups, or lets a stopped key go on. */
+export interface ControlQueueRequest {
+  /** How long the broker may work on the request before it answers REQUEST_TIMED_OUT, in milliseconds. */
+  timeoutMs: number
+  /** What to do. */
+  action: QueueAction
+  /** resumeKey, skipKey: lane of the key (see Lanes in PROTOCOL.md); otherwise -1. */
+  lane: number
+  /** At least one, at most maxItemsPerRequest of the hello response. */
+  partitions: ControlPartition[]
+}
+
+/** What became of one partition and group. */
+export interface ControlResult {
+  /** Partition number, from 0. */
+  partition: number
+  /** Error number of this item from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** False where it was so already, or where the key is not stopped there. */
+  changed: boolean
+  /** purge: records that it ended; otherwise 0. */
+  records: number
+}
+
+/** One result per partition and group, in the order of the request, once it is durable. */
+export interface ControlQueueResponse {
+  /** Results. */
+  results: ControlResult[]
 }
 
 /** How the topic is meant to be read. */
@@ -402,6 +558,69 @@ export interface DescribeGroupsResponse {
   groups: GroupDescription[]
 }
 
+/** Asks how far redrives have come. */
+export interface DescribeRedrivesRequest {
+  /** Ids; empty for all that the cluster remembers. */
+  redriveIds: string[]
+}
+
+/** Why an attempt failed, or why a record was given up. exhausted: too many attempts; quarantine: its key was given up before it; ttl: its time to live was over. */
+export type QueueFailureReason = 'none' | 'nack' | 'timeout' | 'disconnect' | 'reject' | 'exhausted' | 'quarantine' | 'ttl'
+
+/** One job. */
+export interface RedriveDescription {
+  /** Error number of this item from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** Its id. */
+  redriveId: string
+  /** How it stands. */
+  state: RedriveState
+  /** When it was started, in milliseconds since 1970-01-01 UTC. */
+  startedAt: number
+  /** When it ended, in milliseconds since 1970-01-01 UTC; -1 while it runs. */
+  endedAt: number
+  /** Client name and address of whoever started it. */
+  startedBy: string
+  /** Dead letters looked at. */
+  examined: number
+  /** Dead letters that the filter lets through. */
+  matched: number
+  /** Records stored in the target; 0 with dryRun. */
+  moved: number
+  /** Topic id of the dead-letter queue. */
+  sourceTopicId: string
+  /** Its partitions; empty for all. */
+  partitions: number[]
+  /** Topic id of where the records go; empty for where each came from. */
+  targetTopicId: string
+  /** Only records of this lane, the lane of their key; -1 for all. */
+  lane: number
+  /** Only records that were given up for one of these; empty for all. */
+  reasons: QueueFailureReason[]
+  /** Only records that died at this time or later, in milliseconds since 1970-01-01 UTC; -1 for all. */
+  fromTimestamp: number
+  /** Only records that died before this time, in milliseconds since 1970-01-01 UTC; -1 for all. */
+  toTimestamp: number
+  /** Only records with a header of this name; null for all. */
+  headerName: string | null
+  /** Only records in which that header has this value, as UTF-8; null for any. */
+  headerValue: string | null
+  /** Most records to move; 0 for no bound. */
+  limit: number
+  /** Most records to move a second; 0 for no bound. */
+  recordsPerSecond: number
+  /** Only count what matches. */
+  dryRun: boolean
+}
+
+/** The jobs, the latest first; or one per id, in the order of the request. */
+export interface DescribeRedrivesResponse {
+  /** Jobs. */
+  redrives: RedriveDescription[]
+}
+
 /** Asks for settings and for the state of every partition. */
 export interface DescribeTopicsRequest {
   /** Topic names, or null for all. */
@@ -499,6 +718,96 @@ export interface ErrorResponse {
   message: string
   /** How long to wait before a retry, in milliseconds; 0 where the client decides. */
   retryAfterMs: number
+}
+
+/** A record, by exactly one of offset, lane and dedupId. */
+export interface ExplainTarget {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+  /** Offset of the record, or -1 where it is named otherwise. */
+  offset: number
+  /** Lane of a key (see Lanes in PROTOCOL.md): the first record of it that is not terminal; or -1 where the record is named otherwise. */
+  lane: number
+  /** Dedup id with which the record was sent, 1 to 128 bytes of UTF-8, or null where it is named otherwise. */
+  dedupId: string | null
+}
+
+/** Asks why records are not delivered. */
+export interface ExplainRecordsRequest {
+  /** At least one, at most maxItemsPerRequest of the hello response. */
+  targets: ExplainTarget[]
+}
+
+/** Where a record stands in a queue group. unknown: no such record, or not to be told now: ask again; aboveHighWatermark: not committed yet; fresh: not handed out yet; ready: to be handed out again; leased: in the hands of a session; delayed: not before a time; blocked: behind an earlier record of its key; rateLimited: its key has had its share for now; held: its key is stopped by a record that was given up; quarantined: its key was given up, it will follow to the dead letters; deadLetterPending: given up, its dead letter is not committed yet; terminal: done with. */
+export type QueueRecordState = 'unknown' | 'aboveHighWatermark' | 'fresh' | 'ready' | 'leased' | 'delayed' | 'blocked' | 'rateLimited' | 'held' | 'quarantined' | 'deadLetterPending' | 'terminal'
+
+/** Why a record is terminal. unknown where it is not, or where that is forgotten. */
+export type QueueEndCause = 'unknown' | 'acknowledged' | 'cancelled' | 'expired' | 'dead' | 'archived' | 'purged'
+
+/** Where a dead letter lies. */
+export interface DeadLetterPlace {
+  /** Topic id of the dead-letter queue. */
+  topicId: string
+  /** Its partition. */
+  partition: number
+  /** Its offset. */
+  offset: number
+}
+
+/** Where one record stands, and why. */
+export interface RecordExplanation {
+  /** Error number of this item from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** Offset of the record; -1 where there is none. */
+  offset: number
+  /** Where it stands. */
+  state: QueueRecordState
+  /** terminal: why. */
+  cause: QueueEndCause
+  /** Failed attempts so far. */
+  failures: number
+  /** Failed attempts after which the queue gives a record up. */
+  maxAttempts: number
+  /** How often it has been handed out. */
+  deliveries: number
+  /** leased: until the lease ends; delayed: until it is due; rateLimited: until its key has its turn; in milliseconds. -1 where no time runs. */
+  timeLeftMs: number
+  /** leased: the session that holds it; otherwise 0. */
+  sessionId: number
+  /** leased: name of the consumer; empty where the broker has not heard of it since it began to lead. */
+  clientName: string
+  /** leased: address of the connection; empty where it has none now. */
+  clientAddress: string
+  /** leased: somebody has cancelled it. */
+  cancelRequested: boolean
+  /** Lane of its key where the queue has lanes, or -1. */
+  lane: number
+  /** blocked: the record of its key that is handed out before; held, quarantined: the record at which its key is stopped; otherwise -1. */
+  behindOffset: number
+  /** fresh: offsets before it that were not examined yet; otherwise -1. */
+  recordsBefore: number
+  /** The queue group is paused. */
+  paused: boolean
+  /** As many records are leased as `max.in.flight` allows. */
+  atMaxInFlight: boolean
+  /** deadLetterPending, or terminal of cause dead: why it was given up. */
+  reason: QueueFailureReason
+  /** The words of the consumer that go with the reason. */
+  reasonText: string
+  /** The dead letter, where the record has one and the broker remembers it; otherwise null. */
+  deadLetter: DeadLetterPlace | null
+}
+
+/** One explanation per target, in the order of the request. */
+export interface ExplainRecordsResponse {
+  /** Explanations. */
+  results: RecordExplanation[]
 }
 
 /** Where to read in one partition. */
@@ -653,6 +962,43 @@ export interface HeartbeatGroupResponse {
   assigned: AssignedPartitions[]
 }
 
+/** Keeps a session alive and renews its leases at this broker. */
+export interface HeartbeatSessionRequest {
+  /** Session id, opened on this connection. */
+  sessionId: number
+}
+
+/** cancelRequested: somebody has cancelled the record; stop work and settle it as you like, it ends either way. lost: the lease is over; stop work, others may have the record. sessionLost: the group no longer knows the session; all its leases in this partition and group are over. */
+export type LeaseNoticeKind = 'cancelRequested' | 'lost' | 'sessionLost'
+
+/** News of leases of the session. */
+export interface LeaseNotice {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+  /** What has happened. A notice may come more than once. */
+  kind: LeaseNoticeKind
+  /** Offset of the record; -1 with sessionLost. */
+  offset: number
+  /** Lease epoch of the handle; -1 with sessionLost. */
+  leaseEpoch: number
+  /** Lease sequence of the handle; -1 with sessionLost. */
+  leaseSequence: number
+}
+
+/** What has become of leases at this broker that the session did not settle. */
+export interface HeartbeatSessionResponse {
+  /** Send the next heartbeat within this time, in milliseconds: a third of the shortest `session.timeout.ms` among the queues in which the session has leases. Negative where none is needed. */
+  heartbeatMs: number
+  /** News, at most maxItemsPerRequest of the hello response; what is left over comes with the next heartbeat. */
+  notices: LeaseNotice[]
+  /** True where news was left over: send the next heartbeat at once. */
+  more: boolean
+}
+
 /** Versions of one api that the client can speak. */
 export interface ClientApiRange {
   /** Api key. */
@@ -711,6 +1057,14 @@ export interface HelloResponse {
   maxInFlightRequests: number
   /** Bytes of unanswered requests of a connection; the broker reads no further past it. */
   maxInFlightBytes: number
+  /** Most records that one receive may ask for. */
+  maxRecordsPerReceive: number
+  /** Most records that one settle may settle. */
+  maxRecordsPerSettle: number
+  /** Most items of the list of a receive, cancelRecords, rescheduleRecords, explainRecords, queueStats or controlQueue, most records of a peekRecords and most notices of a heartbeatSession. */
+  maxItemsPerRequest: number
+  /** Clock of the broker, in milliseconds since 1970-01-01 UTC: what delays and times to live of records count from. */
+  timeMs: number
 }
 
 /** Gets a producer id, or raises the epoch of one and so fences its earlier user. */
@@ -924,10 +1278,81 @@ export interface MetadataResponse {
   clusterId: string
   /** Id of the broker that is the controller; -1 where there is none now. */
   controllerId: number
+  /** Clock of the broker, in milliseconds since 1970-01-01 UTC: what delays and times to live of records count from. */
+  timeMs: number
   /** Live brokers. */
   brokers: BrokerAddress[]
   /** In the order asked, or by name where all were asked for. */
   topics: TopicMetadata[]
+}
+
+/** How long leases last. visibility: for the visibility time of the queue from the grant on, whatever becomes of session and connection; only extend prolongs them. session: the same, and heartbeats renew them; they end with the session. started: as session, but the time of a record counts only once it is settled as `start`. */
+export type LeaseMode = 'visibility' | 'session' | 'started'
+
+/** Begins a session, or takes one up again on this connection, with its leases. Open it on the connection of every broker that leads partitions which the session receives from. */
+export interface OpenSessionRequest {
+  /** Id of a session that is taken up again, or 0 to begin one. */
+  sessionId: number
+  /** Token of the session, as the response that began it gave it; empty to begin one. Any broker of the cluster can check it. */
+  token: string
+  /** Name of the consumer, for explainRecords; empty for the name of the hello. */
+  clientName: string
+  /** How long the leases of this session last. It cannot be changed when a session is taken up again: INVALID_REQUEST. */
+  leases: LeaseMode
+}
+
+/** The session is open on this connection. */
+export interface OpenSessionResponse {
+  /** Session id, hard to guess. */
+  sessionId: number
+  /** Proof that the session is the client's: keep it to take the session up again. It holds as long as the cluster keeps its secret. */
+  token: string
+  /** Send the next heartbeat within this time, in milliseconds: a third of the shortest `session.timeout.ms` among the queues in which the session has leases. Negative where none is needed. */
+  heartbeatMs: number
+}
+
+/** Looks at records and their state without leasing them. */
+export interface PeekRecordsRequest {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+  /** Where to begin; -1 for the floor of the group. */
+  fromOffset: number
+  /** Most records to show: 1 to maxItemsPerRequest of the hello response. */
+  maxRecords: number
+  /** Most bytes of batches to send. The first batch is sent whole even if it is larger. */
+  maxBytes: number
+  /** States to show; empty for all but terminal. */
+  states: QueueRecordState[]
+}
+
+/** Where one record stands. */
+export interface PeekedRecord {
+  /** Its offset. Offsets rise. */
+  offset: number
+  /** Where it stands. */
+  state: QueueRecordState
+  /** Failed attempts so far. */
+  failures: number
+  /** How often it has been handed out. */
+  deliveries: number
+  /** As in explainRecords. */
+  timeLeftMs: number
+  /** leased: the session that holds it; otherwise 0. */
+  sessionId: number
+}
+
+/** Records that are there, with the batches that hold them in the payload. */
+export interface PeekRecordsResponse {
+  /** The records. */
+  records: PeekedRecord[]
+  /** Where to go on; -1 where the high watermark was reached. It may be set although records is empty: only so many records are looked at for one answer. */
+  nextOffset: number
+  /** Size of the batches in the payload, in bytes. They rise by offset and hold every record above once; skip other records. */
+  size: number
 }
 
 /** When to answer. */
@@ -953,6 +1378,16 @@ export interface ProduceRequest {
   batches: ProduceBatch[]
 }
 
+/** A record of the batch whose dedup id was taken: it is never delivered. */
+export interface DuplicateRecord {
+  /** Its place in the batch, from 0. */
+  index: number
+  /** Offset of the record that has the dedup id, in the same partition. */
+  offset: number
+  /** Where that record stands in the group of the queue. */
+  state: QueueRecordState
+}
+
 /** What became of one batch. */
 export interface ProduceResult {
   /** Partition number, from 0. */
@@ -971,6 +1406,8 @@ export interface ProduceResult {
   leader: number
   /** Leader epoch of the partition; -1 where unknown. */
   leaderEpoch: number
+  /** Records of the batch that are duplicates by their dedup id. Empty on a topic that is no queue. */
+  duplicateRecords: DuplicateRecord[]
 }
 
 /** One result per batch, in the order of the request. */
@@ -981,12 +1418,342 @@ export interface ProduceResponse {
   results: ProduceResult[]
 }
 
+/** One partition and group. */
+export interface QueueStatsPartition {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+}
+
+/** Asks for the figures of queue groups. */
+export interface QueueStatsRequest {
+  /** At least one, at most maxItemsPerRequest of the hello response. */
+  partitions: QueueStatsPartition[]
+}
+
+/** A key that is stopped. */
+export interface StoppedLane {
+  /** Its lane, for controlQueue. */
+  lane: number
+  /** held or quarantined. */
+  state: QueueRecordState
+  /** Record at which it is stopped. */
+  offset: number
+}
+
+/** Figures of one partition and group. */
+export interface QueueStats {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+  /** Error number of this item from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** Everything below this offset is terminal. */
+  floor: number
+  /** First offset that the group has not examined. */
+  nextOffset: number
+  /** Offset after the last committed record. */
+  highWatermark: number
+  /** Records that wait to be handed out again. */
+  ready: number
+  /** Records in flight: in the hands of sessions. */
+  leased: number
+  /** Records that wait for a time: delayed by their sender, by a nack or by the back-off. */
+  delayed: number
+  /** Examined records that wait behind an earlier one of their key. */
+  blocked: number
+  /** Records that were given up and whose dead letter is not committed yet. */
+  deadLetterPending: number
+  /** Offsets from nextOffset to highWatermark: an upper bound of the records there. */
+  fresh: number
+  /** Records acknowledged since the group began, by the books of this partition; so with the five below. */
+  acknowledged: number
+  /** Records cancelled. */
+  cancelled: number
+  /** Records whose time to live was over, or that retention deleted. */
+  expired: number
+  /** Records given up, with a committed dead letter. */
+  dead: number
+  /** Records given up where there is no dead-letter queue. */
+  archived: number
+  /** Records purged. */
+  purged: number
+  /** Age of the oldest fresh record by its timestamp, in milliseconds; -1 where there is none or it is unknown. */
+  oldestFreshAgeMs: number
+  /** Age of the oldest ready record by its timestamp, in milliseconds; -1 where there is none or it is unknown. */
+  oldestReadyAgeMs: number
+  /** Age of the oldest leased record by its timestamp, in milliseconds; -1 where there is none or it is unknown. */
+  oldestLeasedAgeMs: number
+  /** Age of the oldest delayed record by its timestamp, in milliseconds; -1 where there is none or it is unknown. */
+  oldestDelayedAgeMs: number
+  /** Age of the oldest blocked record by its timestamp, in milliseconds; -1 where there is none or it is unknown. */
+  oldestBlockedAgeMs: number
+  /** Lowest offset that is examined and not terminal; -1 where there is none. */
+  oldestOutstandingOffset: number
+  /** Lanes with records that are examined and not terminal. */
+  busyLanes: number
+  /** Lanes that are held or quarantined. */
+  stoppedLanes: number
+  /** The first of the stopped lanes, by offset; at most 100. */
+  stopped: StoppedLane[]
+  /** Sessions known to the group. */
+  sessions: number
+  /** The group hands out nothing until it is resumed. */
+  paused: boolean
+}
+
+/** Figures of each partition and group, in the order of the request. For those of a whole queue add the counts and take the highest ages. */
+export interface QueueStatsResponse {
+  /** Figures. */
+  partitions: QueueStats[]
+}
+
+/** One partition and group to receive from. */
+export interface ReceivePartition {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+}
+
+/** Leases records from queue groups; waits for some where there are none. Send it with the UNORDERED flag so that it holds up nothing else. */
+export interface ReceiveRequest {
+  /** Session id, opened on this connection. */
+  sessionId: number
+  /** Most records to lease in all: 1 to maxRecordsPerReceive of the hello response. */
+  maxRecords: number
+  /** Most bytes of records to lease in all; one record is given whatever its size. Batches in the payload may hold more. */
+  maxBytes: number
+  /** How long to wait for a record, in milliseconds; 0 to answer at once. */
+  maxWaitMs: number
+  /** Where to receive from, at most maxItemsPerRequest of the hello response, served in turns: the broker begins where the last receive of the session left off. */
+  partitions: ReceivePartition[]
+}
+
+/** Leases of records that follow each other. Handle of record i, counted from 0: (offset + i, leaseEpoch, leaseSequence + i). */
+export interface LeaseRun {
+  /** Offset of the first record. */
+  offset: number
+  /** Number of records, at least 1. */
+  count: number
+  /** Lease sequence of the first record. */
+  leaseSequence: number
+  /** How often each of them has been handed out, this time included; it stays at 65535. */
+  deliveries: number
+}
+
+/** What was leased from one partition and group. */
+export interface ReceivedPartition {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+  /** Error number of this item from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** Id of the broker that leads the partition; -1 where there is none or it is unknown. */
+  leader: number
+  /** Leader epoch of the partition; -1 where unknown. */
+  leaderEpoch: number
+  /** Lease epoch of all handles of this item; -1 where there are none. */
+  leaseEpoch: number
+  /** How long each lease lasts unless it is renewed or extended, in milliseconds. */
+  visibilityMs: number
+  /** How long the leases outlive the connection of the session, in milliseconds. */
+  disconnectGraceMs: number
+  /** The leases, in the order in which the records are to be handled. Offsets need not rise. */
+  leases: LeaseRun[]
+  /** Size of the item's batches in the payload, in bytes. They rise by offset and hold every leased record once; skip other records. */
+  size: number
+}
+
+/** Leases, with the batches that hold the records in the payload: those of each item one behind the other, without gaps. */
+export interface ReceiveResponse {
+  /** Send the next heartbeat within this time, in milliseconds: a third of the shortest `session.timeout.ms` among the queues in which the session has leases. Negative where none is needed. */
+  heartbeatMs: number
+  /** Partitions that have leases or an error; all others are left out. */
+  partitions: ReceivedPartition[]
+}
+
+/** A record, by exactly one of offset and dedupId, and a time, by exactly one of delayMs and notBefore. */
+export interface RescheduleTarget {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+  /** Offset of the record, or -1 where it is named otherwise. */
+  offset: number
+  /** Dedup id with which the record was sent, 1 to 128 bytes of UTF-8, or null where it is named otherwise. */
+  dedupId: string | null
+  /** Time from now on until the record is handed out, by the clock of the broker: 0 to 31,536,000,000 (365 days), in milliseconds; or -1. */
+  delayMs: number
+  /** Time before which the record is not handed out, in milliseconds since 1970-01-01 UTC, at most 365 days from now; or -1. */
+  notBefore: number
+}
+
+/** Puts records off, or brings them forward. */
+export interface RescheduleRecordsRequest {
+  /** How long the broker may work on the request before it answers REQUEST_TIMED_OUT, in milliseconds. */
+  timeoutMs: number
+  /** At least one, at most maxItemsPerRequest of the hello response. */
+  targets: RescheduleTarget[]
+}
+
+/** What became of one target. */
+export interface RescheduleResult {
+  /** Error number of this item from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** What became of the reschedule; unknown where error is not 0. */
+  answer: ChangeAnswer
+  /** Offset of the record; -1 where there is none. */
+  offset: number
+  /** Time before which it is not handed out now, in milliseconds since 1970-01-01 UTC; -1 where nothing changed. */
+  notBefore: number
+}
+
+/** One result per target, in the order of the request, once it is durable. */
+export interface RescheduleRecordsResponse {
+  /** Results. */
+  results: RescheduleResult[]
+}
+
+/** ack: done. nack: failed, try again later. release: give back, not counted as a failure. reject: never to succeed, give up at once. extend: needed for longer. start: a handler begins (sessions of the mode `started`). */
+export type SettleKind = 'ack' | 'nack' | 'release' | 'reject' | 'extend' | 'start'
+
+/** The same said of the handles (offset + i, leaseEpoch, leaseSequence + i), i from 0 to count - 1. */
+export interface SettleItem {
+  /** What became of them. */
+  kind: SettleKind
+  /** Offset of the first record. */
+  offset: number
+  /** Number of records, at least 1. */
+  count: number
+  /** Lease epoch of their handles. */
+  leaseEpoch: number
+  /** Lease sequence of the first record. */
+  leaseSequence: number
+  /** nack: time until the next attempt, 0 to 31,536,000,000 (365 days). extend: how long the leases shall last from now on, 0 to 86,400,000; never beyond `lease.total.ms` of the queue. -1 for the back-off or the visibility time of the queue, and for other kinds. In milliseconds. */
+  delayMs: number
+  /** nack, reject: free text that is kept with the attempt, for explainRecords and the dead letter; cut at 256 characters. Otherwise empty. */
+  reason: string
+}
+
+/** Leases of one partition and group. */
+export interface SettlePartition {
+  /** Topic id, a UUID in its canonical text form, as metadata gives it. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Name of the queue group; empty for the group that a queue has by itself. */
+  group: string
+  /** What became of them, carried out in this order. */
+  items: SettleItem[]
+}
+
+/** Says what became of leased records. Handles are all it takes: any client that holds one can settle it. */
+export interface SettleRequest {
+  /** none: do not answer at all; leader: when the leader has it; quorum: when it is durable on a majority of replicas. */
+  acks: Acks
+  /** How long the broker may work on the request before it answers REQUEST_TIMED_OUT, in milliseconds. */
+  timeoutMs: number
+  /** At least one; all items together settle at most maxRecordsPerSettle records of the hello response. */
+  partitions: SettlePartition[]
+}
+
+/** ok: done. lateOk: the lease was over, but nobody else had the record since: accepted. alreadySettled: terminal, or given back before: nothing changed. staleLease: the lease is over and the record is or will be somebody else's: nothing changed. unknown: no such record, or a handle that was never given out. outOfOrder: an earlier record of the same key is not settled yet: settle that first; the lease is kept. busy: cannot be told or stored now: try again. */
+export type SettleAnswer = 'ok' | 'lateOk' | 'alreadySettled' | 'staleLease' | 'unknown' | 'outOfOrder' | 'busy'
+
+/** The same answer for records that follow each other in the request. */
+export interface SettleAnswerRun {
+  /** Number of records. */
+  count: number
+  /** The answer. */
+  answer: SettleAnswer
+}
+
+/** What became of the items of one partition and group. */
+export interface SettleResult {
+  /** Partition number, from 0. */
+  partition: number
+  /** Error number of this item from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** One answer per record, in the order of the items and within each by offset, as runs; together as many as the items have records. Empty where error is not 0. */
+  answers: SettleAnswerRun[]
+}
+
+/** One result per partition and group, in the order of the request. */
+export interface SettleResponse {
+  /** Results. */
+  results: SettleResult[]
+}
+
+/** Starts a job that moves dead letters back, in their original order. It goes on over restarts of brokers until it is done or cancelled. */
+export interface StartRedriveRequest {
+  /** Topic id of the dead-letter queue. */
+  sourceTopicId: string
+  /** Its partitions; empty for all. */
+  partitions: number[]
+  /** Topic id of where the records go; empty for where each came from. */
+  targetTopicId: string
+  /** Only records of this lane, the lane of their key; -1 for all. */
+  lane: number
+  /** Only records that were given up for one of these; empty for all. */
+  reasons: QueueFailureReason[]
+  /** Only records that died at this time or later, in milliseconds since 1970-01-01 UTC; -1 for all. */
+  fromTimestamp: number
+  /** Only records that died before this time, in milliseconds since 1970-01-01 UTC; -1 for all. */
+  toTimestamp: number
+  /** Only records with a header of this name; null for all. */
+  headerName: string | null
+  /** Only records in which that header has this value, as UTF-8; null for any. */
+  headerValue: string | null
+  /** Most records to move; 0 for no bound. */
+  limit: number
+  /** Most records to move a second; 0 for no bound. */
+  recordsPerSecond: number
+  /** Only count what matches. */
+  dryRun: boolean
+}
+
+/** The job is written down. */
+export interface StartRedriveResponse {
+  /** Id of the job, a UUID. */
+  redriveId: string
+}
+
 /** Message types by api and direction, in their newest version. */
 export interface Messages {
   'alterTopics.request': AlterTopicsRequest
   'alterTopics.response': AlterTopicsResponse
+  'cancelRecords.request': CancelRecordsRequest
+  'cancelRecords.response': CancelRecordsResponse
+  'cancelRedrive.request': CancelRedriveRequest
+  'cancelRedrive.response': CancelRedriveResponse
+  'closeSession.request': CloseSessionRequest
+  'closeSession.response': CloseSessionResponse
   'commitOffsets.request': CommitOffsetsRequest
   'commitOffsets.response': CommitOffsetsResponse
+  'controlQueue.request': ControlQueueRequest
+  'controlQueue.response': ControlQueueResponse
   'createTopics.request': CreateTopicsRequest
   'createTopics.response': CreateTopicsResponse
   'deleteGroups.request': DeleteGroupsRequest
@@ -999,9 +1766,13 @@ export interface Messages {
   'describeBroker.response': DescribeBrokerResponse
   'describeGroups.request': DescribeGroupsRequest
   'describeGroups.response': DescribeGroupsResponse
+  'describeRedrives.request': DescribeRedrivesRequest
+  'describeRedrives.response': DescribeRedrivesResponse
   'describeTopics.request': DescribeTopicsRequest
   'describeTopics.response': DescribeTopicsResponse
   'error.response': ErrorResponse
+  'explainRecords.request': ExplainRecordsRequest
+  'explainRecords.response': ExplainRecordsResponse
   'fetch.request': FetchRequest
   'fetch.response': FetchResponse
   'fetchOffsets.request': FetchOffsetsRequest
@@ -1009,6 +1780,8 @@ export interface Messages {
   'goAway.notice': GoAwayNotice
   'heartbeatGroup.request': HeartbeatGroupRequest
   'heartbeatGroup.response': HeartbeatGroupResponse
+  'heartbeatSession.request': HeartbeatSessionRequest
+  'heartbeatSession.response': HeartbeatSessionResponse
   'hello.request': HelloRequest
   'hello.response': HelloResponse
   'initProducer.request': InitProducerRequest
@@ -1025,16 +1798,38 @@ export interface Messages {
   'listTopics.response': ListTopicsResponse
   'metadata.request': MetadataRequest
   'metadata.response': MetadataResponse
+  'openSession.request': OpenSessionRequest
+  'openSession.response': OpenSessionResponse
+  'peekRecords.request': PeekRecordsRequest
+  'peekRecords.response': PeekRecordsResponse
   'produce.request': ProduceRequest
   'produce.response': ProduceResponse
+  'queueStats.request': QueueStatsRequest
+  'queueStats.response': QueueStatsResponse
+  'receive.request': ReceiveRequest
+  'receive.response': ReceiveResponse
+  'rescheduleRecords.request': RescheduleRecordsRequest
+  'rescheduleRecords.response': RescheduleRecordsResponse
+  'settle.request': SettleRequest
+  'settle.response': SettleResponse
+  'startRedrive.request': StartRedriveRequest
+  'startRedrive.response': StartRedriveResponse
 }
 
 /** Schemas by message name, without their docs. */
 export const SCHEMAS = {
   'alterTopics.v1.request': {"type":"record","name":"AlterTopicsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"validateOnly","type":"boolean"},{"name":"topics","type":{"type":"array","items":{"type":"record","name":"TopicChange","fields":[{"name":"name","type":"string"},{"name":"partitions","type":"int"},{"name":"set","type":{"type":"map","values":"string"}},{"name":"unset","type":{"type":"array","items":"string"}}]}}}]},
   'alterTopics.v1.response': {"type":"record","name":"AlterTopicsResponse","namespace":"sluice.v1","fields":[{"name":"topics","type":{"type":"array","items":{"type":"record","name":"AlteredTopic","fields":[{"name":"name","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"}]}}}]},
+  'cancelRecords.v1.request': {"type":"record","name":"CancelRecordsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"targets","type":{"type":"array","items":{"type":"record","name":"CancelTarget","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"offset","type":"long"},{"name":"dedupId","type":["null","string"]}]}}}]},
+  'cancelRecords.v1.response': {"type":"record","name":"CancelRecordsResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"CancelResult","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"answer","type":{"type":"enum","name":"ChangeAnswer","symbols":["ok","requested","leased","alreadyTerminal","unknown","busy"]}},{"name":"offset","type":"long"}]}}}]},
+  'cancelRedrive.v1.request': {"type":"record","name":"CancelRedriveRequest","namespace":"sluice.v1","fields":[{"name":"redriveId","type":"string"}]},
+  'cancelRedrive.v1.response': {"type":"record","name":"CancelRedriveResponse","namespace":"sluice.v1","fields":[{"name":"state","type":{"type":"enum","name":"RedriveState","symbols":["running","done","cancelled","failed"]}},{"name":"moved","type":"long"}]},
+  'closeSession.v1.request': {"type":"record","name":"CloseSessionRequest","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"}]},
+  'closeSession.v1.response': {"type":"record","name":"CloseSessionResponse","namespace":"sluice.v1","fields":[]},
   'commitOffsets.v1.request': {"type":"record","name":"CommitOffsetsRequest","namespace":"sluice.v1","fields":[{"name":"group","type":"string"},{"name":"memberId","type":"string"},{"name":"generation","type":"int"},{"name":"offsets","type":{"type":"array","items":{"type":"record","name":"OffsetToCommit","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"offset","type":"long"},{"name":"leaderEpoch","type":"int"},{"name":"metadata","type":["null","string"]}]}}}]},
   'commitOffsets.v1.response': {"type":"record","name":"CommitOffsetsResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"CommitResult","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"}]}}}]},
+  'controlQueue.v1.request': {"type":"record","name":"ControlQueueRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"action","type":{"type":"enum","name":"QueueAction","symbols":["pause","resume","purge","resumeKey","skipKey"]}},{"name":"lane","type":"long"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"ControlPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"}]}}}]},
+  'controlQueue.v1.response': {"type":"record","name":"ControlQueueResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"ControlResult","fields":[{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"changed","type":"boolean"},{"name":"records","type":"long"}]}}}]},
   'createTopics.v1.request': {"type":"record","name":"CreateTopicsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"validateOnly","type":"boolean"},{"name":"topics","type":{"type":"array","items":{"type":"record","name":"NewTopic","fields":[{"name":"name","type":"string"},{"name":"kind","type":{"type":"enum","name":"NewTopicKind","symbols":["stream","queue"]}},{"name":"partitions","type":"int"},{"name":"replicationFactor","type":"int"},{"name":"config","type":{"type":"map","values":"string"}}]}}}]},
   'createTopics.v1.response': {"type":"record","name":"CreateTopicsResponse","namespace":"sluice.v1","fields":[{"name":"topics","type":{"type":"array","items":{"type":"record","name":"CreatedTopic","fields":[{"name":"name","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"topicId","type":"string"},{"name":"partitions","type":"int"},{"name":"replicationFactor","type":"int"}]}}}]},
   'deleteGroups.v1.request': {"type":"record","name":"DeleteGroupsRequest","namespace":"sluice.v1","fields":[{"name":"groups","type":{"type":"array","items":"string"}}]},
@@ -1047,9 +1842,13 @@ export const SCHEMAS = {
   'describeBroker.v1.response': {"type":"record","name":"DescribeBrokerResponse","namespace":"sluice.v1","fields":[{"name":"brokerId","type":"int"},{"name":"clusterId","type":"string"},{"name":"version","type":"string"},{"name":"startedAt","type":"long"},{"name":"config","type":{"type":"array","items":{"type":"record","name":"BrokerSetting","fields":[{"name":"name","type":"string"},{"name":"value","type":"string"},{"name":"source","type":{"type":"enum","name":"BrokerSettingSource","symbols":["default","file","environment","flag"]}}]}}},{"name":"topics","type":"int"},{"name":"partitions","type":"int"},{"name":"failedPartitions","type":"int"},{"name":"connections","type":"int"},{"name":"dataBytes","type":"long"},{"name":"diskFreeBytes","type":"long"},{"name":"diskTotalBytes","type":"long"},{"name":"rssBytes","type":"long"},{"name":"eventLoopDelayP99Us","type":"long"}]},
   'describeGroups.v1.request': {"type":"record","name":"DescribeGroupsRequest","namespace":"sluice.v1","fields":[{"name":"groups","type":{"type":"array","items":"string"}}]},
   'describeGroups.v1.response': {"type":"record","name":"DescribeGroupsResponse","namespace":"sluice.v1","fields":[{"name":"groups","type":{"type":"array","items":{"type":"record","name":"GroupDescription","fields":[{"name":"group","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"state","type":{"type":"enum","name":"GroupState","symbols":["empty","rebalancing","stable"]}},{"name":"generation","type":"int"},{"name":"assignor","type":"string"},{"name":"members","type":{"type":"array","items":{"type":"record","name":"GroupMember","fields":[{"name":"memberId","type":"string"},{"name":"instanceId","type":["null","string"]},{"name":"clientName","type":"string"},{"name":"clientAddress","type":"string"},{"name":"topics","type":{"type":"array","items":"string"}},{"name":"assigned","type":{"type":"array","items":{"type":"record","name":"MemberPartitions","fields":[{"name":"topic","type":"string"},{"name":"topicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}}]}}},{"name":"sessionTimeoutMs","type":"int"},{"name":"lastHeartbeatAgoMs","type":"int"}]}}}]}}}]},
+  'describeRedrives.v1.request': {"type":"record","name":"DescribeRedrivesRequest","namespace":"sluice.v1","fields":[{"name":"redriveIds","type":{"type":"array","items":"string"}}]},
+  'describeRedrives.v1.response': {"type":"record","name":"DescribeRedrivesResponse","namespace":"sluice.v1","fields":[{"name":"redrives","type":{"type":"array","items":{"type":"record","name":"RedriveDescription","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"redriveId","type":"string"},{"name":"state","type":{"type":"enum","name":"RedriveState","symbols":["running","done","cancelled","failed"]}},{"name":"startedAt","type":"long"},{"name":"endedAt","type":"long"},{"name":"startedBy","type":"string"},{"name":"examined","type":"long"},{"name":"matched","type":"long"},{"name":"moved","type":"long"},{"name":"sourceTopicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}},{"name":"targetTopicId","type":"string"},{"name":"lane","type":"long"},{"name":"reasons","type":{"type":"array","items":{"type":"enum","name":"QueueFailureReason","symbols":["none","nack","timeout","disconnect","reject","exhausted","quarantine","ttl"]}}},{"name":"fromTimestamp","type":"long"},{"name":"toTimestamp","type":"long"},{"name":"headerName","type":["null","string"]},{"name":"headerValue","type":["null","string"]},{"name":"limit","type":"long"},{"name":"recordsPerSecond","type":"int"},{"name":"dryRun","type":"boolean"}]}}}]},
   'describeTopics.v1.request': {"type":"record","name":"DescribeTopicsRequest","namespace":"sluice.v1","fields":[{"name":"names","type":["null",{"type":"array","items":"string"}]}]},
   'describeTopics.v1.response': {"type":"record","name":"DescribeTopicsResponse","namespace":"sluice.v1","fields":[{"name":"topics","type":{"type":"array","items":{"type":"record","name":"TopicDescription","fields":[{"name":"name","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"topicId","type":"string"},{"name":"kind","type":{"type":"enum","name":"DescribedTopicKind","symbols":["stream","queue"]}},{"name":"createdAt","type":"long"},{"name":"replicationFactor","type":"int"},{"name":"config","type":{"type":"array","items":{"type":"record","name":"TopicSetting","fields":[{"name":"name","type":"string"},{"name":"value","type":"string"},{"name":"source","type":{"type":"enum","name":"SettingSource","symbols":["default","broker","topic"]}}]}}},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"PartitionDescription","fields":[{"name":"partition","type":"int"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"replicas","type":{"type":"array","items":"int"}},{"name":"logStartOffset","type":"long"},{"name":"highWatermark","type":"long"},{"name":"nextOffset","type":"long"},{"name":"sizeBytes","type":"long"},{"name":"segments","type":"int"},{"name":"state","type":{"type":"enum","name":"PartitionState","symbols":["online","readOnly","failed","offline"]}},{"name":"stateReason","type":"string"},{"name":"quarantined","type":{"type":"array","items":{"type":"record","name":"QuarantinedRange","fields":[{"name":"from","type":"long"},{"name":"to","type":"long"}]}}}]}}}]}}}]},
   'error.v1.response': {"type":"record","name":"ErrorResponse","namespace":"sluice.v1","fields":[{"name":"code","type":"int"},{"name":"message","type":"string"},{"name":"retryAfterMs","type":"int"}]},
+  'explainRecords.v1.request': {"type":"record","name":"ExplainRecordsRequest","namespace":"sluice.v1","fields":[{"name":"targets","type":{"type":"array","items":{"type":"record","name":"ExplainTarget","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"offset","type":"long"},{"name":"lane","type":"long"},{"name":"dedupId","type":["null","string"]}]}}}]},
+  'explainRecords.v1.response': {"type":"record","name":"ExplainRecordsResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"RecordExplanation","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"offset","type":"long"},{"name":"state","type":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}},{"name":"cause","type":{"type":"enum","name":"QueueEndCause","symbols":["unknown","acknowledged","cancelled","expired","dead","archived","purged"]}},{"name":"failures","type":"int"},{"name":"maxAttempts","type":"int"},{"name":"deliveries","type":"int"},{"name":"timeLeftMs","type":"long"},{"name":"sessionId","type":"long"},{"name":"clientName","type":"string"},{"name":"clientAddress","type":"string"},{"name":"cancelRequested","type":"boolean"},{"name":"lane","type":"long"},{"name":"behindOffset","type":"long"},{"name":"recordsBefore","type":"long"},{"name":"paused","type":"boolean"},{"name":"atMaxInFlight","type":"boolean"},{"name":"reason","type":{"type":"enum","name":"QueueFailureReason","symbols":["none","nack","timeout","disconnect","reject","exhausted","quarantine","ttl"]}},{"name":"reasonText","type":"string"},{"name":"deadLetter","type":["null",{"type":"record","name":"DeadLetterPlace","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"offset","type":"long"}]}]}]}}}]},
   'fetch.v1.request': {"type":"record","name":"FetchRequest","namespace":"sluice.v1","fields":[{"name":"maxWaitMs","type":"int"},{"name":"minBytes","type":"int"},{"name":"maxBytes","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"FetchPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"offset","type":"long"},{"name":"lastEpoch","type":"int"},{"name":"maxBytes","type":"int"}]}}}]},
   'fetch.v1.response': {"type":"record","name":"FetchResponse","namespace":"sluice.v1","fields":[{"name":"throttleMs","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"FetchedPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"highWatermark","type":"long"},{"name":"logStartOffset","type":"long"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"resumeOffset","type":"long"},{"name":"size","type":"int"}]}}}]},
   'fetchOffsets.v1.request': {"type":"record","name":"FetchOffsetsRequest","namespace":"sluice.v1","fields":[{"name":"group","type":"string"},{"name":"partitions","type":["null",{"type":"array","items":{"type":"record","name":"OffsetOfPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"}]}}]}]},
@@ -1057,8 +1856,10 @@ export const SCHEMAS = {
   'goAway.v1.notice': {"type":"record","name":"GoAwayNotice","namespace":"sluice.v1","fields":[{"name":"reason","type":"string"},{"name":"closesInMs","type":"int"}]},
   'heartbeatGroup.v1.request': {"type":"record","name":"HeartbeatGroupRequest","namespace":"sluice.v1","fields":[{"name":"group","type":"string"},{"name":"memberId","type":"string"},{"name":"generation","type":"int"},{"name":"maxWaitMs","type":"int"},{"name":"owned","type":{"type":"array","items":{"type":"record","name":"OwnedPartitions","fields":[{"name":"topicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}}]}}}]},
   'heartbeatGroup.v1.response': {"type":"record","name":"HeartbeatGroupResponse","namespace":"sluice.v1","fields":[{"name":"generation","type":"int"},{"name":"heartbeatIntervalMs","type":"int"},{"name":"assigned","type":{"type":"array","items":{"type":"record","name":"AssignedPartitions","fields":[{"name":"topic","type":"string"},{"name":"topicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}}]}}}]},
+  'heartbeatSession.v1.request': {"type":"record","name":"HeartbeatSessionRequest","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"}]},
+  'heartbeatSession.v1.response': {"type":"record","name":"HeartbeatSessionResponse","namespace":"sluice.v1","fields":[{"name":"heartbeatMs","type":"int"},{"name":"notices","type":{"type":"array","items":{"type":"record","name":"LeaseNotice","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"kind","type":{"type":"enum","name":"LeaseNoticeKind","symbols":["cancelRequested","lost","sessionLost"]}},{"name":"offset","type":"long"},{"name":"leaseEpoch","type":"int"},{"name":"leaseSequence","type":"long"}]}}},{"name":"more","type":"boolean"}]},
   'hello.v1.request': {"type":"record","name":"HelloRequest","namespace":"sluice.v1","fields":[{"name":"clientName","type":"string"},{"name":"clientVersion","type":"string"},{"name":"apis","type":{"type":"array","items":{"type":"record","name":"ClientApiRange","fields":[{"name":"api","type":"int"},{"name":"minVersion","type":"int"},{"name":"maxVersion","type":"int"}]}}},{"name":"features","type":"long"},{"name":"mechanism","type":["null","string"]}]},
-  'hello.v1.response': {"type":"record","name":"HelloResponse","namespace":"sluice.v1","fields":[{"name":"clusterId","type":"string"},{"name":"brokerId","type":"int"},{"name":"brokerVersion","type":"string"},{"name":"apis","type":{"type":"array","items":{"type":"record","name":"BrokerApiRange","fields":[{"name":"api","type":"int"},{"name":"name","type":"string"},{"name":"minVersion","type":"int"},{"name":"maxVersion","type":"int"}]}}},{"name":"features","type":"long"},{"name":"mechanisms","type":{"type":"array","items":"string"}},{"name":"maxFrameBytes","type":"int"},{"name":"maxRecordBatchBytes","type":"int"},{"name":"maxInFlightRequests","type":"int"},{"name":"maxInFlightBytes","type":"int"}]},
+  'hello.v1.response': {"type":"record","name":"HelloResponse","namespace":"sluice.v1","fields":[{"name":"clusterId","type":"string"},{"name":"brokerId","type":"int"},{"name":"brokerVersion","type":"string"},{"name":"apis","type":{"type":"array","items":{"type":"record","name":"BrokerApiRange","fields":[{"name":"api","type":"int"},{"name":"name","type":"string"},{"name":"minVersion","type":"int"},{"name":"maxVersion","type":"int"}]}}},{"name":"features","type":"long"},{"name":"mechanisms","type":{"type":"array","items":"string"}},{"name":"maxFrameBytes","type":"int"},{"name":"maxRecordBatchBytes","type":"int"},{"name":"maxInFlightRequests","type":"int"},{"name":"maxInFlightBytes","type":"int"},{"name":"maxRecordsPerReceive","type":"int"},{"name":"maxRecordsPerSettle","type":"int"},{"name":"maxItemsPerRequest","type":"int"},{"name":"timeMs","type":"long"}]},
   'initProducer.v1.request': {"type":"record","name":"InitProducerRequest","namespace":"sluice.v1","fields":[{"name":"producerId","type":"long"},{"name":"producerEpoch","type":"int"}]},
   'initProducer.v1.response': {"type":"record","name":"InitProducerResponse","namespace":"sluice.v1","fields":[{"name":"producerId","type":"long"},{"name":"producerEpoch","type":"int"}]},
   'joinGroup.v1.request': {"type":"record","name":"JoinGroupRequest","namespace":"sluice.v1","fields":[{"name":"group","type":"string"},{"name":"memberId","type":"string"},{"name":"instanceId","type":["null","string"]},{"name":"topics","type":{"type":"array","items":"string"}},{"name":"assignor","type":"string"},{"name":"sessionTimeoutMs","type":"int"},{"name":"rebalanceTimeoutMs","type":"int"},{"name":"owned","type":{"type":"array","items":{"type":"record","name":"OwnedPartitions","fields":[{"name":"topicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}}]}}}]},
@@ -1072,7 +1873,21 @@ export const SCHEMAS = {
   'listTopics.v1.request': {"type":"record","name":"ListTopicsRequest","namespace":"sluice.v1","fields":[]},
   'listTopics.v1.response': {"type":"record","name":"ListTopicsResponse","namespace":"sluice.v1","fields":[{"name":"topics","type":{"type":"array","items":{"type":"record","name":"ListedTopic","fields":[{"name":"name","type":"string"},{"name":"topicId","type":"string"},{"name":"kind","type":{"type":"enum","name":"ListedTopicKind","symbols":["stream","queue"]}},{"name":"partitions","type":"int"},{"name":"replicationFactor","type":"int"}]}}}]},
   'metadata.v1.request': {"type":"record","name":"MetadataRequest","namespace":"sluice.v1","fields":[{"name":"topics","type":["null",{"type":"array","items":"string"}]}]},
-  'metadata.v1.response': {"type":"record","name":"MetadataResponse","namespace":"sluice.v1","fields":[{"name":"clusterId","type":"string"},{"name":"controllerId","type":"int"},{"name":"brokers","type":{"type":"array","items":{"type":"record","name":"BrokerAddress","fields":[{"name":"brokerId","type":"int"},{"name":"host","type":"string"},{"name":"port","type":"int"},{"name":"rack","type":["null","string"]}]}}},{"name":"topics","type":{"type":"array","items":{"type":"record","name":"TopicMetadata","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"name","type":"string"},{"name":"topicId","type":"string"},{"name":"kind","type":{"type":"enum","name":"TopicKind","symbols":["stream","queue"]}},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"PartitionMetadata","fields":[{"name":"partition","type":"int"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"replicas","type":{"type":"array","items":"int"}}]}}}]}}}]},
+  'metadata.v1.response': {"type":"record","name":"MetadataResponse","namespace":"sluice.v1","fields":[{"name":"clusterId","type":"string"},{"name":"controllerId","type":"int"},{"name":"timeMs","type":"long"},{"name":"brokers","type":{"type":"array","items":{"type":"record","name":"BrokerAddress","fields":[{"name":"brokerId","type":"int"},{"name":"host","type":"string"},{"name":"port","type":"int"},{"name":"rack","type":["null","string"]}]}}},{"name":"topics","type":{"type":"array","items":{"type":"record","name":"TopicMetadata","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"name","type":"string"},{"name":"topicId","type":"string"},{"name":"kind","type":{"type":"enum","name":"TopicKind","symbols":["stream","queue"]}},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"PartitionMetadata","fields":[{"name":"partition","type":"int"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"replicas","type":{"type":"array","items":"int"}}]}}}]}}}]},
+  'openSession.v1.request': {"type":"record","name":"OpenSessionRequest","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"},{"name":"token","type":"string"},{"name":"clientName","type":"string"},{"name":"leases","type":{"type":"enum","name":"LeaseMode","symbols":["visibility","session","started"]}}]},
+  'openSession.v1.response': {"type":"record","name":"OpenSessionResponse","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"},{"name":"token","type":"string"},{"name":"heartbeatMs","type":"int"}]},
+  'peekRecords.v1.request': {"type":"record","name":"PeekRecordsRequest","namespace":"sluice.v1","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"fromOffset","type":"long"},{"name":"maxRecords","type":"int"},{"name":"maxBytes","type":"int"},{"name":"states","type":{"type":"array","items":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}}}]},
+  'peekRecords.v1.response': {"type":"record","name":"PeekRecordsResponse","namespace":"sluice.v1","fields":[{"name":"records","type":{"type":"array","items":{"type":"record","name":"PeekedRecord","fields":[{"name":"offset","type":"long"},{"name":"state","type":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}},{"name":"failures","type":"int"},{"name":"deliveries","type":"int"},{"name":"timeLeftMs","type":"long"},{"name":"sessionId","type":"long"}]}}},{"name":"nextOffset","type":"long"},{"name":"size","type":"int"}]},
   'produce.v1.request': {"type":"record","name":"ProduceRequest","namespace":"sluice.v1","fields":[{"name":"acks","type":{"type":"enum","name":"Acks","symbols":["none","leader","quorum"]}},{"name":"timeoutMs","type":"int"},{"name":"batches","type":{"type":"array","items":{"type":"record","name":"ProduceBatch","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"size","type":"int"}]}}}]},
-  'produce.v1.response': {"type":"record","name":"ProduceResponse","namespace":"sluice.v1","fields":[{"name":"throttleMs","type":"int"},{"name":"results","type":{"type":"array","items":{"type":"record","name":"ProduceResult","fields":[{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"baseOffset","type":"long"},{"name":"logStartOffset","type":"long"},{"name":"duplicate","type":"boolean"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"}]}}}]},
+  'produce.v1.response': {"type":"record","name":"ProduceResponse","namespace":"sluice.v1","fields":[{"name":"throttleMs","type":"int"},{"name":"results","type":{"type":"array","items":{"type":"record","name":"ProduceResult","fields":[{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"baseOffset","type":"long"},{"name":"logStartOffset","type":"long"},{"name":"duplicate","type":"boolean"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"duplicateRecords","type":{"type":"array","items":{"type":"record","name":"DuplicateRecord","fields":[{"name":"index","type":"int"},{"name":"offset","type":"long"},{"name":"state","type":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}}]}}}]}}}]},
+  'queueStats.v1.request': {"type":"record","name":"QueueStatsRequest","namespace":"sluice.v1","fields":[{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"QueueStatsPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"}]}}}]},
+  'queueStats.v1.response': {"type":"record","name":"QueueStatsResponse","namespace":"sluice.v1","fields":[{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"QueueStats","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"floor","type":"long"},{"name":"nextOffset","type":"long"},{"name":"highWatermark","type":"long"},{"name":"ready","type":"long"},{"name":"leased","type":"long"},{"name":"delayed","type":"long"},{"name":"blocked","type":"long"},{"name":"deadLetterPending","type":"long"},{"name":"fresh","type":"long"},{"name":"acknowledged","type":"long"},{"name":"cancelled","type":"long"},{"name":"expired","type":"long"},{"name":"dead","type":"long"},{"name":"archived","type":"long"},{"name":"purged","type":"long"},{"name":"oldestFreshAgeMs","type":"long"},{"name":"oldestReadyAgeMs","type":"long"},{"name":"oldestLeasedAgeMs","type":"long"},{"name":"oldestDelayedAgeMs","type":"long"},{"name":"oldestBlockedAgeMs","type":"long"},{"name":"oldestOutstandingOffset","type":"long"},{"name":"busyLanes","type":"long"},{"name":"stoppedLanes","type":"long"},{"name":"stopped","type":{"type":"array","items":{"type":"record","name":"StoppedLane","fields":[{"name":"lane","type":"long"},{"name":"state","type":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}},{"name":"offset","type":"long"}]}}},{"name":"sessions","type":"int"},{"name":"paused","type":"boolean"}]}}}]},
+  'receive.v1.request': {"type":"record","name":"ReceiveRequest","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"},{"name":"maxRecords","type":"int"},{"name":"maxBytes","type":"int"},{"name":"maxWaitMs","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"ReceivePartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"}]}}}]},
+  'receive.v1.response': {"type":"record","name":"ReceiveResponse","namespace":"sluice.v1","fields":[{"name":"heartbeatMs","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"ReceivedPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"leaseEpoch","type":"int"},{"name":"visibilityMs","type":"int"},{"name":"disconnectGraceMs","type":"int"},{"name":"leases","type":{"type":"array","items":{"type":"record","name":"LeaseRun","fields":[{"name":"offset","type":"long"},{"name":"count","type":"int"},{"name":"leaseSequence","type":"long"},{"name":"deliveries","type":"int"}]}}},{"name":"size","type":"int"}]}}}]},
+  'rescheduleRecords.v1.request': {"type":"record","name":"RescheduleRecordsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"targets","type":{"type":"array","items":{"type":"record","name":"RescheduleTarget","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"offset","type":"long"},{"name":"dedupId","type":["null","string"]},{"name":"delayMs","type":"long"},{"name":"notBefore","type":"long"}]}}}]},
+  'rescheduleRecords.v1.response': {"type":"record","name":"RescheduleRecordsResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"RescheduleResult","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"answer","type":{"type":"enum","name":"ChangeAnswer","symbols":["ok","requested","leased","alreadyTerminal","unknown","busy"]}},{"name":"offset","type":"long"},{"name":"notBefore","type":"long"}]}}}]},
+  'settle.v1.request': {"type":"record","name":"SettleRequest","namespace":"sluice.v1","fields":[{"name":"acks","type":{"type":"enum","name":"Acks","symbols":["none","leader","quorum"]}},{"name":"timeoutMs","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"SettlePartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"items","type":{"type":"array","items":{"type":"record","name":"SettleItem","fields":[{"name":"kind","type":{"type":"enum","name":"SettleKind","symbols":["ack","nack","release","reject","extend","start"]}},{"name":"offset","type":"long"},{"name":"count","type":"int"},{"name":"leaseEpoch","type":"int"},{"name":"leaseSequence","type":"long"},{"name":"delayMs","type":"long"},{"name":"reason","type":"string"}]}}}]}}}]},
+  'settle.v1.response': {"type":"record","name":"SettleResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"SettleResult","fields":[{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"answers","type":{"type":"array","items":{"type":"record","name":"SettleAnswerRun","fields":[{"name":"count","type":"int"},{"name":"answer","type":{"type":"enum","name":"SettleAnswer","symbols":["ok","lateOk","alreadySettled","staleLease","unknown","outOfOrder","busy"]}}]}}}]}}}]},
+  'startRedrive.v1.request': {"type":"record","name":"StartRedriveRequest","namespace":"sluice.v1","fields":[{"name":"sourceTopicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}},{"name":"targetTopicId","type":"string"},{"name":"lane","type":"long"},{"name":"reasons","type":{"type":"array","items":{"type":"enum","name":"QueueFailureReason","symbols":["none","nack","timeout","disconnect","reject","exhausted","quarantine","ttl"]}}},{"name":"fromTimestamp","type":"long"},{"name":"toTimestamp","type":"long"},{"name":"headerName","type":["null","string"]},{"name":"headerValue","type":["null","string"]},{"name":"limit","type":"long"},{"name":"recordsPerSecond","type":"int"},{"name":"dryRun","type":"boolean"}]},
+  'startRedrive.v1.response': {"type":"record","name":"StartRedriveResponse","namespace":"sluice.v1","fields":[{"name":"redriveId","type":"string"}]},
 } as const
