@@ -19,6 +19,7 @@ async function join (client: TestClient, changes: object = {}): Promise<JoinGrou
     assignor: '',
     sessionTimeoutMs: 10_000,
     rebalanceTimeoutMs: 10_000,
+    generation: -1,
     owned: [],
     ...changes,
   })
@@ -106,7 +107,8 @@ t.test('Groups: offsets, generation and assignment outlive a restart of the brok
   ])
   t.ok(offsets[0]!.committedAt > 1_600_000_000_000)
   t.equal(await commit(client, topicId, before, 0, 3), ERROR.UNKNOWN_MEMBER)
-  const after = await join(client, { memberId: before.memberId, owned: [{ topicId, partitions: [0, 1] }] })
+  const { memberId, generation } = before
+  const after = await join(client, { memberId, generation, owned: [{ topicId, partitions: [0, 1] }] })
   t.equal(after.memberId, before.memberId)
   t.ok(after.generation > before.generation)
   t.same(partitionsOf(after), [0, 1])

@@ -91,6 +91,10 @@ export class Groups implements GroupHost {
     return generationCeiling === 0 ? record : { generationCeiling, sessionTimeoutMs: record?.sessionTimeoutMs ?? 0 }
   }
 
+  committedGeneration (group: string, topicId: string, partition: number): number {
+    return this.options.partitions.find(topicId, partition)?.offsets.get(group)?.generation ?? -1
+  }
+
   saveRecord (group: string, record: GroupRecord): void {
     this.records.save(group, record).then(
       () => this.table.onRecordSaved(group, record),

@@ -18,6 +18,7 @@ export function joinGroupHandler ({ groups, clock }: BrokerServices): ApiHandler
         assignor: request.assignor,
         sessionTimeoutMs: request.sessionTimeoutMs,
         rebalanceTimeoutMs: request.rebalanceTimeoutMs,
+        generation: request.generation,
         owned: request.owned,
         clientName: hello?.clientName ?? '',
         clientAddress: remoteAddress,

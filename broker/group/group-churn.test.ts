@@ -136,7 +136,8 @@ class Churn {
   }
 
   private sendJoin (member: GoodMember): void {
-    const answer = this.world.join({ ...member.joinChanges, memberId: member.memberId, owned: member.owned })
+    const { memberId, generation, owned } = member
+    const answer = this.world.join({ ...member.joinChanges, memberId, generation, owned })
     // A join that waits for the disk is answered later, maybe after another of the same member.
     if (answer.pending) this.inbox.push({ member, answer })
     else member.take(answer)

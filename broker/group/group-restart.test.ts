@@ -67,17 +67,135 @@ t.test('Restart: long after it nobody is waited for', async t => {
   t.equal(new GoodMember(world).join().working.size, 2)
 })
 
-t.test('Restart: of two that claim a partition one has it, and the other is told so', async t => {
+t.test('Restart: of two that claim a partition in the same generation the first has it, and the other is told so', async t => {
   const world = worldOf(1)
   const owner = new GoodMember(world).join()
   world.restart()
-  const zombie = world.join({ memberId: 'zombie', owned: world.owned(0) })
+  const zombie = world.join({ memberId: 'zombie', generation: owner.generation, owned: world.owned(0) })
   owner.join()
   t.same(zombie.partitions, ['orders/0'])
   t.equal(world.commit(owner.memberId, owner.generation, 0), ERROR.PARTITION_NOT_OWNED)
   owner.letGo()
   t.equal(owner.working.size, 0)
 })
+
+/** A broker that has just restarted, and two that claim its only partition: one of generation 1, one of 2. */
+function rivalsAfterRestart (): { world: GroupWorld, stale: GoodMember, owner: GoodMember } {
+  const world = worldOf(1)
+  const stale = new GoodMember(world).join()
+  world.advance(SESSION_MS)
+  const owner = new GoodMember(world).join()
+  t.same([stale.partitions, owner.partitions], [['orders/0'], ['orders/0']])
+  t.ok(owner.generation > stale.generation)
+  world.restart()
+  return { world, stale, owner }
+}
+
+t.test('Restart: a partition is with the claim of the newest generation (the stale one comes first)', async t => {
+  const { world, stale, owner } = rivalsAfterRestart()
+  t.same(stale.join().partitions, ['orders/0'])
+  t.equal(world.commit(stale.memberId, stale.generation, 0), 0, 'so far nobody knows better')
+  owner.join()
+  t.equal(world.commit(owner.memberId, owner.generation, 0), 0)
+  t.equal(world.commit(stale.memberId, stale.generation, 0), ERROR.STALE_GENERATION)
+  t.equal(stale.beat().letGo().working.size, 0)
+  calmDown([stale, owner])
+  t.same([stale.partitions, owner.partitions], [[], ['orders/0']], 'and it stays with it')
+  t.equal(world.description()?.state, 'stable')
+})
+
+t.test('Restart: a partition is with the claim of the newest generation (the stale one comes last)', async t => {
+  const { world, stale, owner } = rivalsAfterRestart()
+  owner.join()
+  stale.join().letGo()
+  t.same([stale.partitions, owner.partitions], [[], ['orders/0']])
+  t.equal(world.commit(owner.memberId, owner.generation, 0), 0)
+})
+
+t.test('Restart: a partition is with the claim of the newest generation (the stale one has left again)', async t => {
+  const { world, stale, owner } = rivalsAfterRestart()
+  stale.join()
+  world.leave(stale.memberId)
+  owner.join()
+  t.equal(world.commit(owner.memberId, owner.generation, 0), 0)
+})
+
+t.test('Restart: what was committed since proves a claim stale', async t => {
+  const { world, stale, owner } = rivalsAfterRestart()
+  world.committedGenerations.set(`${world.topics.get('orders')!.topicId}/0`, owner.generation)
+  t.equal(stale.join().letGo().working.size, 0)
+  owner.join()
+  t.equal(world.commit(owner.memberId, owner.generation, 0), 0)
+  calmDown([stale, owner])
+  t.same(owner.partitions, ['orders/0'])
+})
+
+t.test('Restart: what the group has dealt out since cannot be claimed, whatever the generation', async t => {
+  const { world, stale, owner } = rivalsAfterRestart()
+  world.advance(SESSION_MS)
+  const newcomer = new GoodMember(world).join()
+  owner.join()
+  world.join({ memberId: 'liar', generation: 2 ** 31 - 1, owned: world.owned(0) })
+  stale.join()
+  t.equal(world.commit(newcomer.memberId, newcomer.generation, 0), 0)
+  t.equal(owner.letGo().working.size, 0)
+})
+
+t.test('Restart: when nobody of before can come back any more, claims take nothing from anybody', async t => {
+  const { world, stale, owner } = rivalsAfterRestart()
+  stale.join()
+  for (let passedMs = 0; passedMs < SESSION_MS; passedMs += 1_000) {
+    world.advance(1_000)
+    stale.beat()
+  }
+  owner.join()
+  t.equal(world.commit(stale.memberId, stale.generation, 0), 0)
+  t.equal(owner.letGo().working.size, 0)
+})
+
+t.test('Restart: an eager assignor too leaves a partition with the newest claim', async t => {
+  const world = worldOf(1)
+  const stale = new GoodMember(world, { assignor: 'range' }).join()
+  world.advance(SESSION_MS)
+  const owner = new GoodMember(world, { assignor: 'range' }).join()
+  world.restart()
+  stale.join()
+  owner.join()
+  t.equal(world.commit(owner.memberId, owner.generation, 0), 0)
+  t.not(world.commit(stale.memberId, stale.generation, 0), 0)
+  calmDown([stale, owner])
+  t.equal(stale.working.size + owner.working.size, 1)
+  t.equal(world.description()?.state, 'stable')
+})
+
+t.test('Restart: a generation below -1 is no generation', async t => {
+  const { error, message } = worldOf(1).join({ generation: -2 })
+  t.equal(error, ERROR.INVALID_REQUEST)
+  t.match(message, /generation is -2/)
+})
+
+for (const goes of ['leaves', 'falls silent']) {
+  t.test(`Restart: one that comes back and ${goes} holds nobody up`, async t => {
+    const world = worldOf(4)
+    const short = { sessionTimeoutMs: 6_000 }
+    const first = new GoodMember(world, goes === 'leaves' ? {} : short).join()
+    const second = new GoodMember(world, { sessionTimeoutMs: 60_000 }).join()
+    calmDown([first, second])
+    world.restart()
+    first.join()
+    second.join()
+    const before = second.partitions
+    world.restart()
+    first.join()
+    if (goes === 'leaves') world.leave(first.memberId)
+    second.join()
+    t.same(second.partitions.filter(name => before.includes(name)), before)
+    if (goes !== 'leaves') world.advance(6_000)
+    calmDown([second], 2)
+    t.equal(second.working.size, 4)
+    t.equal(world.description()?.state, 'stable')
+  })
+}
 
 t.test('Restart: commits of before it are fenced', async t => {
   const world = worldOf(1)

@@ -8,9 +8,9 @@
 // Events only change what is known; `settle`, which runs once for all events of a turn, works out the assignment and
 // answers whoever waits. A heartbeat waits (a long poll) until something changes for its member.
 //
-// After a restart of the broker the members come back one by one with what they own. Until all partitions are claimed,
-// or the longest session timeout of before has passed since the start, everybody keeps what it has and nothing else is
-// dealt out: somebody who has not come back yet may be working on it.
+// After a restart of the broker the members come back one by one with what they own. Until all partitions were claimed
+// (by members that may have left since), or the longest session timeout of before has passed since the start, everybody
+// keeps what it has and nothing else is dealt out: somebody who has not come back yet may be working on it.
 //
 // Invariants:
 // - the generation never goes back, and is durable in the group's record before anybody is told of it;
@@ -26,6 +26,7 @@ import type {
 } from './group-types.js'
 import { Member, type WaitingRequest } from './member.js'
 import { JOINING, Ownership, type AssignmentPlan } from './ownership.js'
+import { UNCLAIMED } from './partition-slot.js'
 
 export class GroupState {
   readonly name: string
@@ -41,7 +42,9 @@ export class GroupState {
   private assignor: AssignorName = DEFAULT_ASSIGNOR
   /** Something may call for another assignment. */
   private dirty = false
-  /** Until when members of before a restart may still come back; -Infinity where none can. */
+  /** By then all members of before a restart are back, or have lost what they had. */
+  private readonly allBackMs: number
+  /** Nothing is dealt out before; -Infinity where nobody is waited for (any more). */
   private recoveringUntilMs: number
   private savedRecord: GroupRecord
   private savingRecord: GroupRecord | null = null
@@ -62,8 +65,8 @@ export class GroupState {
     this.limits = limits
     this.savedRecord = host.loadRecord(name) ?? { generationCeiling: 0, sessionTimeoutMs: 0 }
     this.reserve = new GenerationReserve(this.savedRecord.generationCeiling, limits.generationBlock)
-    const { sessionTimeoutMs } = this.savedRecord
-    this.recoveringUntilMs = nowMs < startedMs + sessionTimeoutMs ? startedMs + sessionTimeoutMs : -Infinity
+    this.allBackMs = startedMs + this.savedRecord.sessionTimeoutMs
+    this.recoveringUntilMs = nowMs < this.allBackMs ? this.allBackMs : -Infinity
     this.dueBy(this.isRecovering ? this.recoveringUntilMs : Infinity)
     this.emptySinceMs = nowMs
   }
@@ -97,6 +100,12 @@ export class GroupState {
     const member = this.memberFor(event)
     member.onJoin(event, nowMs, this.limits)
     this.ownership.addTopics(member.topics, this.host.topicByName)
+    this.ownership.claim(member, {
+      owned: event.owned,
+      generation: event.generation,
+      isOfBefore: nowMs < this.allBackMs,
+      committedGeneration: (topicId, partition) => this.host.committedGeneration(this.name, topicId, partition),
+    }, this.reserve.current)
     this.ownership.report(member, event.owned, JOINING, this.reserve.current)
     this.wait(member, { kind: 'join', reply, deadlineMs: Infinity })
     this.dueBy(member.sessionDeadlineMs)
@@ -290,7 +299,7 @@ export class GroupState {
     if (this.members.size > 0) {
       const assignor: Assignor = ASSIGNORS[this.assignor]
       let plan = this.planFor(this.isRecovering ? null : assignor)
-      if (this.isRecovering && plan.slots.every(slot => slot.owner !== null)) {
+      if (this.isRecovering && plan.slots.every(slot => slot.claimGeneration !== UNCLAIMED)) {
         this.recoveringUntilMs = -Infinity
         plan = this.planFor(assignor)
       }

@@ -21,6 +21,8 @@ export interface JoinEvent {
   readonly assignor: string
   readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
+  /** The generation of the last answer that the member has acted on, which `owned` is of; -1: none. */
+  readonly generation: number
   /** What the member still works on. */
   readonly owned: readonly OwnedPartitions[]
   readonly clientName: string
@@ -72,6 +74,8 @@ export interface GroupHost {
   wake (): void
   /** The record that the group had when the broker started, or what was saved since; undefined: none. */
   loadRecord (group: string): GroupRecord | undefined
+  /** Generation of the newest commit that a member of the group has made for a partition; -1 where there is none. */
+  committedGeneration (group: string, topicId: string, partition: number): number
   /**
    * Stores a record durably, then calls `onRecordSaved` or `onRecordNotSaved` with the same object. Saves and removals
    * of one group take effect in the order of the calls.

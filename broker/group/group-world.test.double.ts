@@ -40,6 +40,8 @@ export class GroupWorld implements GroupHost {
   readonly limits: GroupLimits
   readonly topics = new Map<string, GroupTopic>()
   readonly records = new Map<string, GroupRecord>()
+  /** By 'topicId/partition'. */
+  readonly committedGenerations = new Map<string, number>()
   readonly retired: string[] = []
   readonly saves: { group: string, record: GroupRecord }[] = []
   /** False: saves wait for `save` or `failSave`. */
@@ -60,6 +62,10 @@ export class GroupWorld implements GroupHost {
   newMemberId (): string { return `member-${++this.memberIds}` }
 
   wake (): void { this.awake = true }
+
+  committedGeneration (_group: string, topicId: string, partition: number): number {
+    return this.committedGenerations.get(`${topicId}/${partition}`) ?? -1
+  }
 
   loadRecord (group: string): GroupRecord | undefined { return this.records.get(group) }
 
@@ -99,6 +105,7 @@ export class GroupWorld implements GroupHost {
       assignor: '',
       sessionTimeoutMs: SESSION_MS,
       rebalanceTimeoutMs: REBALANCE_MS,
+      generation: -1,
       owned: [],
       clientName: 'test',
       clientAddress: '127.0.0.1:1',
@@ -203,7 +210,8 @@ export class GoodMember {
   }
 
   join (): this {
-    this.take(this.world.join({ ...this.joinChanges, memberId: this.memberId, owned: this.owned }))
+    const { memberId, generation, owned } = this
+    this.take(this.world.join({ ...this.joinChanges, memberId, generation, owned }))
     return this
   }
 

@@ -19,7 +19,10 @@ export function joinFault (event: JoinEvent, limits: GroupLimits): string | null
       ? null
       : `assignor ${quote(event.assignor)} is not known; use ${ASSIGNOR_NAMES.join(', ')}, or leave it empty`) ??
     rangeFault('sessionTimeoutMs', event.sessionTimeoutMs, limits.sessionTimeoutMsMin, limits.sessionTimeoutMsMax) ??
-    rangeFault('rebalanceTimeoutMs', event.rebalanceTimeoutMs, limits.rebalanceTimeoutMsMin, limits.rebalanceTimeoutMsMax)
+    rangeFault('rebalanceTimeoutMs', event.rebalanceTimeoutMs, limits.rebalanceTimeoutMsMin, limits.rebalanceTimeoutMsMax) ??
+    (event.generation >= -1
+      ? null
+      : `generation is ${event.generation}; it must be that of the last answer, or -1 for a new member`)
 }
 
 function topicsFault (topics: readonly string[], limits: GroupLimits): string | null {

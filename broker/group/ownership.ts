@@ -11,6 +11,10 @@
 // been on its way when the partition was granted. With an eager assignor a new assignment revokes everything, and
 // nothing is granted until everything is free.
 //
+// After a restart of the broker nobody is known to own anything: members that join claim what they work on. Of two that
+// claim a partition, the one of the newer generation was given it later, so it has it, even if the other came first and
+// was believed.
+//
 // Invariants:
 // - a partition has at most one owner;
 // - a partition is never granted to a member that says it works on it already without owning it: whoever lost a
@@ -22,10 +26,21 @@ import { ERROR, type AssignedPartitions, type OwnedPartitions } from '@sluice/pr
 import type { Assignor } from './assignor.js'
 import type { GroupTopic, Refusal } from './group-types.js'
 import type { Member } from './member.js'
-import { PartitionSlot, type TopicSlots } from './partition-slot.js'
+import { DEALT_OUT, PartitionSlot, UNCLAIMED, type TopicSlots } from './partition-slot.js'
 
-/** In place of a generation: the member is about to join, and may have owned partitions before a restart. */
+/** In place of a generation: a join, which gives nothing up. It may have been on its way when something was granted. */
 export const JOINING = -1
+
+/** What a member that joins says it was doing. */
+export interface Claim {
+  readonly owned: readonly OwnedPartitions[]
+  /** The generation that it has acted on last; -1 for none. */
+  readonly generation: number
+  /** Could it be from before a restart of the broker, so that it may know better than the group? */
+  readonly isOfBefore: boolean
+  /** The generation of the newest commit of a partition: who had it then, or later, knows of that generation. */
+  committedGeneration (topicId: string, partition: number): number
+}
 
 /** A target assignment that is not in force yet. */
 export interface AssignmentPlan {
@@ -134,10 +149,26 @@ export class Ownership {
     for (const member of plan.members) member.changed = true
   }
 
+  /** Lets a member that joins have what it works on, where nobody else can have been given it since. */
+  claim (member: Member, claim: Claim, currentGeneration: number): void {
+    for (const { topicId, partitions } of claim.owned) {
+      const topic = this.topics.get(topicId)
+      if (topic === undefined || !member.topics.includes(topic.name)) continue
+      for (const partition of partitions) {
+        const slot = topic.slots[partition]
+        if (slot === undefined || slot.owner === member || !isClaimable(slot, member, claim)) continue
+        // Behind the barrier nobody begins; who takes the place of an owner has to stop in its stead.
+        if (slot.owner !== null) this.takeFrom(slot.owner, slot)
+        else if (this.barrier) continue
+        this.own(member, slot, currentGeneration)
+        slot.claimGeneration = Math.max(slot.claimGeneration, claim.generation)
+      }
+    }
+  }
+
   /**
    * Takes in what a member says it works on.
-   * @param generation the generation that it has acted on, or `JOINING`. A join gives nothing up: it may have been on
-   *   its way when something was granted.
+   * @param generation the generation that it has acted on, or `JOINING`.
    * @param currentGeneration that of the group.
    * @returns true where it lacks something that it was told to have.
    */
@@ -153,7 +184,9 @@ export class Ownership {
         if (slot === undefined) continue
         slot.reportMark = mark
         if (slot.owner === member) continue
-        if (this.canClaim(member, slot, generation === JOINING)) this.own(member, slot, currentGeneration)
+        // It works on what it is to have before it was told; nobody else has had it since it did.
+        const isFree = slot.target === member && isFreeFor(slot, member) && !this.barrier
+        if (isFree) this.grant(member, slot, currentGeneration)
         else member.clinging.add(slot)
       }
     }
@@ -173,7 +206,7 @@ export class Ownership {
   viewOf (member: Member, generation: number): AssignedPartitions[] {
     if (this.barrier) return []
     for (const slot of member.targets) {
-      if (slot.owner === null && !member.clinging.has(slot)) this.own(member, slot, generation)
+      if (slot.owner === null && !member.clinging.has(slot)) this.grant(member, slot, generation)
     }
     return this.describe(member)
   }
@@ -285,11 +318,19 @@ export class Ownership {
     this.topics = next
   }
 
-  /** May a member have what it says it works on, since nobody else can have worked on it meanwhile? */
-  private canClaim (member: Member, slot: PartitionSlot, joining: boolean): boolean {
-    if (slot.owner !== null || this.barrier) return false
-    if (slot.lastOwnerId !== '' && slot.lastOwnerId !== member.memberId) return false
-    return slot.target === member || (joining && slot.target === null && member.topics.includes(slot.topic.name))
+  private grant (member: Member, slot: PartitionSlot, generation: number): void {
+    this.own(member, slot, generation)
+    slot.claimGeneration = DEALT_OUT
+  }
+
+  /** Another member has proved to be the owner. */
+  private takeFrom (loser: Member, slot: PartitionSlot): void {
+    this.release(slot)
+    const { target } = slot
+    if (target !== null) target.targets.splice(target.targets.indexOf(slot), 1)
+    slot.target = null
+    loser.clinging.add(slot)
+    loser.changed = true
   }
 
   private own (member: Member, slot: PartitionSlot, generation: number): void {
@@ -324,6 +365,24 @@ export class Ownership {
     this.releases++
     if (slot.target !== null && !this.barrier) slot.target.changed = true
   }
+}
+
+/** Has nobody but the member had it, as far as is known? */
+function isFreeFor (slot: PartitionSlot, { memberId }: Member): boolean {
+  return slot.owner === null && (slot.lastOwnerId === '' || slot.lastOwnerId === memberId)
+}
+
+/** Can nobody else have been given a partition after the member that claims it? */
+function isClaimable (slot: PartitionSlot, member: Member, claim: Claim): boolean {
+  const { owner, target, claimGeneration } = slot
+  if (isFreeFor(slot, member)) {
+    if (target !== null && target !== member) return false
+    return claimGeneration !== UNCLAIMED ||
+      claim.generation >= claim.committedGeneration(slot.topic.topicId, slot.partition)
+  }
+  // Somebody else has claimed it before, or still does.
+  if (!claim.isOfBefore || claim.generation <= claimGeneration) return false
+  return owner !== null || target === null || target === member
 }
 
 /** Who has each partition as things were last decided, so that nothing that is on the move is turned round. */

@@ -10,6 +10,11 @@ export interface TopicSlots {
   readonly slots: PartitionSlot[]
 }
 
+/** Claim generation of a partition that nobody has claimed or been given since the group was loaded. */
+export const UNCLAIMED = -2
+/** Claim generation of a partition that the group has dealt out itself: it knows who has it. */
+export const DEALT_OUT = Infinity
+
 export class PartitionSlot {
   readonly topic: TopicSlots
   readonly partition: number
@@ -21,6 +26,8 @@ export class PartitionSlot {
   grantedGeneration = 0
   /** Who let go of it last; empty where nobody is known to have had it. */
   lastOwnerId = ''
+  /** Generation in which the owner, or the last one, says it had it before a restart; `UNCLAIMED`, `DEALT_OUT`. */
+  claimGeneration: number = UNCLAIMED
   /** Generation in which the owner was asked to give it up; 0: it may keep it. */
   revokedGeneration = 0
   /** When it is taken away from an owner that was asked to give it up, in monotonic milliseconds. */

@@ -152,6 +152,7 @@ export class GroupMember {
       assignor,
       sessionTimeoutMs,
       rebalanceTimeoutMs,
+      generation: this.generation,
       owned: this.ownedByTopic(),
     }, {
       maxAttempts: 1, unordered: true, signal: this.stop.signal, onSend: () => { sentAtMs = performance.now() },

@@ -125,7 +125,7 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
   'deleteRecords.v1.response': { partitions: [{ topicId: TOPIC_ID, partition: 0, ...OK, logStartOffset: 40 }] },
   'joinGroup.v1.request': {
     group: 'billing', memberId: '', instanceId: null, topics: ['orders'], assignor: '', sessionTimeoutMs: 10000,
-    rebalanceTimeoutMs: 60000, owned: [],
+    rebalanceTimeoutMs: 60000, generation: -1, owned: [],
   },
   'joinGroup.v1.response': {
     memberId: MEMBER_ID, generation: 7, assignor: 'cooperative', heartbeatIntervalMs: 3000, assigned: [ASSIGNED],

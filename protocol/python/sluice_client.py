@@ -730,7 +730,8 @@ class GroupConsumer:
     def join(self):
         response, _ = self.client.retry(lambda: self.client.call('joinGroup', {
             'group': self.group, 'memberId': self.member_id, 'instanceId': None, 'topics': [self.name], 'assignor': '',
-            'sessionTimeoutMs': self.session_timeout_ms, 'rebalanceTimeoutMs': 60000, 'owned': self.owned()}))
+            'sessionTimeoutMs': self.session_timeout_ms, 'rebalanceTimeoutMs': 60000, 'generation': self.generation,
+            'owned': self.owned()}))
         self.member_id = response['memberId']
         self.take_over(response)
 

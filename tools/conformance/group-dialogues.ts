@@ -41,6 +41,7 @@ class TestMember {
       assignor: '',
       sessionTimeoutMs: 30_000,
       rebalanceTimeoutMs: 30_000,
+      generation: this.generation,
       owned: this.ownedField(),
     }))
     return this
@@ -184,7 +185,7 @@ const MEMBERSHIP: Dialogue[] = [
       const { topic, group, member } = await groupOf(stage, 1)
       const one = await (await member()).join()
       const join = (assignor: string, connection: RawConnection) => connection.ask('joinGroup', {
-        group, memberId: '', instanceId: null, topics: [topic.name], assignor, sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 30_000, owned: [],
+        group, memberId: '', instanceId: null, topics: [topic.name], assignor, sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 30_000, generation: -1, owned: [],
       })
       expectRefused(await join('range', await stage.greeted()), 'INCONSISTENT_ASSIGNOR')
       expectRefused(await join('no-such-assignor', await stage.greeted()), 'INVALID_REQUEST')

@@ -76,6 +76,7 @@ export class WireGroupMember {
       assignor: '',
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
       rebalanceTimeoutMs: REBALANCE_TIMEOUT_MS,
+      generation: this.generation,
       owned: this.owned(),
     }, { unordered: true })
     this.memberId = message.memberId

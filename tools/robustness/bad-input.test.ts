@@ -197,7 +197,7 @@ t.test('Bad input: names that are no names are refused (odd characters, paths, l
     for (const name of ['__proto__', 'constructor', 'toString', '-', '_', 'a.b-c_D', 'x'.repeat(249)]) {
       t.equal(await create(name), 'NONE', name.slice(0, 20))
     }
-    const member = { memberId: '', instanceId: null, topics: ['target'], assignor: '', owned: [] }
+    const member = { memberId: '', instanceId: null, topics: ['target'], assignor: '', generation: -1, owned: [] }
     const timeouts = { sessionTimeoutMs: 6000, rebalanceTimeoutMs: 6000 }
     for (const group of ['', 'a/b', 'x'.repeat(250), '\0']) {
       const answer = await answerTo(peer, 'joinGroup', { group, ...member, ...timeouts })
