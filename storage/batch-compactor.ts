@@ -8,18 +8,15 @@
 // - A batch that keeps none becomes an empty one. Empty ones side by side become one, unless they are the last of a
 //   producer, whose sequence must stay known.
 // - Kept whole: control batches, encrypted ones, those with extras per record, and those that cannot be decoded.
-// - Records without a key are kept.
 
 import {
   BATCH_FLAG, BATCH_HEADER_BYTES, type BatchHeader, CODEC, CODEC_NAMES, CodecError, compressSync, CorruptBatchError,
   NO_PRODUCER_ID, NO_SEQUENCE, nextOffsetOf, RecordReader, writeBatchHeader,
 } from '@sluice/protocol'
-import type { KeyOffsets } from './key-offsets.js'
 
 export interface CompactionRules {
-  readonly keys: KeyOffsets
-  /** Tombstones are removed too: everything that they have to hide is gone. */
-  readonly dropTombstones: boolean
+  /** Whether the record that the reader stands on stays. */
+  readonly isKept: (records: RecordReader) => boolean
   /** The offset of the last batch of each producer. */
   readonly lastBatches: ReadonlyMap<number, number>
 }
@@ -52,10 +49,9 @@ export function visitKeys (batch: Buffer, visit: (key: string, offset: number) =
 }
 
 export function compactBatch (batch: Buffer, header: BatchHeader, rules: CompactionRules): CompactedBatch | null {
-  const isLastOfProducer = header.producerId !== NO_PRODUCER_ID &&
-    (rules.lastBatches.get(header.producerId) ?? -1) <= header.baseOffset
+  const isLast = isLastOfProducer(header, rules.lastBatches)
   if (header.recordCount === 0) {
-    if (isLastOfProducer || header.producerId === NO_PRODUCER_ID) return null
+    if (isLast || header.producerId === NO_PRODUCER_ID) return null
     return { bytes: emptyBatch(header, false), recordsRemoved: 0, mergeable: true }
   }
   if (!canCompact(header)) return null
@@ -64,11 +60,16 @@ export function compactBatch (batch: Buffer, header: BatchHeader, rules: Compact
     if (kept.count === header.recordCount) return null
     const recordsRemoved = header.recordCount - kept.count
     if (kept.count > 0) return { bytes: rebuilt(header, kept), recordsRemoved, mergeable: false }
-    return { bytes: emptyBatch(header, isLastOfProducer), recordsRemoved, mergeable: !isLastOfProducer }
+    return { bytes: emptyBatch(header, isLast), recordsRemoved, mergeable: !isLast }
   } catch (error) {
     if (!isUndecodable(error)) throw error
     return null
   }
+}
+
+/** True where no later batch of the producer is known: its sequence must stay known. */
+export function isLastOfProducer (header: BatchHeader, lastBatches: ReadonlyMap<number, number>): boolean {
+  return header.producerId !== NO_PRODUCER_ID && (lastBatches.get(header.producerId) ?? -1) <= header.baseOffset
 }
 
 interface KeptRecords { readonly pieces: Buffer[], count: number, maxTimestamp: number }
@@ -79,7 +80,7 @@ function keptRecords (batch: Buffer, header: BatchHeader, rules: CompactionRules
   let start = header.codec === CODEC.none ? BATCH_HEADER_BYTES : 0
   let keptFrom = -1
   while (records.next()) {
-    if (isKept(records, rules)) {
+    if (rules.isKept(records)) {
       if (keptFrom < 0) keptFrom = start
       kept.count++
       if (records.timestamp > kept.maxTimestamp) kept.maxTimestamp = records.timestamp
@@ -93,13 +94,8 @@ function keptRecords (batch: Buffer, header: BatchHeader, rules: CompactionRules
   return kept
 }
 
-function isKept (records: RecordReader, rules: CompactionRules): boolean {
-  if (records.keyStart < 0) return true
-  if (rules.dropTombstones && records.valueStart < 0) return false
-  return !rules.keys.supersedes(keyOf(records), records.offset)
-}
-
-function keyOf (records: RecordReader): string {
+/** The key of the record that the reader stands on, which has one: a string with a character per byte. */
+export function keyOf (records: RecordReader): string {
   return records.bytes.toString('latin1', records.keyStart, records.keyEnd)
 }
 

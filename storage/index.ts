@@ -13,8 +13,8 @@ export { LogReadFailure } from './log-read-failure.js'
 export { PartitionLog } from './partition-log.js'
 export {
   type CompactionResult, type Delay, type EpochStart, type FlushPolicy, LOG_CONFIG_DEFAULT, LOG_STORE_LIMITS_DEFAULT,
-  type LogClock, type LogConfig, type LogEvent, type LogId, type LogReadError, type LogSlice, type LogState,
-  type LogStoreLimits, type OffsetAtTime, type OffsetRange, type ReadDone, type RetentionResult,
+  type LogClock, type LogConfig, type LogEvent, type LogId, type LogReadError, type LogSegment, type LogSlice,
+  type LogState, type LogStoreLimits, type OffsetAtTime, type OffsetRange, type ReadDone, type RetentionResult,
 } from './log-types.js'
 export {
   DataDirectory, FORMAT_VERSION, type DataDirectoryIdentity, type DataDirectoryOptions, type LastStop

@@ -11,62 +11,38 @@
 // - A tombstone goes once its segment was cleaned longer ago than `tombstoneRetentionMs`: whoever reads the log from
 //   its start in less time than that sees it.
 // - Segments with damage stay as they are, and while there are any, so do all tombstones.
-// - Work is done a slice at a time, with the event loop free between; `signal` is looked at as often.
 
-import { BATCH_POSITION, type BatchHeader, NO_PRODUCER_ID, readBatchHeader } from '@sluice/protocol'
-import { canCompact, compactBatch, type CompactionRules, visitKeys } from './batch-compactor.js'
-import { CompactedSegmentWriter } from './compacted-segment-writer.js'
+import { NO_PRODUCER_ID } from '@sluice/protocol'
+import { canCompact, compactBatch, keyOf, visitKeys } from './batch-compactor.js'
 import { KeyOffsets } from './key-offsets.js'
 import type { LogCore } from './log-core.js'
-import type { CompactionResult, LogSlice } from './log-types.js'
+import type { CompactionResult } from './log-types.js'
 import type { Segment } from './segment.js'
-
-const READ_BYTES = 256 * 1024
-
-type ReadSlice = (from: number, maxBytes: number, limitOffset: number) => Promise<LogSlice>
-type VisitBatch = (batch: Buffer, header: BatchHeader) => void
-
-class CalledOff extends Error {}
+import { type ReadSlice, SegmentRewrite, type Shrink } from './segment-rewrite.js'
 
 export async function compactLog (
   core: LogCore, readSlice: ReadSlice, limitOffset: number, signal?: AbortSignal
 ): Promise<CompactionResult> {
-  return await new KeyCompaction(core, readSlice, limitOffset, signal).run()
+  const compaction = new KeyCompaction(core, new SegmentRewrite(core, readSlice, signal), limitOffset)
+  return await compaction.run()
 }
 
 class KeyCompaction {
   readonly #core: LogCore
-  readonly #readSlice: ReadSlice
+  readonly #rewrite: SegmentRewrite
   readonly #limitOffset: number
-  readonly #signal: AbortSignal | undefined
   readonly #lastBatches = new Map<number, number>()
-  #segments = 0
-  #bytesBefore = 0
-  #bytesAfter = 0
-  #recordsRemoved = 0
 
-  constructor (core: LogCore, readSlice: ReadSlice, limitOffset: number, signal?: AbortSignal) {
+  constructor (core: LogCore, rewrite: SegmentRewrite, limitOffset: number) {
     this.#core = core
-    this.#readSlice = readSlice
+    this.#rewrite = rewrite
     this.#limitOffset = limitOffset
-    this.#signal = signal
   }
 
-  async run (): Promise<CompactionResult> {
-    let complete = true
-    try {
+  run (): Promise<CompactionResult> {
+    return this.#rewrite.run(async () => {
       if (this.#core.config.cleanup.compact) await this.#compact()
-    } catch (error) {
-      if (!(error instanceof CalledOff)) throw error
-      complete = false
-    }
-    return {
-      segments: this.#segments,
-      bytesBefore: this.#bytesBefore,
-      bytesAfter: this.#bytesAfter,
-      recordsRemoved: this.#recordsRemoved,
-      complete,
-    }
+    })
   }
 
   async #compact (): Promise<void> {
@@ -80,7 +56,7 @@ class KeyCompaction {
     let from = dirty ?? endOffset
     for (let last = false; !last;) {
       const keys = new KeyOffsets(core.context.limits.compactionBytes)
-      await this.#forEachBatch(from, endOffset, (batch, header) => {
+      await this.#rewrite.forEachBatch(from, endOffset, (batch, header) => {
         if (canCompact(header)) visitKeys(batch, (key, offset) => { if (offset >= from) keys.note(key, offset) })
       })
       last = keys.fullAtOffset < 0
@@ -107,7 +83,7 @@ class KeyCompaction {
 
   /** Which batch is the last of each producer, anywhere in the log: those in the candidates must stay. */
   async #noteProducers (baseOffsets: readonly number[]): Promise<void> {
-    await this.#forEachBatch(baseOffsets[0]!, this.#core.writtenOffset, (_batch, header) => {
+    await this.#rewrite.forEachBatch(baseOffsets[0]!, this.#core.writtenOffset, (_batch, header) => {
       if (header.producerId !== NO_PRODUCER_ID) this.#lastBatches.set(header.producerId, header.baseOffset)
     })
   }
@@ -118,88 +94,28 @@ class KeyCompaction {
       context.clock.wallMs() - segment.cleanedMs > config.tombstoneRetentionMs
   }
 
-  #damaged (segment: Segment): boolean {
-    const damage = this.#core.damageFrom(segment.baseOffset)
-    return damage !== null && damage.from < segment.endOffset
-  }
-
   async #cleanSegment (segment: Segment, keys: KeyOffsets, last: boolean): Promise<void> {
-    if (this.#damaged(segment)) return
+    if (this.#rewrite.isDamaged(segment)) return
     const core = this.#core
-    const rules = { keys, dropTombstones: this.#tombstonesExpired(segment), lastBatches: this.#lastBatches }
+    const shrink = this.#shrinkBy(keys, this.#tombstonesExpired(segment))
     const cleanedMs = segment.cleanedMs >= 0 || !last ? segment.cleanedMs : core.context.clock.wallMs()
-    if (await this.#hasSuperseded(segment, rules)) {
-      await this.#rewrite(segment, rules, cleanedMs)
+    if (await this.#rewrite.wouldShrink(segment, shrink)) {
+      await this.#rewrite.rewrite(segment, shrink, cleanedMs)
     } else if (cleanedMs !== segment.cleanedMs) {
       segment.cleanedMs = cleanedMs
       core.meta.write([core.meta.segmentChange(segment)])
     }
   }
 
-  async #hasSuperseded (segment: Segment, rules: CompactionRules): Promise<boolean> {
-    let found = false
-    await this.#forEachBatch(segment.baseOffset, segment.endOffset, (batch, header) => {
-      found ||= (compactBatch(batch, header, rules)?.recordsRemoved ?? 0) > 0
-      return !found
+  /** Takes out what newer records supersede; tombstones too where everything that they have to hide is gone. */
+  #shrinkBy (keys: KeyOffsets, dropTombstones: boolean): Shrink {
+    return (batch, header) => compactBatch(batch, header, {
+      lastBatches: this.#lastBatches,
+      isKept: (records) => {
+        if (records.keyStart < 0) return true
+        if (dropTombstones && records.valueStart < 0) return false
+        return !keys.supersedes(keyOf(records), records.offset)
+      },
     })
-    return found
-  }
-
-  async #rewrite (segment: Segment, rules: CompactionRules, cleanedMs: number): Promise<void> {
-    const writer = new CompactedSegmentWriter(this.#core, segment, cleanedMs)
-    let nextOffset = segment.baseOffset
-    let recordsRemoved = 0
-    try {
-      await writer.open()
-      await this.#forEachBatch(segment.baseOffset, segment.endOffset, (batch, header) => {
-        if (header.baseOffset !== nextOffset) throw new CalledOff('damage came to light')
-        nextOffset = header.baseOffset + header.lastOffsetDelta + 1
-        const compacted = compactBatch(batch, header, rules)
-        recordsRemoved += compacted?.recordsRemoved ?? 0
-        const mergeable = compacted?.mergeable ?? (header.recordCount === 0 && header.producerId === NO_PRODUCER_ID)
-        writer.add(compacted?.bytes ?? Buffer.from(batch), header, mergeable)
-      }, async () => {
-        if (writer.bufferedBytes >= CompactedSegmentWriter.writeBytes) await writer.write()
-      })
-      if (nextOffset !== segment.endOffset) throw new CalledOff('damage came to light')
-      const after = await writer.finish()
-      this.#segments++
-      this.#bytesBefore += segment.batchBytes
-      this.#bytesAfter += after.batchBytes
-      this.#recordsRemoved += recordsRemoved
-    } catch (error) {
-      await writer.abandon()
-      throw error
-    }
-  }
-
-  /** Visits the batches between two offsets that are borders of batches, as far as they are sound. */
-  async #forEachBatch (
-    from: number, endOffset: number, visit: (...args: Parameters<VisitBatch>) => boolean | void,
-    afterSlice?: () => Promise<void>
-  ): Promise<void> {
-    let offset = Math.max(from, 0)
-    while (offset < endOffset) {
-      if (this.#signal?.aborted === true || this.#core.closed || this.#core.frozen) throw new CalledOff('called off')
-      const slice = await this.#sliceFrom(offset, endOffset)
-      for (const bytes of slice.buffers) {
-        for (let at = 0; at < bytes.length;) {
-          const size = bytes.readUInt32BE(at + BATCH_POSITION.size)
-          const batch = bytes.subarray(at, at + size)
-          if (visit(batch, readBatchHeader(batch)) === false) return
-          at += size
-        }
-      }
-      if (slice.nextOffset <= offset) return
-      offset = slice.nextOffset
-      await afterSlice?.()
-      await new Promise<void>(resolve => { setImmediate(resolve) })
-    }
-  }
-
-  async #sliceFrom (offset: number, endOffset: number): Promise<LogSlice> {
-    const damage = this.#core.damageFrom(offset)
-    if (damage === null || damage.from > offset) return await this.#readSlice(offset, READ_BYTES, endOffset)
-    return { buffers: [], sizeBytes: 0, baseOffset: offset, nextOffset: damage.to }
   }
 }

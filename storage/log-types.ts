@@ -167,7 +167,20 @@ export interface RetentionResult {
   readonly logStartOffset: number
 }
 
-/** What one round of compaction did. */
+/** One segment of a log, as its owner sees it. */
+export interface LogSegment {
+  readonly baseOffset: number
+  /** Offset after its last batch. */
+  readonly endOffset: number
+  /** Of its batches. */
+  readonly sizeBytes: number
+  /** The broker's own time of the last append: Unix time in milliseconds. */
+  readonly lastAppendMs: number
+  /** Nothing is appended to it any more. */
+  readonly sealed: boolean
+}
+
+/** What one round of compaction or evacuation did. */
 export interface CompactionResult {
   /** Segments read and rewritten. */
   readonly segments: number

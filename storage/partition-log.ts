@@ -18,10 +18,11 @@ import { LogReader } from './log-reader.js'
 import { truncateLog } from './log-truncation.js'
 import { compactLog } from './key-compaction.js'
 import type {
-  CompactionResult, EpochStart, LogConfig, LogId, LogReadError, LogSlice, LogState, OffsetAtTime, OffsetRange, ReadDone,
-  RetentionResult,
+  CompactionResult, EpochStart, LogConfig, LogId, LogReadError, LogSegment, LogSlice, LogState, OffsetAtTime,
+  OffsetRange, ReadDone, RetentionResult,
 } from './log-types.js'
 import { removeOldSegments } from './retention.js'
+import { evacuateSegment } from './straggler-evacuation.js'
 import { findOffsetByTime } from './time-lookup.js'
 import type { StoreContext } from './store-context.js'
 
@@ -258,6 +259,26 @@ export class PartitionLog {
   compact (signal?: AbortSignal): Promise<CompactionResult> {
     const readSlice = this.readSlice.bind(this)
     return this.#core.exclusive(() => compactLog(this.#core, readSlice, this.#removalLimit(), signal))
+  }
+
+  /** The segments, oldest first. */
+  listSegments (): LogSegment[] {
+    return this.#core.segments.map(({ baseOffset, endOffset, batchBytes, lastAppendMs, sealed }) =>
+      ({ baseOffset, endOffset, sizeBytes: batchBytes, lastAppendMs, sealed }))
+  }
+
+  /**
+   * Takes everything but the records of given offsets out of one sealed segment; the others stay at their offsets.
+   * Does nothing where there is no such segment any more, or where it is damaged or not wholly below
+   * `retentionLimitOffset`. `signal` calls it off.
+   *
+   * @param range of a segment, as `listSegments` told.
+   * @param live ascending. Everything else in the range must be of no use to anybody, for good: also after a crash.
+   */
+  evacuate (range: OffsetRange, live: Float64Array, signal?: AbortSignal): Promise<CompactionResult> {
+    const readSlice = this.readSlice.bind(this)
+    return this.#core.exclusive(() =>
+      evacuateSegment(this.#core, readSlice, { range, live }, this.#removalLimit(), signal))
   }
 
   #removalLimit (): number {
