@@ -78,7 +78,7 @@ t.test('runBrokerProcess: SIGTERM ends it with exit code 0; a second one on its 
   const first = run({ flags: { data, listen: LISTEN } })
   await first.ready
   t.match(await run({ flags: { data, listen: LISTEN } }).ended,
-    { code: 1, stdout: '', stderr: /sluice broker: .*(in use|another|lock)/i })
+    { code: 1, stdout: '', stderr: /^sluice broker: .* is in use by another process .*\. Stop that process, .*\.\n$/ })
   first.child.kill('SIGTERM')
   const { code, stdout, stderr } = await first.ended
   t.equal(code, 0)

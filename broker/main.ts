@@ -11,6 +11,7 @@ import pretty from 'pino-pretty'
 import { Broker } from './broker.js'
 import { ConfigError, parseConfig, unknownVariables, type BrokerConfig, type OptionTexts } from './config.js'
 import type { Logger } from './runtime/logger.js'
+import { startFailureText } from './start-failure.js'
 
 export interface BrokerProcessOptions {
   /** Options from the command line, by name. */
@@ -58,8 +59,9 @@ async function run (config: BrokerConfig, logger: Logger): Promise<number> {
   try {
     broker = await Broker.start(config, { logger })
   } catch (error) {
-    logger.error({ err: error }, 'the broker could not start')
-    process.stderr.write(`sluice broker: ${(error as Error).message}\n`)
+    const text = startFailureText(error)
+    if (text === null) logger.error({ err: error }, 'the broker met a fault and could not start; please report this')
+    else process.stderr.write(`sluice broker: ${text}\n`)
     return 1
   }
   const { host, port } = broker.address

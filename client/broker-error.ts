@@ -2,7 +2,8 @@
 //
 // Whatever fails between a call and the log comes out as a BrokerError: a stable code to branch on, whether trying
 // again can help (`retriable`), and whether the operation may have taken effect all the same (`maybeApplied`). The
-// message says what went wrong and what to do next, and ends with the code. An aborted call is the exception: it
+// message says what went wrong and what to do next, and ends with the code in brackets, once: `[UNKNOWN_TOPIC]`, or
+// where the protocol's name for it says more, `[REBALANCE: STALE_GENERATION]`. An aborted call is the exception: it
 // rejects with the reason of its signal, as everywhere in Node.
 
 import { errorName, errorRow } from '@sluice/protocol'
@@ -58,7 +59,7 @@ export class BrokerError extends Error {
   readonly attempts?: number
 
   constructor (code: ErrorCode, message: string, details: BrokerErrorDetails = {}) {
-    super(`${message} [${code}]`, details.cause === undefined ? undefined : { cause: details.cause })
+    super(`${message} [${marked(code, details.serverCode)}]`, details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'BrokerError'
     this.code = code
     this.retriable = details.retriable ?? false
@@ -77,7 +78,7 @@ export class BrokerError extends Error {
 
   /** The message without its code at the end. */
   get reason (): string {
-    return this.message.slice(0, this.message.length - ` [${this.code}]`.length)
+    return this.message.slice(0, this.message.lastIndexOf(' ['))
   }
 
   /** True for a BrokerError, also one of another copy of this package in the same process. */
@@ -90,9 +91,21 @@ export class BrokerError extends Error {
 export function serverError (number: number, message: string, details: BrokerErrorDetails = {}): BrokerError {
   const row = errorRow(number)
   const text = message === '' ? `${row.text} ${row.action}` : message
-  return new BrokerError(codeOfCategory(row.category), `${text} (${errorName(number)})`, {
+  return new BrokerError(codeOfCategory(row.category), text, {
     retriable: row.retriable, maybeApplied: row.maybeApplied, serverCode: number, ...details,
   })
+}
+
+/** What was thrown, in words without a code at the end: for the message of another error. */
+export function reasonOf (error: unknown): string {
+  if (BrokerError.is(error)) return error.reason
+  return error instanceof Error ? error.message : String(error)
+}
+
+function marked (code: ErrorCode, serverCode: number | undefined): string {
+  if (serverCode === undefined) return code
+  const name = errorName(serverCode)
+  return name === code ? code : `${code}: ${name}`
 }
 
 function codeOfCategory (category: string): ErrorCode {
@@ -102,8 +115,7 @@ function codeOfCategory (category: string): ErrorCode {
 /** What was thrown, as a BrokerError: itself, or wrapped as a fault of the protocol. */
 export function asBrokerError (error: unknown): BrokerError {
   if (BrokerError.is(error)) return error
-  const text = error instanceof Error ? error.message : String(error)
-  return new BrokerError('PROTOCOL', text, { cause: error })
+  return new BrokerError('PROTOCOL', reasonOf(error), { cause: error })
 }
 
 /** The error of using something after it was closed. */

@@ -7,6 +7,7 @@
 // Invariants: a record is handed out only while its partition is assigned and not being given up; what is committed is
 // what is done without a gap.
 
+import { ERROR } from '@sluice/protocol'
 import { asBrokerError, BrokerError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import { committedOffsets, resolveStart, type Start } from '../start.js'
@@ -347,7 +348,7 @@ export class ConsumerSession<K, V> implements MemberListener {
   private async onOutOfRange (cursor: PartitionCursor, error: BrokerError): Promise<number> {
     const info = await this.cluster.metadata.topic(this.topic.name)
     const { from } = this.settings
-    const isTruncated = error.resumeOffset !== undefined && error.message.includes('OFFSET_TRUNCATED')
+    const isTruncated = error.resumeOffset !== undefined && error.serverCode === ERROR.OFFSET_TRUNCATED
     let to = isTruncated ? error.resumeOffset : undefined
     if (to === undefined && (from === 'earliest' || from === 'latest')) {
       to = (await resolveStart(this.cluster, info, [cursor.partition], from)).get(cursor.partition)

@@ -1,7 +1,7 @@
 // A record that was read: where its bytes lie, and what they mean once someone asks.
 
 import { readHeaders, type RecordReader } from '@sluice/protocol'
-import { BrokerError } from '../broker-error.js'
+import { BrokerError, reasonOf } from '../broker-error.js'
 import type { InRecord } from '../records.js'
 import { serializationError, type Serde } from '../serdes.js'
 
@@ -101,7 +101,7 @@ export class StoredRecord<K, V> implements InRecord<K, V> {
     try {
       return readHeaders(this.bytes, this.headersStart, this.recordEnd, this.headerCount, this.offset)
     } catch (error) {
-      throw new BrokerError('CORRUPT', `headers of offset ${this.offset}: ${(error as Error).message}`, {
+      throw new BrokerError('CORRUPT', `headers of offset ${this.offset}: ${reasonOf(error)}`, {
         topic: this.topic, partition: this.partition, offset: this.offset, cause: error,
       })
     }
@@ -121,7 +121,7 @@ export class StoredRecord<K, V> implements InRecord<K, V> {
       return serde.decode(bytes)
     } catch (cause) {
       const error = serializationError(serde.name, `cannot decode the ${what} of ${this.topic} partition ${this.partition} ` +
-        `offset ${this.offset}: ${(cause as Error).message}; skip the record or use the serde that it was written with`, cause)
+        `offset ${this.offset}: ${reasonOf(cause)}; skip the record or use the serde that it was written with`, cause)
       throw new BrokerError('SERIALIZATION', error.reason, {
         topic: this.topic, partition: this.partition, offset: this.offset, cause,
       })

@@ -507,7 +507,7 @@ export class BatchSender {
       const expiresAtMs = batch.createdAtMs + this.settings.deliveryTimeoutMs
       if (expiresAtMs > nowMs) return this.wakeAt(expiresAtMs)
       if (batch.abandoned) continue
-      const why = batch.lastError === null ? '' : `; last: ${batch.lastError.message}`
+      const why = batch.lastError === null ? '' : `; last: ${batch.lastError.reason}`
       this.fail(queue, batch, new BrokerError('TIMEOUT',
         `not delivered within deliveryTimeoutMs (${this.settings.deliveryTimeoutMs} ms)${why}`,
         { retriable: true, cause: batch.lastError ?? undefined }))

@@ -10,7 +10,7 @@
 
 import type { Writable } from 'node:stream'
 import { recordBytesMax, type RecordBytes, type RecordHeader } from '@sluice/protocol'
-import { asBrokerError, BrokerError, closedError } from '../broker-error.js'
+import { asBrokerError, BrokerError, closedError, reasonOf } from '../broker-error.js'
 import { invalidOption } from '../client-options.js'
 import type { Cluster } from '../connection/cluster.js'
 import { CHANNEL } from '../diagnostics.js'
@@ -494,7 +494,7 @@ function encode<T> (serde: Serde<T>, value: T, what: 'key' | 'value'): RecordByt
     return serde.encodeText !== undefined ? serde.encodeText(value) : serde.encode(value)
   } catch (error) {
     if (BrokerError.is(error)) throw error
-    throw serializationError(serde.name, `cannot encode a ${what}: ${(error as Error).message}`, error)
+    throw serializationError(serde.name, `cannot encode a ${what}: ${reasonOf(error)}`, error)
   }
 }
 

@@ -26,16 +26,17 @@ export function explainError (error: unknown): { text: string, exitCode: ExitCod
     const mistyped = error.code === 'INVALID' && error.serverCode === undefined
     return { text: error.message, exitCode: mistyped ? EXIT.usage : EXIT_BY_CODE[error.code] ?? EXIT.failed }
   }
-  if (error instanceof Error && EXPLAINED.has(error.name)) {
-    const { code } = error as NodeJS.ErrnoException
-    return { text: `${error.message} [${code}]`, exitCode: code === 'ENOENT' ? EXIT.notFound : EXIT.failed }
-  }
-  if (error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string') {
-    const { code } = error as NodeJS.ErrnoException
-    return { text: `${error.message} [${code}]`, exitCode: code === 'ENOENT' ? EXIT.notFound : EXIT.failed }
+  if (error instanceof Error && (EXPLAINED.has(error.name) || isSystemError(error))) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    const exitCode = code === 'ENOENT' ? EXIT.notFound : EXIT.failed
+    return { text: error.message.includes(code) ? error.message : `${error.message} [${code}]`, exitCode }
   }
   const text = error instanceof Error ? error.stack ?? error.message : String(error)
   return { text: `this should not happen, please report it: ${text}`, exitCode: EXIT.failed }
+}
+
+function isSystemError (error: Error): boolean {
+  return typeof (error as NodeJS.ErrnoException).syscall === 'string'
 }
 
 function isBrokerFailure (error: unknown): error is BrokerFailure {

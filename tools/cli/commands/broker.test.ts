@@ -34,7 +34,7 @@ t.test('sluice broker: a port that is taken', async t => {
   const { code, stderr, stdout } = await runCommand(['broker', '--data', join(folder, 'taken'), '--listen', listen])
   t.equal(code, 1)
   t.equal(stdout.length, 0, 'no ready line')
-  t.match(stderr, /EADDRINUSE|in use|taken/)
+  t.match(stderr, /^sluice broker: cannot listen on .*: the port is taken \(EADDRINUSE\); stop .* --listen\n$/)
 })
 
 t.test('sluice broker: a folder that is not its own', async t => {
@@ -42,7 +42,7 @@ t.test('sluice broker: a folder that is not its own', async t => {
   writeFileSync(join(foreign, 'letter.txt'), 'dear all')
   const { code, stderr } = await runCommand(['broker', '--data', foreign, '--listen', '127.0.0.1:0'])
   t.equal(code, 1)
-  t.match(stderr, /not a Sluice data folder.*letter\.txt/)
+  t.match(stderr, /^sluice broker: .* is not a Sluice data folder: .*letter\.txt.*\n$/)
 })
 
 t.test('sluice broker: a folder that another broker uses', async t => {
