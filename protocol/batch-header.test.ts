@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
 import {
-  BATCH_HEADER_BYTES, BATCH_POSITION, checkBatch, checkBatchBody, checkBatchStamp, checkNewBatch, nextOffsetOf,
+  BATCH_HEADER_BYTES, BATCH_POSITION, checkBatch, checkBatchBody, checkBatchStamp, nextOffsetOf,
   readBatchHeader, readInt64, SEQUENCE_MAX, stampBatch, writeInt64,
 } from './batch-header.js'
 import { CodecError } from './codec.js'
+import { checkNewBatch } from './new-batch.js'
 import { RecordBatchBuilder } from './record-batch-builder.js'
 import { CorruptBatchError, RecordReader } from './record-reader.js'
 import { batchVectors, malformedBatches } from './testing/vector-files.js'

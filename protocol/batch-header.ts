@@ -18,7 +18,6 @@
 // - `committedOffset` is the high watermark at the moment of stamping: everything below it was durable by then. With
 //   it a log tells damage from a torn tail by itself: what a valid batch calls committed must be there.
 
-import { CODEC, CODEC_NAMES, DECOMPRESSED_BYTES_MAX } from './codec.js'
 import { crc32c } from './crc32c.js'
 
 /** Bytes of the fixed header. */
@@ -199,30 +198,6 @@ export function checkBatchBody (bytes: Buffer, position = 0): BatchFault | null 
   if (crc32c(bytes.subarray(position + BATCH_CRC_START, position + size)) !== expected) return 'crc'
   if (bytes[position + BATCH_POSITION.magic] !== BATCH_MAGIC) return 'magic'
   return fieldsAgree(bytes, position, size) ? null : 'fields'
-}
-
-/**
- * Checks a batch that a client wants to have appended: all of `checkBatchBody`, that it is exactly `size` bytes, and
- * what holds for new batches only: at least one record, no gaps between offsets, no control batch, a known codec, and
- * no more records than its bytes can hold. Without that a few bytes could use up the offsets of a partition.
- * 'codec' where all is well but the compression is not known to this version.
- */
-export function checkNewBatch (bytes: Buffer, position: number, size: number): BatchFault | 'codec' | null {
-  if (bytes.length - position < size) return 'short'
-  if (size < BATCH_HEADER_BYTES || bytes.readUInt32BE(position + BATCH_POSITION.size) !== size) return 'size'
-  const fault = checkBatchBody(bytes, position)
-  if (fault !== null) return fault
-  const codec = bytes[position + BATCH_POSITION.codec]!
-  const flags = bytes.readUInt16BE(position + BATCH_POSITION.flags)
-  const recordCount = bytes.readUInt32BE(position + BATCH_POSITION.recordCount)
-  const recordsBytesMax = codec === CODEC.none && (flags & BATCH_FLAG.encrypted) === 0
-    ? size - BATCH_HEADER_BYTES - bytes.readUInt32BE(position + BATCH_POSITION.extrasSize)
-    : DECOMPRESSED_BYTES_MAX
-  const sound = recordCount > 0 && recordCount * RECORD_BYTES_MIN <= recordsBytesMax &&
-    bytes.readUInt32BE(position + BATCH_POSITION.lastOffsetDelta) === recordCount - 1 &&
-    (flags & BATCH_FLAG.control) === 0
-  if (!sound) return 'fields'
-  return codec < CODEC_NAMES.length ? null : 'codec'
 }
 
 function fieldsAgree (bytes: Buffer, position: number, size: number): boolean {

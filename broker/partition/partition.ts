@@ -10,7 +10,8 @@
 // as well as the original; the committed offsets are what the durable part of the state log adds up to.
 
 import {
-  CODEC_NAMES, ERROR, RecordBatchBuilder, RecordReader, checkNewBatch, nextOffsetOf, readBatchHeader, type BatchFault,
+  CODEC_NAMES, ERROR, RecordBatchBuilder, RecordReader, checkNewBatch, nextOffsetOf, readBatchHeader, recordExtrasFault,
+  type BatchFault,
 } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
 import { LIMITS } from '../limits.js'
@@ -161,7 +162,10 @@ export class Partition {
     if (fault === 'codec') {
       return refuse(ERROR.UNSUPPORTED_CODEC, `the compression of a record batch is not known here; use ${CODEC_NAMES.join(', ')}`)
     }
-    if (fault !== null) return refuse(ERROR.INVALID_BATCH, `record batch for ${this.label} is not valid: ${FAULT_TEXT[fault]}`)
+    if (fault !== null) {
+      const text = fault === 'extras' ? recordExtrasFault(batch) : FAULT_TEXT[fault]
+      return refuse(ERROR.INVALID_BATCH, `record batch for ${this.label} is not valid: ${text}`)
+    }
     return null
   }
 

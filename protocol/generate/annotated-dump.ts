@@ -6,6 +6,8 @@
 import type { AvroSchema } from '../avro-guard.js'
 import { BATCH_HEADER_BYTES, BATCH_POSITION, readBatchHeader } from '../batch-header.js'
 import { FRAME_FLAG, FRAME_HEADER_BYTES } from '../frame.js'
+import { DEDUP_KEY_BYTES, EXTRAS_COLUMN } from '../record-extras.js'
+import { RecordExtrasReader } from '../record-extras-reader.js'
 import { RecordReader } from '../record-reader.js'
 import { readVarint, unzigzag } from '../varint.js'
 import { isUnion, type Definitions, type MessageDefinition } from './definitions.js'
@@ -124,9 +126,26 @@ function dumpBatch (dump: Dump): void {
     const checksum = /crc/i.test(name)
     dump.take(end - position, `${name} ${checksum ? `0x${value.toString(16).padStart(8, '0')}` : value}`)
   }
-  if (header.extrasSize > 0) dump.take(header.extrasSize, 'extras')
+  if (header.extrasSize > 0) dumpExtras(dump, start)
   const reader = new RecordReader().open(dump.bytes, start)
   while (reader.next()) dumpRecord(dump, reader)
+}
+
+function dumpExtras (dump: Dump, start: number): void {
+  const extras = new RecordExtrasReader()
+  if (!extras.open(dump.bytes, start)) throw new Error('the extras of a sample are not valid')
+  const names = Object.entries(EXTRAS_COLUMN).filter(([, bit]) => (extras.columns & bit) !== 0).map(([name]) => name)
+  dump.take(2, 'extras, version 1')
+  dump.take(2, `columns: ${names.join(', ')}`)
+  const column = (bit: number, size: number, meaning: (row: number) => string): void => {
+    if ((extras.columns & bit) === 0) return
+    for (let row = 0; row < extras.rows; row++) dump.take(size, `record ${row}: ${meaning(row)}`)
+  }
+  column(EXTRAS_COLUMN.lane, 8, row => `lane ${extras.laneOf(row)}`)
+  column(EXTRAS_COLUMN.notBefore, 8, row => `not before ${extras.notBeforeOf(row)}`)
+  column(EXTRAS_COLUMN.expires, 8, row => `expires ${extras.expiresOf(row)}`)
+  column(EXTRAS_COLUMN.priority, 1, row => `priority ${extras.priorityOf(row)}`)
+  column(EXTRAS_COLUMN.dedup, DEDUP_KEY_BYTES, row => extras.hasDedup(row) ? 'dedup key' : 'no dedup id')
 }
 
 function dumpRecord (dump: Dump, reader: RecordReader): void {

@@ -10,7 +10,9 @@ import {
   type BatchStamp,
 } from '../batch-header.js'
 import { CODEC } from '../codec.js'
+import { laneOf } from '../lane.js'
 import { writeBatchHeader, type BatchFields } from '../record-batch-builder.js'
+import { dedupKeyOf } from '../record-extras.js'
 import { writeVarint, zigzag } from '../varint.js'
 
 /** A record as the vectors show it: bytes in hex, null for null. */
@@ -22,6 +24,9 @@ export interface SampleRecord {
   headers: [name: string, value: string | null][]
 }
 
+/** A row of the extras as the vectors show it: the dedup key in hex, zeros for none. */
+export interface SampleOptions { lane: number, notBefore: number, expires: number, priority: number, dedupKey: string }
+
 /** A batch, what it says, and how it was made. */
 export interface BatchVector {
   name: string
@@ -30,6 +35,8 @@ export interface BatchVector {
   stamped: boolean
   header: BatchHeader
   extras: string
+  /** What the extras say of each record; null where there are none. */
+  options: SampleOptions[] | null
   /** The records as they stand in the batch, where they are compressed. */
   compressed: string | null
   records: SampleRecord[]
@@ -42,7 +49,7 @@ interface Sample {
   records: SampleRecord[]
   fields?: Partial<BatchFields>
   stamp?: Partial<BatchStamp> | null
-  extras?: string
+  options?: SampleOptions[]
   compressed?: string
   trailing?: string
 }
@@ -129,8 +136,21 @@ const SAMPLES: readonly Sample[] = [
   },
   { name: 'control', about: 'Between brokers: clients skip it.', fields: { flags: BATCH_FLAG.control }, records: [record(42, 'epoch', '3')] },
   {
-    name: 'extras', about: 'Eight bytes of extras between header and records, of no meaning to this version.',
-    extras: '0102030405060708', records: [record(42, 'k', 'v')],
+    name: 'extras', about: 'Options of records: all five columns. The first record is delayed, the second has no key.',
+    records: [record(42, 'customer-1', 'v'), record(43, null, 'w')],
+    options: [
+      {
+        lane: laneOf(Buffer.from('customer-1')), notBefore: TIME + 60_000, expires: TIME + 3_600_000, priority: 9,
+        dedupKey: dedupKeyOf('reminder-17').toString('hex'),
+      },
+      { lane: -1, notBefore: 0, expires: 0, priority: 0, dedupKey: '00'.repeat(16) },
+    ],
+  },
+  {
+    name: 'extras-of-lanes', about: 'What an ordered queue takes: the lane of each key and nothing else.',
+    records: [record(42, 'customer-1', 'v'), record(43, 'customer-2', 'w')],
+    options: ['customer-1', 'customer-2'].map(key =>
+      ({ lane: laneOf(Buffer.from(key)), notBefore: 0, expires: 0, priority: 0, dedupKey: '00'.repeat(16) })),
   },
   {
     name: 'longer-record', about: 'Bytes behind the headers of a record, from a later version: skipped by the length.',
@@ -172,7 +192,8 @@ function vectorOf (sample: Sample): BatchVector {
   const baseOffset = stamp?.baseOffset ?? 0
   const firstTimestamp = sample.records[0]?.timestamp ?? sample.fields?.firstTimestamp ?? 0
   const records = recordsBytes(sample.records, baseOffset, firstTimestamp, sample.trailing)
-  const bytes = batchBytes(sample.compressed ?? records.toString('hex'), sample.extras ?? '', {
+  const extras = sample.options === undefined ? '' : extrasBytes(sample.options).toString('hex')
+  const bytes = batchBytes(sample.compressed ?? records.toString('hex'), extras, {
     codec: CODEC.none,
     flags: 0,
     recordCount: sample.records.length,
@@ -190,11 +211,31 @@ function vectorOf (sample: Sample): BatchVector {
     about: sample.about,
     stamped: stamp !== null,
     header: readBatchHeader(bytes),
-    extras: sample.extras ?? '',
+    extras,
+    options: sample.options ?? null,
     compressed: sample.compressed ?? null,
     records: sample.records,
     hex: bytes.toString('hex'),
   }
+}
+
+/** Extras with the columns that are of use. */
+function extrasBytes (rows: readonly SampleOptions[]): Buffer {
+  const columns = [
+    rows.some(({ lane }) => lane !== -1) ? rows.map(({ lane }) => int64(lane)) : null,
+    rows.some(({ notBefore }) => notBefore > 0) ? rows.map(({ notBefore }) => int64(notBefore)) : null,
+    rows.some(({ expires }) => expires > 0) ? rows.map(({ expires }) => int64(expires)) : null,
+    rows.some(({ priority }) => priority > 0) ? rows.map(({ priority }) => Buffer.from([priority])) : null,
+    rows.some(({ dedupKey }) => /[^0]/.test(dedupKey)) ? rows.map(({ dedupKey }) => Buffer.from(dedupKey, 'hex')) : null,
+  ]
+  const bits = columns.reduce((sum, column, index) => sum + (column === null ? 0 : 2 ** index), 0)
+  return Buffer.concat([Buffer.from([0, 1, 0, bits]), ...columns.flatMap(column => column ?? [])])
+}
+
+function int64 (value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigInt64BE(BigInt(value))
+  return bytes
 }
 
 /** A batch around records given in hex. */

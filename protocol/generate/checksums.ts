@@ -1,11 +1,16 @@
-// Check values of CRC-32C and of the partitioner. The first five are those of RFC 3720, appendix B.4, and of the
-// catalogue of CRC algorithms: they come from elsewhere, so that a wrong table cannot confirm itself.
+// Check values of CRC-32C, of the partitioner, of lanes and of dedup keys. The first five are those of RFC 3720,
+// appendix B.4, and of the catalogue of CRC algorithms: they come from elsewhere, so that a wrong table cannot confirm
+// itself.
 
+import { laneOf } from '../lane.js'
 import { partitionForKey } from '../partition-for-key.js'
+import { dedupKeyOf } from '../record-extras.js'
 
 export interface ChecksumVectors {
   crc32c: { about: string, hex: string, crc: number }[]
   partitions: { about: string, key: string, partitions: number, partition: number }[]
+  lanes: { about: string, key: string, lane: number }[]
+  dedupKeys: { dedupId: string, dedupKey: string }[]
 }
 
 const ascending = Buffer.from(Array.from({ length: 32 }, (_, index) => index))
@@ -33,5 +38,8 @@ export function checksumVectors (): ChecksumVectors {
     crc32c: PUBLISHED.map(([about, bytes, crc]) => ({ about, hex: bytes.toString('hex'), crc })),
     partitions: KEYS.flatMap(([about, key]) => [1, 3, 12, 1000].map(partitions =>
       ({ about, key: key.toString('hex'), partitions, partition: partitionForKey(key, partitions) }))),
+    lanes: KEYS.map(([about, key]) => ({ about, key: key.toString('hex'), lane: laneOf(key) })),
+    dedupKeys: ['reminder-17', 'Grüße', 'x'.repeat(128)].map(dedupId =>
+      ({ dedupId, dedupKey: dedupKeyOf(dedupId).toString('hex') })),
   }
 }

@@ -21,6 +21,10 @@ export function documentSections (
   const example = batches.find(batch => batch.name === 'headers')!
   sections.set('batch example', fenced(dumpRecordBatch(Buffer.from(example.hex, 'hex'))))
   sections.set('checksums', checksumTable(checksums))
+  sections.set('lanes', laneTable(checksums))
+  sections.set('dedup keys', dedupTable(checksums))
+  const extras = batches.find(batch => batch.name === 'extras')!
+  sections.set('extras example', fenced(dumpRecordBatch(Buffer.from(extras.hex, 'hex'))))
   return sections
 }
 
@@ -130,7 +134,7 @@ const HEADER_FIELDS: Readonly<Record<string, [type: string, doc: string]>> = {
   baseSequence: ['i32', 'Sequence of the first record, or -1 without a producer id.'],
   producerEpoch: ['u16', 'Epoch of the producer; 0 without a producer id.'],
   reserved: ['u16', 'Write 0, and ignore.'],
-  extrasSize: ['u32', 'Bytes of extras between this header and the records; 0 so far.'],
+  extrasSize: ['u32', 'Bytes of extras between this header and the records; 0 for none.'],
 }
 
 function batchHeaderTable (): string {
@@ -145,4 +149,13 @@ function checksumTable ({ crc32c, partitions }: ChecksumVectors): string {
   return table(['bytes', 'CRC-32C'], crc32c.map(({ about, crc }) => [about, `\`0x${crc.toString(16).padStart(8, '0')}\``])) +
     '\n\n' + table(['key', 'partitions', 'partition'], partitions.map(({ about, partitions: count, partition }) =>
     [about, String(count), String(partition)]))
+}
+
+function laneTable ({ lanes }: ChecksumVectors): string {
+  return table(['key', 'lane'], lanes.map(({ about, lane }) => [about, String(lane)]))
+}
+
+function dedupTable ({ dedupKeys }: ChecksumVectors): string {
+  return table(['dedup id', 'key'], dedupKeys.map(({ dedupId, dedupKey }) =>
+    [dedupId.length > 100 ? `${dedupId.length} times \`${dedupId[0]}\`` : `\`${dedupId}\``, `\`${dedupKey}\``]))
 }

@@ -2,7 +2,8 @@
 
 import avsc from 'avsc'
 import {
-  BATCH_CRC_START, BATCH_BYTES_MAX, BATCH_POSITION, sealStamp, TIMESTAMP_MAX, writeInt64,
+  BATCH_BYTES_MAX, BATCH_CRC_START, BATCH_HEADER_BYTES, BATCH_POSITION, readBatchHeader,
+  sealStamp, TIMESTAMP_MAX, writeInt64,
 } from '../batch-header.js'
 import { crc32c } from '../crc32c.js'
 import type { BatchFields } from '../record-batch-builder.js'
@@ -127,9 +128,24 @@ function newBatchFaults (): MalformedBatch[] {
       bytes.writeUInt32BE(1000, BATCH_POSITION.recordCount)
       bytes.writeUInt32BE(999, BATCH_POSITION.lastOffsetDelta)
     })),
+    vector('extras-cut', 'Extras of less than their header.', 'extras', withExtras('0001')),
+    vector('extras-version', 'Extras of a later version.', 'extras', withExtras('00020000')),
+    vector('extras-column', 'A column that this version does not know.', 'extras', withExtras('00010020')),
+    vector('extras-short', 'Lanes for one record of two.', 'extras', withExtras('00010001' + '00'.repeat(8))),
+    vector('extras-long', 'A byte behind the columns.', 'extras', withExtras('00010008' + '00'.repeat(3))),
+    vector('extras-lane', 'A lane of -2.', 'extras', withExtras('00010001' + 'ff'.repeat(7) + 'fe' + '00'.repeat(8))),
+    vector('extras-time', 'A time above 2^52 - 1.', 'extras', withExtras('00010002' + '7f'.repeat(8) + '00'.repeat(8))),
+    vector('extras-priority', 'A priority of 10.', 'extras', withExtras('00010008' + '000a')),
     vector('control', 'A control batch from a client.', 'fields', sealed(bytes => { bytes.writeUInt16BE(1, BATCH_POSITION.flags) })),
     vector('codec', 'A codec that no version knows yet.', 'codec', sealed(bytes => { bytes[BATCH_POSITION.codec] = 9 }), 'UNSUPPORTED_CODEC'),
   ]
+}
+
+/** The batch of the produce example with extras given in hex. */
+function withExtras (extras: string): Buffer {
+  const produced = producedBatch()
+  const header = readBatchHeader(produced)
+  return batchBytes(produced.toString('hex', BATCH_HEADER_BYTES), extras, header)
 }
 
 const ONE_RECORD = {
