@@ -6,6 +6,7 @@ import { dumpFrame, dumpRecordBatch } from './annotated-dump.js'
 import type { BatchVector } from './batch-samples.js'
 import type { ChecksumVectors } from './checksums.js'
 import { isUnion, type Api, type Definitions, type MessageDefinition } from './definitions.js'
+import { DEAD_LETTER_SAMPLE } from './message-samples.js'
 import { typicalVector } from './message-vectors.js'
 
 /** Text of every section by name. */
@@ -21,6 +22,7 @@ export function documentSections (
   const example = batches.find(batch => batch.name === 'headers')!
   sections.set('batch example', fenced(dumpRecordBatch(Buffer.from(example.hex, 'hex'))))
   sections.set('checksums', checksumTable(checksums))
+  sections.set('dead letter', `\`\`\`json\n${JSON.stringify(DEAD_LETTER_SAMPLE, null, 2)}\n\`\`\``)
   sections.set('lanes', laneTable(checksums))
   sections.set('dedup keys', dedupTable(checksums))
   const extras = batches.find(batch => batch.name === 'extras')!

@@ -6,6 +6,7 @@
 /* eslint @stylistic/object-property-newline: 'off' */
 
 import { LONG_MAX, LONG_MIN, type AvroSchema } from '../avro-guard.js'
+import type { DeadLetterNote } from '../dead-letter.js'
 import { isUnion, type MessageDefinition } from './definitions.js'
 
 export const TOPIC_ID = '3f2b8c1e-5d47-4a09-9c61-0e8d7f6a2b15'
@@ -29,6 +30,16 @@ const REDRIVE = {
   sourceTopicId: DEAD_LETTERS_ID, partitions: [], targetTopicId: '', lane: -1, reasons: ['exhausted'],
   fromTimestamp: TIME, toTimestamp: -1, headerName: null, headerValue: null, limit: 0, recordsPerSecond: 100,
   dryRun: false,
+}
+
+/** What the dead letter of the example says. */
+export const DEAD_LETTER_SAMPLE: DeadLetterNote = {
+  topic: 'mail', topicId: QUEUE_ID, partition: 0, group: '', offset: 43, timestamp: TIME, diedAt: TIME + 9000,
+  reason: 'exhausted', text: 'mail server says 451', failures: 2, deliveries: 2,
+  attempts: [
+    { ...SESSION, startedAt: TIME + 1000, endedAt: TIME + 2000, reason: 'disconnect', text: '' },
+    { ...SESSION, startedAt: TIME + 8000, endedAt: TIME + 9000, reason: 'nack', text: 'mail server says 451' },
+  ],
 }
 
 /** Requests, responses and notices as they look in practice, by message name. */
