@@ -92,6 +92,11 @@ export class LaneTable {
     return Infinity
   }
 
+  /** Visits the slots in use, in no order; nothing may be inserted or removed meanwhile. */
+  visit (visit: (slot: number) => void): void {
+    for (let slot = 0; slot < this.used; slot++) if (this.lanes[slot]! >= 0) visit(slot)
+  }
+
   /** Slots in use, in order of their positions. Costs a sort. */
   sortedSlots (): number[] {
     const slots: number[] = []

@@ -36,6 +36,11 @@ export class MemoryDelayStore implements DelayStore {
     return this.lowest
   }
 
+  offsetsIn (fromOffset: number, endOffset: number, max: number): number[] {
+    const offsets = [...this.records.keys()].filter(offset => offset >= fromOffset && offset < endOffset)
+    return offsets.sort((a, b) => a - b).slice(0, max)
+  }
+
   firstDueMs (clock: DelayClock): number { return this.first(clock)?.dueMs ?? Infinity }
 
   firstDueOffset (clock: DelayClock): number { return this.first(clock)?.offset ?? -1 }

@@ -10,6 +10,7 @@ import {
   RECORD_STATE, SETTLE_ANSWER, SETTLE_KIND, type SettleItem,
 } from './queue-types.js'
 import { LANE_FLAG } from './lane-table.js'
+import { liveOffsetsIn } from './live-records.js'
 import { type Handle, type QueueWorld } from './queue-world.test.double.js'
 
 /** What has just happened. */
@@ -171,6 +172,8 @@ export class QueueChecker {
     const { state } = this.world.group
     for (let offset = this.seen.length - 1; offset >= 0; offset--) this.checkRecord(offset, cause, subject)
     this.checkLanes()
+    this.checkFigures()
+    this.checkLive()
     this.checkBounds()
     assert(this.world.group.durableFloor >= this.floor || this.world.epoch > 0, 'the floor goes back')
     assert(this.world.group.durableFloor <= state.floor)
@@ -247,6 +250,33 @@ export class QueueChecker {
       assert(!waiting.has(lane), `record ${offset} of lane ${lane} is leased before an earlier one is settled`)
       assert((holders.get(lane) ?? record.sessionId) === record.sessionId, `lane ${lane} has two holders`)
       holders.set(lane, record.sessionId)
+    })
+  }
+
+  /** Every record that is examined and not over is counted once. */
+  private checkFigures (): void {
+    const { group } = this.world
+    const { state } = group
+    const { ready, leased, delayed, blocked, deadLetterPending } = group.stats()
+    let outstanding = 0
+    this.seen.forEach(({ phase }, offset) => {
+      if (phase !== 'done' && (offset < state.nextOffset || state.find(offset) >= 0)) outstanding++
+    })
+    const counted = ready + leased + delayed + blocked + deadLetterPending
+    // A record that somebody delayed for long, in the middle of its key, is counted as blocked too.
+    const isExact = state.delayed.size === 0
+    assert(isExact ? counted === outstanding : counted >= outstanding, `${counted} counted of ${outstanding}`)
+  }
+
+  /** What may go from the disk is over, and what may not is what is not over or waits for the group to come by. */
+  private checkLive (): void {
+    const { group: { state }, laneIndex, startOffset, highWatermark } = this.world
+    const live = new Set(liveOffsetsIn(state, laneIndex, startOffset, highWatermark, Infinity))
+    this.seen.forEach(({ phase }, offset) => {
+      if (offset < startOffset) return
+      const isAhead = offset >= state.nextOffset || state.find(offset) >= 0
+      if (phase !== 'done') assert(live.has(offset), `record ${offset} is ${phase} and would be lost`)
+      else assert(!live.has(offset) || isAhead, `record ${offset} is over and held`)
     })
   }
 

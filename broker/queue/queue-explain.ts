@@ -2,7 +2,7 @@
 
 import { LANE_FLAG } from './lane-table.js'
 import type { QueueState } from './queue-state.js'
-import { END_CAUSES, RECORD_STATE, type Reason } from './queue-types.js'
+import { RECORD_STATE, type Reason } from './queue-types.js'
 import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
 
 /** Times in milliseconds. */
@@ -96,43 +96,4 @@ function explainLane (state: QueueState, offset: number, lane: number): Explanat
   if ((flags & LANE_FLAG.held) !== 0) return { state: 'held', atOffset: position, lane }
   if ((flags & LANE_FLAG.quarantined) !== 0) return { state: 'quarantined', atOffset: position, lane }
   return position < offset ? { state: 'blocked', behindOffset: position, lane } : null
-}
-
-/** Figures of a group on one partition. Offsets are -1 where there is no such record. */
-export interface QueueStats {
-  readonly ready: number
-  readonly leased: number
-  readonly delayed: number
-  readonly deadLetterPending: number
-  /** Offsets never examined: an upper bound of the records there. */
-  readonly fresh: number
-  readonly busyLanes: number
-  readonly sessions: number
-  /** Records that became terminal, indexed by `EndCause`. */
-  readonly ended: readonly number[]
-  readonly floor: number
-  readonly next: number
-  /** Their records' timestamps give the ages. */
-  readonly oldestFreshOffset: number
-  readonly oldestOutstandingOffset: number
-  readonly paused: boolean
-}
-
-export function statsOf (state: QueueState, highWatermark: number): QueueStats {
-  const oldest = Math.min(state.ledger.min(), state.delayed.minOffset())
-  return {
-    ready: state.counts[RECORD_STATE.READY]!,
-    leased: state.counts[RECORD_STATE.LEASED]!,
-    delayed: state.counts[RECORD_STATE.DELAYED]! + state.delayed.size,
-    deadLetterPending: state.counts[RECORD_STATE.DEAD_LETTER_PENDING]!,
-    fresh: Math.max(0, highWatermark - state.nextOffset),
-    busyLanes: state.lanes.size,
-    sessions: state.sessions.size,
-    ended: [...state.ended].slice(0, END_CAUSES),
-    floor: state.floor,
-    next: state.nextOffset,
-    oldestFreshOffset: state.nextOffset < highWatermark ? state.nextOffset : -1,
-    oldestOutstandingOffset: oldest === Infinity ? -1 : oldest,
-    paused: state.paused,
-  }
 }

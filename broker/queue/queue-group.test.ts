@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { CHANGE_ANSWER } from './record-changes.js'
+import { agesOf } from './queue-stats.js'
 import { SESSION_FLAG } from './session-table.js'
 import { QUEUE_LIMITS, SETTLE_ANSWER, SETTLE_KIND } from './queue-types.js'
 import { QueueWorld, itemOf, type Handle } from './queue-world.test.double.js'
@@ -358,6 +359,34 @@ t.test('QueueGroup: a rate per key holds over a failover and a change of the set
   world.group.configure({ ...world.config, keyRate: 0 })
   world.tick()
   t.equal(receive(world, 1).length, 7, 'no bound any more')
+})
+
+t.test('QueueGroup: figures tell how many records stand where, and how old the oldest are', async t => {
+  const world = worldOf({ order: 'key', runMax: 1, poison: 'hold', maxAttempts: 1, sessionTimeoutMs: 300_000 })
+  for (let count = 0; count < 12; count++) world.append({ lane: count % 3 })
+  const handles = receive(world, 1, 3)
+  t.same(offsetsOf(handles), [0, 1, 2])
+  receive(world, 1, 1)
+  world.settleNow(nack, handles[0]!, { delayMs: 86_400_000 })
+  world.settleNow(ack, handles[1]!)
+  const stats = world.group.stats()
+  t.match(stats, { ready: 1, leased: 1, delayed: 0, blocked: 9, fresh: 0, busyLanes: 3, stoppedLanes: 1 })
+  t.same(stats.stopped, [{ lane: 0, state: 'held', offset: 0 }])
+  t.match(stats, { oldestReadyOffset: 4, oldestLeasedOffset: 2, oldestBlockedOffset: 0, oldestDelayedOffset: -1 })
+  t.same([0, 1, 2, 3].map(lane => world.group.oldestOffsetOf(lane)), [0, 4, 2, -1])
+  const ages = agesOf(stats, 10_000, offset => offset === 2 ? -1 : offset * 1_000)
+  t.match(ages, { readyMs: 6_000, blockedMs: 10_000, leasedMs: -1, delayedMs: -1, freshMs: -1, outstandingMs: 10_000 })
+})
+
+t.test('QueueGroup: records that wait in the lanes of a fair queue count as ready', async t => {
+  const world = worldOf({ order: 'fair', sessionTimeoutMs: 300_000 })
+  for (let count = 0; count < 10; count++) world.append({ lane: count % 2 })
+  const [first] = receive(world, 1, 2)
+  t.match(world.group.stats(), { ready: 8, leased: 2, blocked: 0, fresh: 0 })
+  t.match(world.group.stats(), { oldestReadyOffset: 2, oldestLeasedOffset: 0 })
+  world.settleNow(nack, first!, { delayMs: 86_400_000 })
+  t.match(world.group.stats(), { ready: 8, leased: 1, delayed: 1, oldestDelayedOffset: 0 })
+  t.equal(world.group.oldestOffsetOf(0), 2)
 })
 
 t.test('QueueGroup: retries take at most half of a batch while there are fresh records', async t => {

@@ -23,14 +23,16 @@ import { Journal } from './journal.js'
 import { KeyedPicker } from './keyed-picker.js'
 import { LaneRates } from './lane-rates.js'
 import { Lifecycle } from './lifecycle.js'
+import { liveOffsetsIn } from './live-records.js'
 import { PendingAnswers, type Release } from './pending-answers.js'
 import type { Picker } from './picker.js'
 import type { PickerParts } from './picker-parts.js'
 import { PlainPicker } from './plain-picker.js'
 import { QueueClock } from './queue-clock.js'
-import { explainRecord, statsOf, type Explanation, type QueueStats } from './queue-explain.js'
+import { explainRecord, type Explanation } from './queue-explain.js'
 import type { QueueConfig } from './queue-settings.js'
 import { QueueState } from './queue-state.js'
+import { oldestOffsetIn, statsOf, type QueueStats } from './queue-stats.js'
 import {
   END_CAUSE, ORDER, QUEUE_LIMITS, RECORD_STATE, SETTLE_ANSWER, type DelayStore, type EndCause, type Grants,
   type LaneIndex, type QueueHost, type Random, type RecordFeed, type SettleItem,
@@ -384,8 +386,7 @@ export class QueueGroup {
   /** True where a record is terminal and stays so over a restart. False where that is not certain. */
   isSettledDurably (offset: number): boolean {
     if (offset < this.trimmableOffset) return true
-    const isQuiet = !this.journal.isOpen && this.answers.durableSequence === this.state.sequence
-    return isQuiet && this.state.find(offset) === NO_SLOT && this.places.placeOf(offset) === 'terminal'
+    return this.isDurable && this.state.find(offset) === NO_SLOT && this.places.placeOf(offset) === 'terminal'
   }
 
   explain (offset: number): Explanation {
@@ -401,10 +402,39 @@ export class QueueGroup {
     })
   }
 
-  stats (): QueueStats { return statsOf(this.state, this.scan.highWatermark) }
+  stats (): QueueStats {
+    const { state, laneIndex, scan: { highWatermark } } = this
+    return statsOf({ state, laneIndex, highWatermark, blocksLane: this.config.order === ORDER.key })
+  }
+
+  /**
+   * The first record of a lane that is not terminal, as far as the group has examined: its age is the lane's time lag.
+   * -1 where the lane is not busy.
+   */
+  oldestOffsetOf (lane: number): number {
+    return oldestOffsetIn(lane, this.state, this.laneIndex)
+  }
+
+  /**
+   * Which records of [fromOffset, endOffset) are still needed, ascending; told when it is durable that all others are
+   * terminal, so that these may go from the disk. Null where there are more than `max`, or where nobody can tell for
+   * now.
+   */
+  liveOffsets (fromOffset: number, endOffset: number, max: number, done: (offsets: Float64Array | null) => void): void {
+    const offsets = this.isCatchingUp || !this.isLeading
+      ? null
+      : liveOffsetsIn(this.state, this.laneIndex, fromOffset, endOffset, max)
+    if (offsets === null || this.isDurable) done(offsets)
+    else this.answers.push(this.journal.sequence, isDurable => done(isDurable ? offsets : null))
+  }
 
   /** Queue time of this turn: what the dedup window runs on. */
   get queueTimeMs (): number { return this.clock.nowMs }
+
+  /** Everything said so far is. */
+  private get isDurable (): boolean {
+    return !this.journal.isOpen && this.answers.durableSequence === this.state.sequence
+  }
 
   /** Lanes are keys. */
   private get hasKeys (): boolean { return this.config.order === ORDER.key || this.config.order === ORDER.fair }

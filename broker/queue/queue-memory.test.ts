@@ -47,6 +47,7 @@ class CountingStore implements DelayStore {
   get (): Uint8Array | null { return null }
   remove (): void {}
   minOffset (): number { return this.size === 0 ? Infinity : 0 }
+  offsetsIn (): number[] { return [] }
   firstDueMs (): number { return Infinity }
   firstDueOffset (): number { return -1 }
 }

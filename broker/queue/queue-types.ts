@@ -193,6 +193,8 @@ export interface DelayStore {
   remove (offset: number): void
   /** Lowest offset held, or Infinity. */
   minOffset (): number
+  /** The lowest `max` offsets in [fromOffset, endOffset), ascending. Seldom asked for: for evacuating a segment. */
+  offsetsIn (fromOffset: number, endOffset: number, max: number): number[]
   /** Earliest due time of a clock, or Infinity. */
   firstDueMs (clock: DelayClock): number
   /** The offset that is due first, or -1. */

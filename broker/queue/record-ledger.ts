@@ -101,6 +101,11 @@ export class RecordLedger {
     return this.order.first
   }
 
+  /** Visits all records, in no order; nothing may be inserted or removed meanwhile. */
+  visit (visit: (slot: number, offset: number) => void): void {
+    for (let slot = 0; slot < this.used; slot++) if (this.offsets[slot]! >= 0) visit(slot, this.offsets[slot]!)
+  }
+
   /** All offsets, ascending. Costs a sort: for checkpoints, not for serving. */
   sortedOffsets (): Float64Array {
     const offsets = new Float64Array(this.size)
