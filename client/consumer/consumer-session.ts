@@ -10,6 +10,7 @@
 import { ERROR } from '@sluice/protocol'
 import { asBrokerError, BrokerError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
+import type { TopicInfo } from '../connection/metadata.js'
 import { committedOffsets, resolveStart, type Start } from '../start.js'
 import { deferred, delay, retryDelayMs, settledWithin } from '../waiting.js'
 import { Assignment } from './assignment.js'
@@ -21,6 +22,7 @@ import { LoopWatch } from './loop-watch.js'
 import { OffsetCommitter } from './offset-committer.js'
 import { PartitionCursor } from './partition-cursor.js'
 import { StoredRecord, type NackOptions } from './stored-record.js'
+import { topicDeleted, topicReplaced } from './topic-gone.js'
 import type { ProducerTopic } from '../producer/producer.js'
 
 /** Share of the rebalance timeout that work in hand gets; the rest is for the commit. */
@@ -57,6 +59,7 @@ export class ConsumerSession<K, V> implements MemberListener {
       prefetchBytes: settings.prefetchBytes,
       maxWaitMs: settings.maxWaitMs,
       onOutOfRange: (cursor, error) => this.onOutOfRange(cursor, error),
+      onFailed: error => this.onFailed(error),
     })
     this.member = new GroupMember(cluster, topic.name, settings, this)
     this.committer = new OffsetCommitter(
@@ -274,6 +277,7 @@ export class ConsumerSession<K, V> implements MemberListener {
       this.cluster.settings.logger.warn({ partitions, error: asBrokerError(error).message }, 'the last commit failed')
     })
     this.end(leaving, 'the partition was given to another member', false)
+    if (this.assignments.size === 0 && leaving.length > 0) this.checkTopic(leaving[0]!.topicId)
   }
 
   onLost (partitions: readonly number[]): void {
@@ -281,10 +285,23 @@ export class ConsumerSession<K, V> implements MemberListener {
   }
 
   onFailed (error: BrokerError): void {
-    if (this.stopped) return
-    this.failure ??= error
+    if (this.stopped || this.failure !== null) return
+    this.failure = error
     this.fetcher.fail(error)
     this.firstAssignment.resolve()
+    // It will do nothing more, whether it is closed soon or not: others should have its partitions.
+    this.committer.commit([...this.assignments.values()]).catch(() => {}).then(() => this.member.close())
+  }
+
+  /** Partitions are taken away also because their topic is gone, and nothing else would ever say so. */
+  private checkTopic (topicId: string): void {
+    const { name } = this.topic
+    this.untilDone(() => this.cluster.metadata.refresh(name)).then(({ id }) => {
+      if (id !== topicId) this.onFailed(topicReplaced(name))
+    }, (cause: unknown) => {
+      const error = asBrokerError(cause)
+      if (error.code === 'UNKNOWN_TOPIC') this.onFailed(topicDeleted(name, error))
+    })
   }
 
   /** Finds out where to begin, and begins. */
@@ -292,7 +309,7 @@ export class ConsumerSession<K, V> implements MemberListener {
     const { group, from } = this.settings
     const partitions = assignments.map(assignment => assignment.partition)
     const { committed, starts } = await this.untilDone(async () => {
-      const info = await this.cluster.metadata.topic(this.topic.name)
+      const info = await this.topicOf(assignments[0]!.topicId)
       const committed = await committedOffsets(this.cluster, info, partitions, group)
       const starts = new Map(committed)
       await this.fillIn(starts, partitions, from)
@@ -323,6 +340,14 @@ export class ConsumerSession<K, V> implements MemberListener {
     this.emit('assigned', begun, false)
     this.firstAssignment.resolve()
     this.fetcher.notify()
+  }
+
+  /** The topic with this id. The metadata may be older than the assignment, and know another of its name. */
+  private async topicOf (topicId: string): Promise<TopicInfo> {
+    const known = await this.cluster.metadata.topic(this.topic.name)
+    const info = known.id === topicId ? known : await this.cluster.metadata.refresh(this.topic.name)
+    if (info.id !== topicId) throw topicReplaced(this.topic.name)
+    return info
   }
 
   private async fillIn (starts: Map<number, number>, partitions: readonly number[], start: Start): Promise<void> {

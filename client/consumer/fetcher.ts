@@ -17,6 +17,7 @@ import type { Cluster } from '../connection/cluster.js'
 import { CHANNEL } from '../diagnostics.js'
 import { deferred, retryDelayMs, type Deferred } from '../waiting.js'
 import type { PartitionCursor } from './partition-cursor.js'
+import { topicDeleted, topicReplaced } from './topic-gone.js'
 
 /** Bounds and choices of a fetcher. */
 export interface FetcherSettings {
@@ -25,6 +26,8 @@ export interface FetcherSettings {
   readonly maxWaitMs: number
   /** A cursor stands outside of its log: where to go on. Rejects where the reading has to end. */
   onOutOfRange (cursor: PartitionCursor, error: BrokerError): Promise<number>
+  /** It has come to its end; `poll` throws the error too. */
+  onFailed? (error: BrokerError): void
 }
 
 /** A fetch under way. */
@@ -150,8 +153,10 @@ export class Fetcher {
 
   /** Ends everything with an error that `poll` throws from now on. */
   fail (error: BrokerError): void {
-    this.failure ??= error
+    if (this.failure !== null) return
+    this.failure = error
     this.notify()
+    this.settings.onFailed?.(error)
   }
 
   close (): void {
@@ -364,14 +369,15 @@ export class Fetcher {
     this.cluster.metadata.refresh(this.topic).then(info => {
       this.refreshing = false
       if (this.cursors.some(cursor => cursor.topicId !== info.id)) {
-        return this.fail(new BrokerError('UNKNOWN_TOPIC', `topic ${this.topic} was deleted and created anew while it was read: ` +
-          'start reading again', { topic: this.topic }))
+        return this.fail(topicReplaced(this.topic))
       }
       this.wake()
     }, (cause: unknown) => {
       this.refreshing = false
       const error = asBrokerError(cause)
-      if (!error.retriable && !this.closed) this.fail(error)
+      if (!error.retriable && !this.closed) {
+        this.fail(error.code === 'UNKNOWN_TOPIC' ? topicDeleted(this.topic, error) : error)
+      }
       this.wake()
     })
   }

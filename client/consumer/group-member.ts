@@ -18,6 +18,7 @@ import { asBrokerError, BrokerError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import { deferred, delay, retryDelayMs, settledWithin, type Deferred } from '../waiting.js'
 import type { ConsumerSettings } from './consumer-options.js'
+import { topicReplaced } from './topic-gone.js'
 
 /** What a member tells its consumer. */
 export interface MemberListener {
@@ -57,6 +58,7 @@ export class GroupMember {
   /** When the last heartbeat or join that was answered was sent, on the monotonic clock. */
   private lastSentAtMs = 0
   private running: Promise<void> | null = null
+  private closing: Promise<void> | null = null
 
   constructor (cluster: Cluster, topic: string, settings: ConsumerSettings, listener: MemberListener) {
     this.cluster = cluster
@@ -97,7 +99,12 @@ export class GroupMember {
   }
 
   /** Stops. A dynamic member leaves, so that others need not wait; a static one will be back. */
-  async close (): Promise<void> {
+  close (): Promise<void> {
+    this.closing ??= this.leave()
+    return this.closing
+  }
+
+  private async leave (): Promise<void> {
     this.stop.abort(new BrokerError('CLOSED', 'the consumer is closed'))
     if (this.sessionTimer !== null) clearTimeout(this.sessionTimer)
     this.kick()
@@ -198,8 +205,10 @@ export class GroupMember {
 
   private apply (assigned: AssignedPartitions | undefined): void {
     if (assigned !== undefined && assigned.topicId !== this.topicId) {
-      // Another topic of the same name: nothing of the old one is left to work on.
-      this.loseAll()
+      if (this.topicId !== '') {
+        this.loseAll()
+        return this.listener.onFailed(topicReplaced(this.topic))
+      }
       this.topicId = assigned.topicId
     }
     const wanted = new Set(assigned?.partitions ?? [])
