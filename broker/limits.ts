@@ -47,8 +47,8 @@ export const LIMITS = {
   tickMs: 10,
   /** Producers that a partition remembers; the one that was silent longest is forgotten first. */
   producersPerPartition: 10_000,
-  /** Batches that a partition remembers of each producer. */
-  batchesPerProducer: 5,
+  /** Batches that a partition remembers of each producer; clients are told so, and have so many under way. */
+  batchesPerProducer: 64,
   /** Characters of the free text of a committed offset. */
   offsetMetadataLength: 4_096,
   /** Offsets committed in one turn go to the state log in batches of so many at most. */

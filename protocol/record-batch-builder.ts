@@ -33,6 +33,7 @@ export interface ProducerStamp { producerId: number, producerEpoch: number, base
 
 const NO_PRODUCER: ProducerStamp = { producerId: NO_PRODUCER_ID, producerEpoch: 0, baseSequence: NO_SEQUENCE }
 const INITIAL_BYTES = 4 * 1024
+const NO_BYTES = Buffer.alloc(0)
 /** Most headers of one record. A header of two bytes becomes an object in the reader: without a bound, a small batch
  * could fill the memory of every consumer. */
 export const HEADER_COUNT_MAX = 65_535
@@ -51,7 +52,10 @@ export function recordBytesMax (key: RecordBytes, value: RecordBytes, headers?: 
 /** Builds batches one after the other; `build` hands a batch over and leaves the builder empty. */
 export class RecordBatchBuilder {
   private readonly targetBytes: number
+  /** Empty between a batch that was handed over and the next record. */
   private bytes: Buffer
+  /** How large the memory of the next batch begins. */
+  private nextBytes: number
   private end = BATCH_HEADER_BYTES
   private count = 0
   private firstTimestamp = 0
@@ -64,7 +68,8 @@ export class RecordBatchBuilder {
    */
   constructor (initialBytes = INITIAL_BYTES, targetBytes = Infinity) {
     this.targetBytes = targetBytes
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(initialBytes, BATCH_HEADER_BYTES * 2))
+    this.nextBytes = Math.max(initialBytes, BATCH_HEADER_BYTES * 2)
+    this.bytes = NO_BYTES
   }
 
   /** Records added since the last `build`. */
@@ -130,6 +135,11 @@ export class RecordBatchBuilder {
     return batch
   }
 
+  /** Builds the next batch in memory that nobody else uses; no effect on a builder that has records, or memory. */
+  useMemory (memory: Buffer): void {
+    if (this.bytes.length === 0) this.bytes = memory
+  }
+
   /** Drops what was added. */
   clear (): void {
     this.end = BATCH_HEADER_BYTES
@@ -137,14 +147,21 @@ export class RecordBatchBuilder {
   }
 
   private reset (handedOver: Buffer): void {
-    // The next batch is probably as large as this one.
-    if (handedOver.buffer === this.bytes.buffer) this.bytes = Buffer.allocUnsafeSlow(this.bytes.length)
+    if (handedOver.buffer === this.bytes.buffer) {
+      // The next batch is probably as large as this one.
+      this.nextBytes = this.bytes.length
+      this.bytes = NO_BYTES
+    }
     this.clear()
   }
 
   private ensure (extraBytes: number): void {
     const needed = this.end + extraBytes
     if (needed <= this.bytes.length) return
+    if (this.bytes.length === 0) {
+      this.bytes = Buffer.allocUnsafeSlow(Math.max(needed, this.nextBytes))
+      return
+    }
     const doubled = Math.min(this.bytes.length * 2, Math.max(this.targetBytes, this.bytes.length))
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, doubled))
     this.bytes.copy(grown, 0, 0, this.end)

@@ -121,6 +121,24 @@ t.test('Batch: a batch that was handed over is not touched by the next one', asy
   t.strictSame(batches, copies)
 })
 
+t.test('Batch: memory that is given to a builder is used for its next batch only', async t => {
+  const builder = new RecordBatchBuilder()
+  const memory = Buffer.alloc(2_048, 0xff)
+  builder.useMemory(memory)
+  builder.append(null, 'first', 1)
+  builder.useMemory(Buffer.alloc(2_048)) // too late: it has records
+  builder.append(null, 'second', 1)
+  const first = builder.build()
+  t.equal(first.buffer, memory.buffer)
+  builder.append(null, 'third', 1)
+  const second = builder.build()
+  t.not(second.buffer, memory.buffer)
+  t.same([first, second].map(batch => checkBatchBody(batch)), [null, null])
+  builder.useMemory(Buffer.alloc(BATCH_HEADER_BYTES + 2))
+  builder.append('key', 'larger than what was given', 1)
+  t.equal(checkBatchBody(builder.build()), null)
+})
+
 t.test('Batch: a cleared builder forgets', async t => {
   const builder = new RecordBatchBuilder()
   t.throws(() => builder.build(), RangeError)

@@ -26,6 +26,7 @@ export function helloHandler (
         maxRecordBatchBytes: Math.min(BATCH_BYTES_MAX, config.maxFrameBytes - LIMITS.frameOverheadBytes),
         maxInFlightRequests: config.maxInFlightRequests,
         maxInFlightBytes: config.maxInFlightBytes,
+        rememberedBatches: LIMITS.batchesPerProducer,
         maxRecordsPerReceive: LIMITS.recordsPerReceive,
         maxRecordsPerSettle: LIMITS.recordsPerSettle,
         maxItemsPerRequest: LIMITS.itemsPerQueueRequest,

@@ -92,7 +92,6 @@ export class Connection {
     this.reader = new FrameReader(frame => this.onFrame(frame), { maxFrameBytes: host.maxFrameBytes })
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 30_000)
-    socket.on('data', chunk => this.onData(chunk))
     socket.on('error', error => this.onSocketClosed(error.message))
     socket.on('end', () => this.onEnd())
     socket.on('close', () => this.onSocketClosed('closed'))
@@ -191,8 +190,9 @@ export class Connection {
     }
   }
 
-  private onData (chunk: Buffer): void {
-    if (this.closing) return
+  /** Takes what the client has sent; the bytes are valid during the call only. */
+  onBytes (chunk: Buffer): void {
+    if (this.closing || this.closed) return
     try {
       this.reader.push(chunk)
     } catch (error) {

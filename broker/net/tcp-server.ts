@@ -7,6 +7,7 @@ import type { Logger } from '../runtime/logger.js'
 import type { EndOfTurn } from '../runtime/turn.js'
 import { ByteBudget } from './byte-budget.js'
 import { Connection, type ConnectionHost } from './connection.js'
+import { readInto } from './read-into.js'
 
 export interface TcpServerOptions {
   maxConnections: number
@@ -69,7 +70,7 @@ export class TcpServer implements ConnectionHost {
     this.held = new ByteBudget(options.maxHeldBytes)
     this.unsent = new ByteBudget(options.maxUnsentBytes)
     this.endOfTurn = options.endOfTurn
-    this.server = createServer({ allowHalfOpen: true }, socket => this.onSocket(socket))
+    this.server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, socket => this.onSocket(socket))
   }
 
   monotonicMs (): number { return this.options.monotonicMs() }
@@ -142,10 +143,12 @@ export class TcpServer implements ConnectionHost {
     }
   }
 
-  private onSocket (socket: Socket): void {
-    if (this.connections.size >= this.options.maxConnections) return this.turnAway(socket)
+  private onSocket (accepted: Socket): void {
+    if (this.connections.size >= this.options.maxConnections) return this.turnAway(accepted)
+    const socket = readInto(accepted, bytes => connection.onBytes(bytes))
     const connection = new Connection(this.nextId++, socket, this)
     this.connections.add(connection)
+    socket.resume()
   }
 
   /** Says why, and gives the client time to read it: closing at once would reset the connection first. */

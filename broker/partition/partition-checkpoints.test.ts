@@ -6,6 +6,7 @@ import { LogStore } from '@sluice/storage'
 import { MemoryDisk, MemoryMetaStore } from '@sluice/storage/testing'
 import t from 'tap'
 import type { TopicRecord } from '../control/topic-record.js'
+import { LIMITS } from '../limits.js'
 import { silentLogger } from '../runtime/logger.js'
 import {
   GROUP_OFFSETS_TABLE, PRODUCERS_TABLE, STATE_APPLIED_TABLE, groupOffsetKey, partitionKey,
@@ -80,6 +81,27 @@ t.test('PartitionCheckpoints: a snapshot of producers waits until the log is dur
   meta.powerCut()
   const next = await live(disk, meta, record)
   t.match(next.partition.append(batch('a', by(0))), { ok: true, duplicate: true, baseOffset: 0 })
+})
+
+t.test('PartitionCheckpoints: all remembered batches are known after a restart, from the snapshot, the log and both', async t => {
+  const remembered = LIMITS.batchesPerProducer
+  // How many of the batches the snapshot has seen: none, some of them, all.
+  for (const snapshotAt of [-1, remembered >> 1, remembered + 1]) {
+    const [disk, meta, record] = [new MemoryDisk(), new MemoryMetaStore(), topic()]
+    const { table, partition } = await live(disk, meta, record)
+    for (let sequence = 0; sequence <= remembered; sequence++) {
+      await append(partition, `value ${sequence}`, by(sequence))
+      if (sequence + 1 === snapshotAt) table.checkpoint(partition)
+    }
+    // A clean stop is not what is asked about: the checkpoint of a stop would have everything.
+    disk.powerCut({ keep: 'none' })
+    const { partition: next } = await live(disk, meta, record)
+    for (let sequence = 1; sequence <= remembered; sequence++) {
+      t.match(next.append(batch(`value ${sequence}`, by(sequence))), { ok: true, duplicate: true, baseOffset: sequence })
+    }
+    t.match(next.append(batch('value 0', by(0))), { ok: false, error: ERROR.DUPLICATE_SEQUENCE }, 'older than those')
+    t.match(next.append(batch('next', by(remembered + 1))), { ok: true, duplicate: false, baseOffset: remembered + 1 })
+  }
 })
 
 t.test('PartitionCheckpoints: an idle partition writes nothing', async t => {

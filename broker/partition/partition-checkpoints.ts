@@ -19,8 +19,8 @@ interface Snapshot { offset: number, version: number, bytes: Buffer }
 /** Of one partition: what the newest snapshot in the meta store covers, and one that waits for its log. */
 interface SnapshotProgress { offset: number, version: number, taken: Snapshot | null }
 
-/** A snapshot costs as much as there are producers, so it waits for a change for every so many of them. */
-const PRODUCERS_PER_CHANGE = 16
+/** A snapshot costs as much as batches are remembered, so it waits for a change for every so many of them. */
+const BATCHES_PER_CHANGE = 64
 
 export class PartitionCheckpoints {
   private readonly meta: MetaStore
@@ -89,7 +89,7 @@ export class PartitionCheckpoints {
       if (progress.taken === null) {
         const changes = producers.version - progress.version
         if (changes === 0 && progress.offset === log.nextOffset) return
-        if (!all && changes * PRODUCERS_PER_CHANGE < producers.size) return
+        if (!all && changes * BATCHES_PER_CHANGE < producers.rememberedCount) return
         progress.taken = snapshotOf(partition)
       }
       const { offset, version, bytes } = progress.taken

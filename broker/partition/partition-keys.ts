@@ -1,6 +1,6 @@
 // Where partitions keep what can be rebuilt: tables of the meta store, keyed by topic id and partition number.
 //
-//   table `producers`       topicId (16 bytes) partition u32   → offset i64, JSON of ProducerState
+//   table `producers`       topicId (16 bytes) partition u32   → offset i64, snapshot of ProducerState
 //   table `state-applied`   topicId partition                  → offset i64: the state log is taken in up to here
 //   table `group-offsets`   topicId partition group (UTF-8)    → JSON of GroupOffset
 

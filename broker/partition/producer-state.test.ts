@@ -28,7 +28,7 @@ t.test('ProducerState: a batch sent again with other borders is not taken for th
   t.match(verdict, { kind: 'refuse', error: ERROR.DUPLICATE_SEQUENCE })
 })
 
-t.test('ProducerState: the last five batches are remembered, older ones are refused and never stored twice', async t => {
+t.test('ProducerState: the last batches are remembered, older ones are refused and never stored twice', async t => {
   const state = stored([0, 1, 0], [1, 1, 1], [2, 1, 2], [3, 1, 3], [4, 1, 4], [5, 1, 5])
   t.match(state.check(header(0, 1, 0)), { kind: 'refuse', error: ERROR.DUPLICATE_SEQUENCE })
   t.match(state.check(header(1, 1, 0)), { kind: 'duplicate', baseOffset: 1 })
@@ -81,6 +81,55 @@ t.test('ProducerState: producers silent for too long are forgotten', async t => 
   state.expire(1500)
   t.equal(state.size, 1)
   t.match(state.check(header(0, 1, 0, 2)), { kind: 'duplicate', baseOffset: 1 })
+})
+
+t.test('ProducerState: what is remembered is counted, of producers that come, go on, begin anew and go', async t => {
+  const state = new ProducerState(2, 5)
+  const counted = (): number => {
+    const restored = new ProducerState(100, 5)
+    restored.restore(state.snapshot())
+    return restored.rememberedCount
+  }
+  let offset = 0
+  const apply = (sequence: number, id: number, epoch = 0): void => {
+    state.apply(header(sequence, 1, offset++, id, epoch), offset)
+  }
+  for (let sequence = 0; sequence < 8; sequence++) apply(sequence, 1)
+  t.same([state.rememberedCount, counted()], [5, 5])
+  apply(0, 1, 1)
+  t.same([state.rememberedCount, counted()], [1, 1], 'a new epoch')
+  apply(0, 2)
+  apply(1, 2)
+  apply(0, 3)
+  t.same([state.size, state.rememberedCount, counted()], [2, 3, 3], 'one made room')
+  state.expire(offset)
+  t.same([state.size, state.rememberedCount, counted()], [1, 1, 1], 'one expired')
+  state.clear()
+  t.same([state.size, state.rememberedCount, counted()], [0, 0, 0])
+})
+
+t.test('ProducerState: a snapshot of more batches than are remembered now keeps the newest', async t => {
+  const state = new ProducerState(10, 64)
+  for (let sequence = 0; sequence < 64; sequence++) state.apply(header(sequence, 1, sequence), 0)
+  const restored = new ProducerState(10, 5)
+  restored.restore(state.snapshot())
+  t.match(restored.check(header(59, 1, 0)), { kind: 'duplicate', baseOffset: 59 })
+  t.match(restored.check(header(58, 1, 0)), { kind: 'refuse', error: ERROR.DUPLICATE_SEQUENCE })
+  t.match(restored.check(header(64, 1, 0)), { kind: 'append' })
+})
+
+t.test('ProducerState: a snapshot that is cut, longer, or of another layout is refused, and leaves nothing behind', async t => {
+  const state = new ProducerState(10, 5)
+  for (let id = 0; id < 3; id++) state.apply(header(0, 300, 2 ** 40 + id, id), 1_700_000_000_000)
+  const bytes = state.snapshot()
+  const damaged: Buffer[] = [Buffer.from('[]'), Buffer.concat([bytes, Buffer.alloc(1)])]
+  for (let size = 0; size < bytes.length; size++) damaged.push(bytes.subarray(0, size))
+  for (const each of damaged) {
+    const restored = new ProducerState(10, 5)
+    restored.apply(header(0, 1, 0), 0)
+    t.throws(() => restored.restore(each), /producer snapshot/)
+    t.same([restored.size, restored.rememberedCount], [0, 0])
+  }
 })
 
 t.test('ProducerState: a snapshot restores the same answers', async t => {

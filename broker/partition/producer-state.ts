@@ -14,17 +14,16 @@
 //   older epoch                               PRODUCER_FENCED
 
 import { ERROR, NO_PRODUCER_ID, SEQUENCE_MAX, type BatchHeader } from '@sluice/protocol'
+import { readProducers, writeProducers } from './producer-snapshot.js'
+import { RememberedBatches } from './remembered-batches.js'
 
-/** A batch that is remembered: sequences `first` to `last`, inclusive, stored from `baseOffset` on. */
-interface StoredBatch { first: number, last: number, baseOffset: number, endOffset: number }
-
-interface Producer {
+/** What is known of one producer. */
+export interface KnownProducer {
   epoch: number
   lastSequence: number
   /** Wall-clock milliseconds of its last batch. */
   lastSeenMs: number
-  /** Oldest first. */
-  batches: StoredBatch[]
+  readonly batches: RememberedBatches
 }
 
 /** What to do with a batch. */
@@ -40,18 +39,26 @@ type SequencedHeader =
 
 export class ProducerState {
   /** In the order of their last batch, the longest silent first. */
-  private readonly producers = new Map<number, Producer>()
+  private readonly producers = new Map<number, KnownProducer>()
   private readonly producersMax: number
   private readonly batchesMax: number
+  private batchCount = 0
   /** Rises with every change, so that a snapshot knows whether it is still the newest. */
   version = 0
 
+  /**
+   * @param producersMax producers that are known at once; the one silent longest makes room.
+   * @param batchesMax batches that are remembered of each.
+   */
   constructor (producersMax: number, batchesMax: number) {
     this.producersMax = producersMax
     this.batchesMax = batchesMax
   }
 
   get size (): number { return this.producers.size }
+
+  /** Batches that are remembered, of all producers together. */
+  get rememberedCount (): number { return this.batchCount }
 
   /** The highest producer id that is known; -1 where none is. */
   get highestId (): number {
@@ -84,26 +91,23 @@ export class ProducerState {
 
   /** Takes in a batch that is in the log: its base offset is final. */
   apply (header: SequencedHeader, nowMs: number): void {
-    if (header.producerId === NO_PRODUCER_ID) return
-    let producer = this.producers.get(header.producerId)
-    if (producer === undefined || header.producerEpoch > producer.epoch) {
-      producer = { epoch: header.producerEpoch, lastSequence: -1, lastSeenMs: nowMs, batches: [] }
-    }
-    const last = sequenceAfter(header.baseSequence, header.lastOffsetDelta)
-    producer.lastSequence = last
-    producer.lastSeenMs = nowMs
-    producer.batches.push({
-      first: header.baseSequence,
-      last,
-      baseOffset: header.baseOffset,
-      endOffset: header.baseOffset + header.lastOffsetDelta + 1,
-    })
-    if (producer.batches.length > this.batchesMax) producer.batches.shift()
+    const { producerId, producerEpoch, baseSequence, lastOffsetDelta } = header
+    if (producerId === NO_PRODUCER_ID) return
+    let producer = this.producers.get(producerId)
     // To the end of the map: the order is that of the last batch.
-    this.producers.delete(header.producerId)
-    this.producers.set(header.producerId, producer)
+    if (producer !== undefined) this.remove(producerId, producer)
+    if (producer === undefined || producerEpoch > producer.epoch) {
+      const batches = new RememberedBatches(this.batchesMax)
+      producer = { epoch: producerEpoch, lastSequence: -1, lastSeenMs: nowMs, batches }
+    }
+    producer.lastSequence = sequenceAfter(baseSequence, lastOffsetDelta)
+    producer.lastSeenMs = nowMs
+    producer.batches.add(baseSequence, lastOffsetDelta + 1, header.baseOffset)
+    this.put(producerId, producer)
     this.version++
-    if (this.producers.size > this.producersMax) this.producers.delete(this.producers.keys().next().value!)
+    if (this.producers.size <= this.producersMax) return
+    const silentId = this.producers.keys().next().value!
+    this.remove(silentId, this.producers.get(silentId)!)
   }
 
   /** Forgets producers whose last batch is older than `beforeMs` (wall clock). */
@@ -111,48 +115,45 @@ export class ProducerState {
     for (const [producerId, producer] of this.producers) {
       // The map is in the order of the last batches: all that follow are younger.
       if (producer.lastSeenMs >= beforeMs) return
-      this.producers.delete(producerId)
+      this.remove(producerId, producer)
       this.version++
     }
   }
 
   /** The state as bytes, for `restore`. */
   snapshot (): Buffer {
-    const rows = [...this.producers].map(([id, { epoch, lastSequence, lastSeenMs, batches }]) => [
-      id, epoch, lastSequence, lastSeenMs,
-      batches.map(batch => [batch.first, batch.last, batch.baseOffset, batch.endOffset]),
-    ])
-    return Buffer.from(JSON.stringify(rows))
+    return writeProducers(this.producers, this.batchCount)
   }
 
-  /** Puts a snapshot in place of the state. @throws where the bytes are none. */
+  /** Puts a snapshot in place of the state. @throws where the bytes are none; then nothing is known. */
   restore (bytes: Buffer): void {
-    const rows = JSON.parse(bytes.toString()) as [number, number, number, number, [number, number, number, number][]][]
     this.clear()
-    for (const [id, epoch, lastSequence, lastSeenMs, batches] of rows) {
-      this.producers.set(id, {
-        epoch,
-        lastSequence,
-        lastSeenMs,
-        batches: batches.map(([first, last, baseOffset, endOffset]) => ({ first, last, baseOffset, endOffset })),
-      })
-    }
+    const restored = readProducers(bytes, this.batchesMax)
+    for (const [producerId, producer] of restored) this.put(producerId, producer)
   }
 
   clear (): void {
     this.producers.clear()
+    this.batchCount = 0
     this.version++
   }
 
-  private checkSequence (header: SequencedHeader, producer: Producer): SequenceVerdict {
+  private put (producerId: number, producer: KnownProducer): void {
+    this.producers.set(producerId, producer)
+    this.batchCount += producer.batches.size
+  }
+
+  private remove (producerId: number, producer: KnownProducer): void {
+    this.producers.delete(producerId)
+    this.batchCount -= producer.batches.size
+  }
+
+  private checkSequence (header: SequencedHeader, producer: KnownProducer): SequenceVerdict {
     const { baseSequence } = header
     if (baseSequence === sequenceAfter(producer.lastSequence, 1)) return APPEND
-    const last = sequenceAfter(baseSequence, header.lastOffsetDelta)
-    for (const batch of producer.batches) {
-      if (batch.first === baseSequence && batch.last === last) {
-        return { kind: 'duplicate', baseOffset: batch.baseOffset, endOffset: batch.endOffset }
-      }
-    }
+    const recordCount = header.lastOffsetDelta + 1
+    const baseOffset = producer.batches.find(baseSequence, recordCount)
+    if (baseOffset >= 0) return { kind: 'duplicate', baseOffset, endOffset: baseOffset + recordCount }
     // Sequences wrap around, so "before" is a question of distance.
     const ahead = (baseSequence - producer.lastSequence + SEQUENCE_MAX + 1) % (SEQUENCE_MAX + 1)
     if (ahead > SEQUENCE_MAX / 2 || ahead === 0) {

@@ -444,6 +444,7 @@ const EMPTY_HELLO: HelloResponse = {
   maxRecordBatchBytes: 0,
   maxInFlightRequests: 0,
   maxInFlightBytes: 0,
+  rememberedBatches: 0,
   maxRecordsPerReceive: 0,
   maxRecordsPerSettle: 0,
   maxItemsPerRequest: 0,

@@ -18,7 +18,7 @@ import type { TopicInfo } from '../connection/metadata.js'
 import { backoffDelayMs, retryDelayMs } from '../waiting.js'
 import { BatchLedger, tooLarge, type LedgerListener } from './batch-ledger.js'
 import { nextSequence, OutgoingBatch, type FlushTicket, type SendWaiter } from './outgoing-batch.js'
-import { OUTSTANDING_MAX, PartitionQueue } from './partition-queue.js'
+import { PartitionQueue } from './partition-queue.js'
 import { ProducerIdentity } from './producer-identity.js'
 import type { ProducerSettings } from './producer-options.js'
 
@@ -26,9 +26,15 @@ interface Sending { queue: PartitionQueue, batch: OutgoingBatch }
 
 const BUILDERS_MAX = 32
 const BUILDER_SLACK_BYTES = 1024
+/** Memory of a builder begins so small: most batches of a quiet producer are. */
+const BUILDER_BYTES_MIN = 4 * 1024
 /** Room in a frame for what is not batches: header, body; a batch takes some 50 bytes of body. */
 const FRAME_RESERVE_BYTES = 16 * 1024
 const BATCHES_PER_FRAME_MAX = 200
+/** Small batches of a partition share a frame up to so many bytes; larger ones have one each. */
+const SHARED_FRAME_BYTES = 64 * 1024
+/** Memory of acknowledged batches that is kept for the next ones, in bytes. */
+const SPARE_BYTES_MAX = 4 * 1024 * 1024
 
 /** See the head of this file. */
 export class BatchSender {
@@ -42,6 +48,7 @@ export class BatchSender {
   /** Queues with batches. */
   private readonly active: Set<PartitionQueue>
   private readonly builders: RecordBatchBuilder[] = []
+  private readonly spares: Buffer[] = []
   private readonly connecting = new Set<number>()
   private dirty: PartitionQueue[] = []
   private scheduled = false
@@ -158,7 +165,10 @@ export class BatchSender {
   }
 
   private beginBatch (queue: PartitionQueue): OutgoingBatch {
-    const batch = new OutgoingBatch(this.builders.pop() ?? this.newBuilder(), performance.now())
+    const builder = this.builders.pop() ?? this.newBuilder()
+    const spare = this.spares.pop()
+    if (spare !== undefined) builder.useMemory(spare)
+    const batch = new OutgoingBatch(builder, performance.now())
     queue.add(batch)
     if (queue.batches.length === 1) this.active.add(queue)
     // Pending records keep the process alive, and nothing else of this does.
@@ -169,7 +179,8 @@ export class BatchSender {
 
   /** Room for the last record's string guess on top, so that a full batch needs no larger buffer. */
   private newBuilder (): RecordBatchBuilder {
-    return new RecordBatchBuilder(undefined, this.batchBytes + BUILDER_SLACK_BYTES)
+    const targetBytes = this.batchBytes + BUILDER_SLACK_BYTES
+    return new RecordBatchBuilder(Math.min(BUILDER_BYTES_MIN, targetBytes), targetBytes)
   }
 
   private markDirty (queue: PartitionQueue): void {
@@ -189,9 +200,12 @@ export class BatchSender {
     this.dispatch(queues)
   }
 
-  /** A batch is full: where nothing stands in the way it need not wait for the end of the turn. */
+  /** A batch is full: where nothing stands in the way, and a frame is worth it, it need not wait for the turn's end. */
   private sendFull (queue: PartitionQueue): void {
-    if (queue.outstanding < OUTSTANDING_MAX && !queue.recovering) this.dispatch([queue])
+    if (queue.outstanding >= queue.outstandingMax || queue.recovering) return
+    const fullBytes = (queue.batches.length - queue.sendIndex) * this.batchBytes
+    if (queue.outstanding === 0 || fullBytes >= SHARED_FRAME_BYTES) this.dispatch([queue])
+    else this.markDirty(queue)
   }
 
   private dispatch (queues: readonly PartitionQueue[]): void {
@@ -215,6 +229,8 @@ export class BatchSender {
 
   /** Adds the batches of a queue that may go now to those for its leader. */
   private collect (queue: PartitionQueue, leader: number, nowMs: number, byLeader: Map<number, Sending[]>): void {
+    const connection = leader < 0 ? null : this.cluster.currentConnection(leader)
+    if (connection !== null) queue.outstandingMax = Math.max(1, connection.hello.rememberedBatches)
     for (;;) {
       if (queue.rebase && queue.outstanding === 0) return this.rebase(queue)
       const readyAtMs = queue.readyAtMs(nowMs, this.settings.lingerMs)
@@ -223,7 +239,7 @@ export class BatchSender {
         return
       }
       if (leader < 0) return this.waitForLeader(queue)
-      if (this.cluster.currentConnection(leader) === null) return this.connect(leader)
+      if (connection === null) return this.connect(leader)
       const batch = queue.batches[queue.sendIndex]!
       if (batch === queue.open) queue.closeOpen()
       batch.outstanding = true
@@ -241,6 +257,8 @@ export class BatchSender {
     const frameBytesMax = connection.hello.maxFrameBytes - FRAME_RESERVE_BYTES
     let frame: Sending[] = []
     let frameBytes = 0
+    /** Of the batches at the end of the frame that are of one partition. */
+    let sharedBytes = 0
     for (const sending of sendings) {
       this.seal(sending)
       const { size } = sending.batch
@@ -250,16 +268,18 @@ export class BatchSender {
         this.fail(sending.queue, sending.batch, tooLarge(this.topic!.name, size, sizeMax))
         continue
       }
-      // One batch of a partition to a frame: the next one is under way while the broker syncs this one.
-      const isFollowing = frame.length > 0 && frame[frame.length - 1]!.queue === sending.queue
+      if (frame.length === 0 || frame[frame.length - 1]!.queue !== sending.queue) sharedBytes = 0
+      // Not all of a partition in one frame: the next one is under way while the broker syncs this one.
+      const isShareFull = sharedBytes > 0 && sharedBytes + size > SHARED_FRAME_BYTES
       const isFull = frame.length === BATCHES_PER_FRAME_MAX || (frame.length > 0 && frameBytes + size > frameBytesMax)
-      if (isFollowing || isFull) {
+      if (isShareFull || isFull) {
         this.sendFrame(connection, frame)
         frame = []
-        frameBytes = 0
+        frameBytes = sharedBytes = 0
       }
       frame.push(sending)
       frameBytes += size
+      sharedBytes += size
     }
     if (frame.length > 0) this.sendFrame(connection, frame)
   }
@@ -306,6 +326,7 @@ export class BatchSender {
       this.notOutstanding(sending)
       if (result === undefined || result.error === ERROR.NONE) {
         this.succeed(sending, result?.baseOffset ?? -1)
+        if (result !== undefined) this.reuseMemory(sending.batch)
       } else if (result.error === ERROR.DUPLICATE_SEQUENCE) {
         this.succeed(sending, -1)
       } else {
@@ -316,6 +337,16 @@ export class BatchSender {
       }
       this.markDirty(sending.queue)
     }
+  }
+
+  /**
+   * Keeps the memory of an acknowledged batch for the next ones: buffers that come and go by the megabyte have the
+   * collector walk the whole heap. Not of a batch that was sent again: the socket of the first time may hold its bytes.
+   */
+  private reuseMemory ({ attempts, bytes }: OutgoingBatch): void {
+    const memory = bytes!.buffer as ArrayBuffer
+    if (attempts > 1 || memory.byteLength !== this.batchBytes + BUILDER_SLACK_BYTES) return
+    if ((this.spares.length + 1) * memory.byteLength <= SPARE_BYTES_MAX) this.spares.push(Buffer.from(memory))
   }
 
   private onFailure (frame: readonly Sending[], error: BrokerError): void {

@@ -36,9 +36,12 @@ t.test('Producer: whatever happens to requests, each record is stored once, in o
     fc.integer({ min: 1, max: 3 }),
     fc.integer({ min: 1, max: 200 }),
     fc.integer({ min: 1, max: 30 }),
-    async (faults, partitions, records, burst) => {
+    fc.constantFrom(1, 5, 64),
+    async (faults, partitions, records, burst, rememberedBatches) => {
       await using broker = await ScriptedBroker.start()
       const { logs } = broker.addTopic('t', partitions)
+      broker.hello = { rememberedBatches }
+      for (const log of logs) log.rememberedBatches = rememberedBatches
       let request = 0
       broker.intercept = seen => seen.api === 'produce'
         ? interception(faults[request++] ?? NOTHING, seen.message.batches)

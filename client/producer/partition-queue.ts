@@ -3,8 +3,9 @@
 //   batches:  [ outstanding │ outstanding │ to be sent again or first … │ open ]
 //             0                           sendIndex
 //
-// Up to five batches are outstanding. When one of them fails in a way that a retry may cure, nothing more is sent until
-// the answers to the others are in (`recovering`); then all that are unsettled are sent again, byte for byte, in order.
+// As many batches are outstanding as the leader remembers of a producer. When one of them fails in a way that a retry
+// may cure, nothing more is sent until the answers to the others are in (`recovering`); then all that are unsettled are
+// sent again, byte for byte, in order.
 // The broker refuses what would leave a gap and answers what it has with the old offset, so nothing is lost, doubled or
 // overtaken.
 //
@@ -13,9 +14,6 @@
 
 import type { Identity } from './producer-identity.js'
 import type { OutgoingBatch } from './outgoing-batch.js'
-
-/** Most batches of a partition that are outstanding: brokers remember the last five of a producer. */
-export const OUTSTANDING_MAX = 5
 
 /** See the head of this file. */
 export class PartitionQueue {
@@ -26,6 +24,8 @@ export class PartitionQueue {
   /** Number of the next batch to be sent. */
   sendIndex = 0
   outstanding = 0
+  /** Most that may be outstanding: what the leader remembers of a producer. */
+  outstandingMax = 1
   /** Nothing is sent until all answers are in and `resumeAtMs` has come. */
   recovering = false
   resumeAtMs = 0
@@ -84,7 +84,7 @@ export class PartitionQueue {
       this.sendIndex = 0
     }
     const next = this.batches[this.sendIndex]
-    if (next === undefined || this.outstanding >= OUTSTANDING_MAX) return Infinity
+    if (next === undefined || this.outstanding >= this.outstandingMax) return Infinity
     if (next.closed || next.urgent) return 0
     if (this.outstanding > 0) return Infinity // company may come until the answer is in
     const lingeredAtMs = next.createdAtMs + lingerMs

@@ -93,20 +93,82 @@ t.test('Producer: what comes while a batch is in flight goes together', async t 
   t.same(valuesOf(bench.log), ['a', 'b', 'c', 'd'])
 })
 
-t.test('Producer: full batches are pipelined, five at most', async t => {
+for (const rememberedBatches of [1, 5, 64]) {
+  t.test(`Producer: full batches are pipelined, as many as the broker remembers (${rememberedBatches})`, async t => {
+    await using bench = await setUp({ batchBytes: 1024 })
+    bench.broker.hello = { rememberedBatches }
+    bench.log.rememberedBatches = rememberedBatches
+    await bench.producer.send({ value: 'first' })
+    let release = (): void => {}
+    const held = new Promise<void>(resolve => { release = resolve })
+    bench.broker.intercept = request => request.api === 'produce' ? { action: 'hold', until: held } : undefined
+    for (let index = 0; index < 1_000; index++) bench.producer.write({ value: 'x'.repeat(100) })
+    const sent = (): number =>
+      bench.broker.requests('produce').slice(1).reduce((sum, { message }) => sum + message.batches.length, 0)
+    await until(() => sent() >= rememberedBatches)
+    for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve))
+    t.equal(sent(), rememberedBatches)
+    bench.broker.intercept = () => undefined
+    release()
+    await bench.producer.flush()
+    t.equal(valuesOf(bench.log).length, 1_001)
+  })
+}
+
+t.test('Producer: small batches of a partition share frames, large ones have their own', async t => {
+  for (const [batchBytes, valueBytes, sharing] of [[4 * 1024, 1_000, true], [128 * 1024, 60_000, false]] as const) {
+    await using bench = await setUp({ batchBytes })
+    bench.broker.hello = { rememberedBatches: 64 }
+    bench.log.rememberedBatches = 64
+    await bench.producer.send({ value: 'first' })
+    for (let index = 0; index < 100; index++) bench.producer.write({ value: 'x'.repeat(valueBytes) })
+    await bench.producer.flush()
+    const frames = bench.broker.requests('produce').slice(1)
+    t.equal(valuesOf(bench.log).length, 101)
+    t.equal(frames.some(({ message }) => message.batches.length > 1), sharing, `batches of ${batchBytes} bytes`)
+    for (const { payload, message } of frames) t.ok(message.batches.length === 1 || payload.length <= 64 * 1024)
+  }
+})
+
+t.test('Producer: one of several batches in a frame is refused for a while (order holds, none is doubled)', async t => {
   await using bench = await setUp({ batchBytes: 1024 })
+  bench.broker.hello = { rememberedBatches: 64 }
+  bench.log.rememberedBatches = 64
   await bench.producer.send({ value: 'first' })
-  let release = (): void => {}
-  const held = new Promise<void>(resolve => { release = resolve })
-  bench.broker.intercept = request => request.api === 'produce' ? { action: 'hold', until: held } : undefined
-  for (let index = 0; index < 100; index++) bench.producer.write({ value: 'x'.repeat(100) })
-  await new Promise(resolve => setTimeout(resolve, 50))
-  const batches = bench.broker.requests('produce').slice(1).reduce((sum, { message }) => sum + message.batches.length, 0)
-  t.equal(batches, 5)
-  bench.broker.intercept = () => undefined
-  release()
+  let refused = 0
+  bench.broker.intercept = request => {
+    if (request.api !== 'produce' || request.message.batches.length < 3 || refused++ > 0) return undefined
+    // The second is not stored, so those behind it leave a gap.
+    const sizes = request.message.batches.map(({ size }: { size: number }) => size)
+    const { baseOffset } = bench.log.append(request.payload.subarray(0, sizes[0]))
+    const answer = refusal(request, ERROR.OUT_OF_ORDER_SEQUENCE) as { action: 'answer', message: any }
+    Object.assign(answer.message.results[0], { error: 0, baseOffset })
+    answer.message.results[1].error = ERROR.BUSY
+    return answer
+  }
+  const wanted = ['first']
+  for (let index = 0; index < 200; index++) {
+    wanted.push(`${index}`.padStart(100, '.'))
+    bench.producer.write({ value: wanted[wanted.length - 1]! })
+  }
   await bench.producer.flush()
-  t.equal(valuesOf(bench.log).length, 101)
+  t.ok(refused > 0)
+  t.same(valuesOf(bench.log), wanted)
+})
+
+t.test('Producer: memory of acknowledged batches is used again, and what is stored stays what was sent', async t => {
+  await using bench = await setUp({ batchBytes: 1024, bufferBytes: 64 * 1024 })
+  bench.broker.hello = { rememberedBatches: 64 }
+  bench.log.rememberedBatches = 64
+  let dropped = 0
+  bench.broker.intercept = request => request.api === 'produce' && ++dropped % 20 === 0 ? { action: 'apply-and-close' } : undefined
+  const wanted: string[] = []
+  for (let index = 0; index < 5_000; index++) {
+    wanted.push(`${index}`.padStart(index % 150, 'v'))
+    if (!bench.producer.write({ value: wanted[index]! })) await bench.producer.drained()
+  }
+  await bench.producer.flush()
+  t.same(valuesOf(bench.log), wanted)
 })
 
 t.test('Producer: several partitions of one leader share a frame', async t => {

@@ -47,6 +47,8 @@ export class FakeLog {
   readonly producers = new Map<number, ProducerEntry>()
   logStartOffset = 0
   nextOffset = 0
+  /** Batches that are remembered of each producer; the hello answer has to say the same. */
+  rememberedBatches = 5
 
   append (bytes: Buffer): { error: number, baseOffset: number, duplicate: boolean } {
     if (checkBatchBody(bytes) !== null) return { error: ERROR.INVALID_BATCH, baseOffset: -1, duplicate: false }
@@ -68,7 +70,7 @@ export class FakeLog {
         return { error, baseOffset: -1, duplicate: false }
       }
       const latest = { sequence: header.baseSequence, baseOffset: this.nextOffset }
-      const recentBatches = [...known?.recent ?? [], latest].slice(-5)
+      const recentBatches = [...known?.recent ?? [], latest].slice(-this.rememberedBatches)
       this.producers.set(header.producerId, {
         epoch: header.producerEpoch, nextSequence: header.baseSequence + header.recordCount, recent: recentBatches,
       })
@@ -268,6 +270,7 @@ export class ScriptedBroker implements AsyncDisposable {
       maxRecordBatchBytes: 8 * 1024 * 1024,
       maxInFlightRequests: 1000,
       maxInFlightBytes: 64 * 1024 * 1024,
+      rememberedBatches: 5,
       maxRecordsPerReceive: 10_000,
       maxRecordsPerSettle: 10_000,
       maxItemsPerRequest: 1_000,

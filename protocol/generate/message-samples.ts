@@ -55,8 +55,8 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
       { api: 4, name: 'produce', minVersion: 1, maxVersion: 1 },
     ],
     features: 0, mechanisms: [], maxFrameBytes: 16777216, maxRecordBatchBytes: 8388608, maxInFlightRequests: 256,
-    maxInFlightBytes: 33554432, maxRecordsPerReceive: 10000, maxRecordsPerSettle: 10000, maxItemsPerRequest: 1000,
-    timeMs: TIME,
+    maxInFlightBytes: 33554432, rememberedBatches: 64, maxRecordsPerReceive: 10000, maxRecordsPerSettle: 10000,
+    maxItemsPerRequest: 1000, timeMs: TIME,
   },
   'metadata.v1.request': { topics: ['orders'] },
   'metadata.v1.response': {

@@ -81,6 +81,7 @@ const HELLO_DIALOGUES: Dialogue[] = [
         'maxRecordBatchBytes that fits a frame', String(hello.maxRecordBatchBytes))
       expectThat(hello.maxInFlightRequests > 0, 'maxInFlightRequests above 0', String(hello.maxInFlightRequests))
       expectThat(hello.maxInFlightBytes > 0, 'maxInFlightBytes above 0', String(hello.maxInFlightBytes))
+      expectThat(hello.rememberedBatches > 0, 'rememberedBatches above 0', String(hello.rememberedBatches))
       expectThat(hello.timeMs > 1_700_000_000_000, 'the clock of the broker as timeMs', String(hello.timeMs))
     },
   },
