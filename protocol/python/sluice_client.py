@@ -8,6 +8,9 @@ from that file and the schemas beside it. It is small before it is fast.
     sluice_client.py create  TOPIC --partitions 3           --broker HOST:PORT
     sluice_client.py produce TOPIC [-k SEPARATOR] [--gzip]  --broker HOST:PORT  < lines
     sluice_client.py consume TOPIC [-o earliest|latest|N] [-g GROUP] [-e]  --broker HOST:PORT
+    sluice_client.py create-queue QUEUE [--set NAME=VALUE]…                --broker HOST:PORT
+    sluice_client.py send    QUEUE [-k SEPARATOR] [--delay-ms N]           --broker HOST:PORT  < lines
+    sluice_client.py receive QUEUE [-n N] [--wait-ms N]                    --broker HOST:PORT
 
 As a module:
 
@@ -18,12 +21,20 @@ As a module:
         for record in client.read('orders'):
             print(record.partition, record.offset, record.value)
 
+        client.create_queue('mail')
+        with client.producer('mail') as producer:
+            producer.send(b'remind me', delay_ms=3000, dedup_id='reminder-17')
+        with client.queue('mail') as queue:
+            for lease in queue.receive(max_records=10, wait_ms=5000):
+                queue.ack(lease)
+
 The file is laid out from the bottom of the protocol to its top: checksums, varints, Avro bodies, frames, record
-batches, connection, client, producer, group consumer, command line.
+batches, connection, client, producer, group consumer, queue, command line.
 """
 
 import argparse
 import gzip
+import hashlib
 import json
 import os
 import random
@@ -104,6 +115,19 @@ def crc32c(data, crc=0):
 def partition_for_key(key, partitions):
     """The partition that a key belongs to, the same in every client."""
     return crc32c(key) % partitions
+
+
+def lane_of_key(key):
+    """What stands for a key in a queue that keeps keys apart, the same in every client."""
+    return (crc32c(key) >> 12 << 32) + zlib.crc32(key)
+
+
+def dedup_key(dedup_id):
+    """What stands for a dedup id in the extras of a batch."""
+    encoded = dedup_id.encode('utf-8')
+    if not 1 <= len(encoded) <= 128:
+        raise ValueError('a dedup id has 1 to 128 bytes, not %d' % len(encoded))
+    return hashlib.sha256(encoded).digest()[:16]
 
 
 # ---- varints ---------------------------------------------------------------------------------------------------------
@@ -328,7 +352,41 @@ def _write_nullable(out, data):
         out += data
 
 
-def encode_batch(records, producer_id=-1, producer_epoch=0, base_sequence=-1, codec=CODEC_NONE):
+# Options of a record; times in milliseconds since 1970-01-01 UTC by the broker's clock. The columns of the extras, in
+# their order: name, value of a record without the option, bytes.
+Options = namedtuple('Options', 'lane not_before expires priority dedup_key', defaults=(-1, 0, 0, 0, bytes(16)))
+_COLUMNS = [('lane', -1, '>q'), ('not_before', 0, '>q'), ('expires', 0, '>q'), ('priority', 0, '>B'),
+            ('dedup_key', bytes(16), '16s')]
+
+
+def encode_extras(rows):
+    """The extras of a batch: an Options per record; no bytes where no record has any."""
+    columns, out = 0, bytearray()
+    for index, (name, default, form) in enumerate(_COLUMNS):
+        values = [getattr(row, name) for row in rows]
+        if any(value != default for value in values):
+            columns |= 1 << index
+            out += b''.join(struct.pack(form, value) for value in values)
+    return struct.pack('>HH', 1, columns) + bytes(out) if columns else b''
+
+
+def decode_extras(data, position, header):
+    """An Options per offset of a checked batch. A consumer needs them not."""
+    rows = header.last_offset_delta + 1
+    if header.extras_size == 0:
+        return [Options()] * rows
+    cursor = Cursor(data, position + BATCH_HEADER.size, position + BATCH_HEADER.size + header.extras_size)
+    version, columns = struct.unpack('>HH', cursor.take(4))
+    if version != 1 or columns >> len(_COLUMNS):
+        raise ProtocolError('extras of a later version')
+    values = [[struct.unpack(form, cursor.take(struct.calcsize(form)))[0] if columns >> index & 1 else default
+               for _ in range(rows)] for index, (_, default, form) in enumerate(_COLUMNS)]
+    if not cursor.at_end():
+        raise ProtocolError('bytes are left over behind the extras')
+    return [Options(*row) for row in zip(*values)]
+
+
+def encode_batch(records, producer_id=-1, producer_epoch=0, base_sequence=-1, codec=CODEC_NONE, extras=b''):
     """A batch of (key, value, timestamp, headers), as a producer sends it; headers are (name, value) pairs."""
     first = records[0][2]
     out = bytearray()
@@ -349,10 +407,11 @@ def encode_batch(records, producer_id=-1, producer_epoch=0, base_sequence=-1, co
     if codec == CODEC_GZIP:
         packed = gzip.compress(bytes(out), 5)
         codec, out = (CODEC_GZIP, packed) if len(packed) < len(out) else (CODEC_NONE, out)
-    size = BATCH_HEADER.size + len(out)
+    size = BATCH_HEADER.size + len(extras) + len(out)
     header = BATCH_HEADER.pack(0, size, 0, 0, 0, 0, 0, 1, codec, 0, len(records), len(records) - 1, first,
-                               max(record[2] for record in records), producer_id, base_sequence, producer_epoch, 0, 0)
-    covered = header[BATCH_CRC_START:] + bytes(out)
+                               max(record[2] for record in records), producer_id, base_sequence, producer_epoch, 0,
+                               len(extras))
+    covered = header[BATCH_CRC_START:] + extras + bytes(out)
     return header[:32] + struct.pack('>I', crc32c(covered)) + covered
 
 
@@ -453,10 +512,16 @@ class Connection:
         self.waiting = {}
         self.correlation = 0
         self.going_away = False
+        self.sessions = set()
         self.hello = self.request('hello', {
             'clientName': client_name, 'clientVersion': '0.1.0', 'features': 0, 'mechanism': None,
             'apis': [{'api': api['key'], 'minVersion': 1, 'maxVersion': 1} for api in APIS.values()]})[0]
         self.reader.max_frame_bytes = self.hello['maxFrameBytes']
+        self.clock_offset_ms = self.hello['timeMs'] - time.monotonic() * 1000
+
+    def broker_time_ms(self):
+        """The clock of the broker: delays and times to live count from it, not from the clock of this machine."""
+        return int(self.clock_offset_ms + time.monotonic() * 1000)
 
     def send(self, api, fields, payload=b'', unordered=False):
         """Sends a request; `wait` takes what this returns."""
@@ -503,7 +568,7 @@ class Connection:
 
 # ---- client ----------------------------------------------------------------------------------------------------------
 
-Topic = namedtuple('Topic', 'name topic_id leaders')
+Topic = namedtuple('Topic', 'name topic_id kind leaders')
 
 
 class Client:
@@ -529,16 +594,19 @@ class Client:
 
     def call(self, api, fields, payload=b'', broker=None, unordered=False):
         """One request to a broker (any where it is None), without a retry."""
+        try:
+            return self.connection(broker).request(api, fields, payload, unordered)
+        except (OSError, ProtocolError):
+            self.drop(self.brokers.get(broker, self.bootstrap))
+            raise
+
+    def connection(self, broker=None):
         address = self.brokers.get(broker, self.bootstrap)
         connection = self.connections.get(address)
-        try:
-            if connection is None or connection.going_away:
-                self.drop(address)
-                connection = self.connections[address] = Connection(*address)
-            return connection.request(api, fields, payload, unordered)
-        except (OSError, ProtocolError):
+        if connection is None or connection.going_away:
             self.drop(address)
-            raise
+            connection = self.connections[address] = Connection(*address)
+        return connection
 
     def drop(self, address):
         connection = self.connections.pop(address, None)
@@ -567,16 +635,19 @@ class Client:
             found = response['topics'][0]
             check(found)
             leaders = {p['partition']: p['leader'] for p in found['partitions']}
-            self.topics[name] = Topic(name, found['topicId'], leaders)
+            self.topics[name] = Topic(name, found['topicId'], found['kind'], leaders)
         return self.topics[name]
 
     def list_topics(self):
         return self.call('listTopics', {})[0]['topics']
 
-    def create_topic(self, name, partitions=1, config=None, exists_ok=False):
+    def create_queue(self, name, partitions=1, config=None, exists_ok=False):
+        self.create_topic(name, partitions, config, exists_ok, kind='queue')
+
+    def create_topic(self, name, partitions=1, config=None, exists_ok=False, kind='stream'):
         response, _ = self.call('createTopics', {
             'timeoutMs': 30000, 'validateOnly': False, 'topics': [{
-                'name': name, 'kind': 'stream', 'partitions': partitions, 'replicationFactor': 0,
+                'name': name, 'kind': kind, 'partitions': partitions, 'replicationFactor': 0,
                 'config': config or {}}]})
         result = response['topics'][0]
         if not (exists_ok and ERRORS.get(result['error'], {}).get('name') == 'TOPIC_EXISTS'):
@@ -625,6 +696,9 @@ class Client:
     def consumer(self, group, name, start='earliest'):
         return GroupConsumer(self, group, name, start)
 
+    def queue(self, name, leases='session'):
+        return Queue(self, name, leases)
+
 
 def check(item):
     """The item, or its error raised."""
@@ -646,6 +720,7 @@ class Producer:
         self.pending = {}
         self.sequences = {}
         self.sticky = 0
+        self.duplicates = []
         self.identity = None
         if idempotent:
             answer = client.retry(lambda: client.call('initProducer', {'producerId': -1, 'producerEpoch': -1}))[0]
@@ -658,13 +733,23 @@ class Producer:
         if kind is None:
             self.flush()
 
-    def send(self, value, key=None, headers=(), timestamp=None, partition=None):
-        """Takes a record; it is stored when `flush` has returned."""
+    def send(self, value, key=None, headers=(), timestamp=None, partition=None, delay_ms=0, ttl_ms=0, priority=0,
+             dedup_id=None):
+        """Takes a record; it is stored when `flush` has returned. The options from delay_ms on are for queues."""
+        topic = self.client.retry(lambda: self.client.topic(self.name))
         if partition is None:
-            count = len(self.client.retry(lambda: self.client.topic(self.name)).leaders)
-            partition = self.sticky % count if key is None else partition_for_key(key, count)
+            routing = dedup_id.encode('utf-8') if key is None and dedup_id is not None else key
+            count = len(topic.leaders)
+            partition = self.sticky % count if routing is None else partition_for_key(routing, count)
+        now = self.client.retry(lambda: self.client.connection(topic.leaders[partition])).broker_time_ms() \
+            if delay_ms or ttl_ms else 0
+        options = Options(
+            lane=lane_of_key(key) if topic.kind == 'queue' and key is not None else -1, priority=priority,
+            not_before=now + delay_ms if delay_ms else 0, expires=now + ttl_ms if ttl_ms else 0,
+            dedup_key=bytes(16) if dedup_id is None else dedup_key(dedup_id))
         records = self.pending.setdefault(partition, [])
-        records.append((key, value, int(time.time() * 1000) if timestamp is None else timestamp, list(headers)))
+        timestamp = int(time.time() * 1000) if timestamp is None else timestamp
+        records.append(((key, value, timestamp, list(headers)), options))
         if len(records) >= self.batch_records:
             self.send_batch(partition)
 
@@ -678,16 +763,17 @@ class Producer:
         if not records:
             return None
         sequence = self.sequences.get(partition, 0)
-        if self.identity is None:
-            batch = encode_batch(records, codec=self.codec)
-        else:
-            batch = encode_batch(records, self.identity[0], self.identity[1], sequence, self.codec)
+        identity = (-1, 0, -1) if self.identity is None else (*self.identity, sequence)
+        batch = encode_batch([record for record, _ in records], *identity, self.codec,
+                             encode_extras([options for _, options in records]))
         if self.identity is None:
             result = self.post(partition, batch)  # sent again, it might be stored twice
         else:
             result = self.client.retry(lambda: self.post(partition, batch))
         self.sequences[partition] = (sequence + len(records)) % (1 << 31)
         self.sticky += 1
+        # Offsets of the records that have the dedup ids: these were not stored for delivery.
+        self.duplicates += [(partition, duplicate['offset']) for duplicate in result['duplicateRecords']]
         return result['baseOffset']
 
     def post(self, partition, batch):
@@ -810,6 +896,150 @@ class GroupConsumer:
                 check(result)
 
 
+# ---- queue -----------------------------------------------------------------------------------------------------------
+
+Handle = namedtuple('Handle', 'partition offset lease_epoch lease_sequence')
+Lease = namedtuple('Lease', 'record deliveries handle')
+
+
+class Queue:
+    """Records of a queue under leases, in a session that outlives its connections.
+
+    Heartbeats go out with `receive` and `settle`; a handler that takes longer than a few seconds calls `heartbeat`.
+    """
+
+    def __init__(self, client, name, leases='session'):
+        self.client = client
+        self.name = name
+        self.leases = leases
+        self.session_id = 0
+        self.token = ''
+        self.heartbeat_due = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Ends the session: its leases go back to the queue."""
+        for broker in list(self.heartbeat_due):
+            self.client.retry(lambda: self.call('closeSession', {'sessionId': self.session_id}, broker))
+
+    def call(self, api, fields, broker, unordered=False):
+        """A request of the session, which is opened where the connection does not know it."""
+        try:
+            connection = self.client.connection(broker)
+            if self.session_id not in connection.sessions:
+                opened, _ = connection.request('openSession', {
+                    'sessionId': self.session_id, 'token': self.token, 'clientName': '', 'leases': self.leases})
+                self.session_id, self.token = opened['sessionId'], opened['token']
+                connection.sessions.add(self.session_id)
+                self.plan_heartbeat(broker, opened)
+            if 'sessionId' in fields:
+                fields = {**fields, 'sessionId': self.session_id}
+            return connection.request(api, fields, unordered=unordered)
+        except (OSError, ProtocolError):
+            self.client.drop(self.client.brokers.get(broker, self.client.bootstrap))
+            raise
+
+    def plan_heartbeat(self, broker, response):
+        after = response['heartbeatMs']
+        self.heartbeat_due[broker] = float('inf') if after < 0 else time.monotonic() + after / 1000
+
+    def heartbeat(self):
+        """Renews the leases; returns notices of those that are lost or whose records were cancelled."""
+        notices = []
+        for broker in [b for b, due in self.heartbeat_due.items() if time.monotonic() >= due]:
+            more = True
+            while more:
+                response, _ = self.client.retry(lambda: self.call('heartbeatSession', {'sessionId': 0}, broker))
+                self.plan_heartbeat(broker, response)
+                notices += response['notices']
+                more = response['more']
+        return notices
+
+    def receive(self, max_records=100, wait_ms=1000, max_bytes=1 << 20):
+        """Leases records; possibly none, where none came in time."""
+        self.heartbeat()
+        topic = self.client.retry(lambda: self.client.topic(self.name))
+        brokers = sorted(set(topic.leaders.values()))
+        leases = []
+        for broker in brokers:
+            if len(leases) < max_records:
+                wait = 0 if leases else wait_ms // len(brokers)
+                leases += self.client.retry(
+                    lambda: self.receive_from(broker, max_records - len(leases), max_bytes, wait))
+        return leases
+
+    def receive_from(self, broker, max_records, max_bytes, wait_ms):
+        topic = self.client.topic(self.name)
+        response, payload = self.call('receive', {
+            'sessionId': 0, 'maxRecords': max_records, 'maxBytes': max_bytes, 'maxWaitMs': wait_ms,
+            'partitions': [self.place(p) for p, leader in topic.leaders.items() if leader == broker]},
+            broker, unordered=True)
+        self.plan_heartbeat(broker, response)
+        leases, position = [], 0
+        for item in response['partitions']:
+            check(item)
+            records, end = {}, position + item['size']
+            while position < end:
+                header = check_batch(payload, position)
+                for record in decode_records(payload, position, header, item['partition']):
+                    records[record.offset] = record
+                position += header.size
+            for run in item['leases']:
+                leases += [Lease(records[run['offset'] + i], run['deliveries'],
+                                 Handle(item['partition'], run['offset'] + i, item['leaseEpoch'],
+                                        run['leaseSequence'] + i)) for i in range(run['count'])]
+        return leases
+
+    def place(self, partition):
+        return {'topicId': self.client.topic(self.name).topic_id, 'partition': partition, 'group': ''}
+
+    def settle(self, kind, leases, delay_ms=-1, reason=''):
+        """Settles leases, or bare handles, of any session; returns an answer for each, in their order."""
+        self.heartbeat()
+        handles = [getattr(lease, 'handle', lease) for lease in leases]
+        answers = {}
+        for partition in sorted({handle.partition for handle in handles}):
+            own = [handle for handle in handles if handle.partition == partition]
+            items = [{'kind': kind, 'offset': h.offset, 'count': 1, 'leaseEpoch': h.lease_epoch,
+                      'leaseSequence': h.lease_sequence, 'delayMs': delay_ms, 'reason': reason} for h in own]
+            # Settling twice does no harm: after a lost connection it is simply sent again.
+            runs = self.client.retry(lambda: self.settle_items(partition, items))
+            answers.update(zip(own, [run['answer'] for run in runs for _ in range(run['count'])]))
+        return [answers[handle] for handle in handles]
+
+    def settle_items(self, partition, items):
+        topic = self.client.topic(self.name)
+        response, _ = self.client.call('settle', {
+            'acks': 'quorum', 'timeoutMs': 30000, 'partitions': [{**self.place(partition), 'items': items}]},
+            broker=topic.leaders[partition])
+        return check(response['results'][0])['answers']
+
+    def ack(self, *leases):
+        """Done: once this has returned 'ok' the record is never handed out again."""
+        return self.settle('ack', leases)
+
+    def nack(self, lease, delay_ms=-1, reason=''):
+        """Failed: handed out again after the delay, or after the back-off of the queue."""
+        return self.settle('nack', [lease], delay_ms, reason)[0]
+
+    def release(self, *leases):
+        """Not done, and no failure: handed out again at once."""
+        return self.settle('release', leases)
+
+    def reject(self, lease, reason=''):
+        """Never to succeed: a dead letter at once."""
+        return self.settle('reject', [lease], reason=reason)[0]
+
+    def extend(self, lease, milliseconds):
+        """Needs so long from now on."""
+        return self.settle('extend', [lease], milliseconds)[0]
+
+
 # ---- command line ----------------------------------------------------------------------------------------------------
 
 def run_topics(client, _):
@@ -821,6 +1051,10 @@ def run_create(client, options):
     client.create_topic(options.topic, options.partitions)
 
 
+def run_create_queue(client, options):
+    client.create_queue(options.topic, options.partitions, dict(text.split('=', 1) for text in options.set))
+
+
 def run_produce(client, options):
     count = 0
     with client.producer(options.topic, codec=CODEC_GZIP if options.gzip else CODEC_NONE) as producer:
@@ -830,7 +1064,7 @@ def run_produce(client, options):
             if options.key_separator is not None:
                 key, found, rest = line.partition(options.key_separator.encode())
                 key, line = (key, rest) if found else (None, line)
-            producer.send(line, key=key)
+            producer.send(line, key=key, delay_ms=options.delay_ms)
             count += 1
     print('%d records stored' % count, file=sys.stderr)
 
@@ -858,6 +1092,20 @@ def run_consume(client, options):
                 return
 
 
+def run_receive(client, options):
+    left = options.count
+    with client.queue(options.topic) as queue:
+        while left > 0:
+            leases = queue.receive(min(left, 500), options.wait_ms)
+            if not leases:
+                return
+            for lease in leases:
+                print_record(lease.record)
+            sys.stdout.buffer.flush()
+            queue.ack(*leases)
+            left -= len(leases)
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description='A small Sluice client.')
     common = argparse.ArgumentParser(add_help=False)
@@ -868,11 +1116,23 @@ def main(arguments=None):
     create.add_argument('topic')
     create.add_argument('--partitions', type=int, default=1)
     create.set_defaults(run=run_create)
-    produce = commands.add_parser('produce', parents=[common], help='store stdin, a record a line')
-    produce.add_argument('topic')
-    produce.add_argument('-k', '--key-separator', help='what stands between key and value of a line')
-    produce.add_argument('--gzip', action='store_true')
-    produce.set_defaults(run=run_produce)
+    for name in ('produce', 'send'):
+        produce = commands.add_parser(name, parents=[common], help='store stdin, a record a line')
+        produce.add_argument('topic')
+        produce.add_argument('-k', '--key-separator', help='what stands between key and value of a line')
+        produce.add_argument('--gzip', action='store_true')
+        produce.set_defaults(run=run_produce, delay_ms=0)
+    produce.add_argument('--delay-ms', type=int, default=0, help='hand the records out so long from now')
+    queue = commands.add_parser('create-queue', parents=[common], help='create a queue')
+    queue.add_argument('topic', metavar='queue')
+    queue.add_argument('--partitions', type=int, default=1)
+    queue.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', help='a setting, such as max.attempts=3')
+    queue.set_defaults(run=run_create_queue)
+    receive = commands.add_parser('receive', parents=[common], help='print and acknowledge records of a queue')
+    receive.add_argument('topic', metavar='queue')
+    receive.add_argument('-n', '--count', type=int, default=1)
+    receive.add_argument('--wait-ms', type=int, default=1000, help='stop when none came for so long')
+    receive.set_defaults(run=run_receive)
     consume = commands.add_parser('consume', parents=[common], help='print values, a record a line')
     consume.add_argument('topic')
     consume.add_argument('-o', '--offset', default='earliest', help='earliest, latest or a number')

@@ -35,6 +35,17 @@ class Checksums(unittest.TestCase):
             self.assertEqual(partition, row['partition'], row['about'])
 
 
+    def test_lanes(self):
+        for row in vectors('checksums.json')['lanes']:
+            self.assertEqual(sluice.lane_of_key(bytes.fromhex(row['key'])), row['lane'], row['about'])
+
+    def test_dedup_keys(self):
+        for row in vectors('checksums.json')['dedupKeys']:
+            self.assertEqual(sluice.dedup_key(row['dedupId']).hex(), row['dedupKey'])
+        for wrong in ('', 'x' * 129):
+            self.assertRaises(ValueError, sluice.dedup_key, wrong)
+
+
 class Messages(unittest.TestCase):
     def test_decode_and_encode(self):
         count = 0
@@ -91,6 +102,29 @@ class Batches(unittest.TestCase):
             } for record in records], vector['records'], vector['name'])
             decoded += 1
         self.assertGreaterEqual(decoded, 15)
+
+    def test_extras(self):
+        count = 0
+        for vector in vectors('batches.json'):
+            data = bytes.fromhex(vector['hex'])
+            header = sluice.check_batch(data, 0, vector['stamped'])
+            rows = sluice.decode_extras(data, 0, header)
+            self.assertEqual(sluice.encode_extras(rows).hex(), vector['extras'], vector['name'])
+            if vector['options'] is not None:
+                self.assertEqual([{
+                    'lane': row.lane, 'notBefore': row.not_before, 'expires': row.expires, 'priority': row.priority,
+                    'dedupKey': row.dedup_key.hex(),
+                } for row in rows], vector['options'])
+                count += 1
+        self.assertGreaterEqual(count, 2)
+
+    def test_extras_of_a_batch(self):
+        rows = [sluice.Options(lane=7, dedup_key=sluice.dedup_key('a')), sluice.Options(not_before=5)]
+        records = [(b'k', b'v', 1000, []), (None, b'w', 1001, [])]
+        data = sluice.encode_batch(records, codec=sluice.CODEC_GZIP, extras=sluice.encode_extras(rows))
+        header = sluice.check_batch(data, 0, stamped=False)
+        self.assertEqual(sluice.decode_extras(data, 0, header), rows)
+        self.assertEqual([r.value for r in sluice.decode_records(data, 0, header)], [b'v', b'w'])
 
     def test_encode(self):
         for vector in vectors('batches.json'):
