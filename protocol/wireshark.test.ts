@@ -71,10 +71,19 @@ t.test('Dissector: every kind of record batch', { skip }, async t => {
     frame.writeUInt32BE(frame.length - 4, 0)
     return { fromServer: true, bytes: frame }
   })
-  const rows = fieldsOf(frames, 'sluice.batch.record_count', 'sluice.batch.base_offset', '_ws.expert.message')
-  for (const [index, { name, header }] of batchVectors().entries()) {
+  const rows = fieldsOf(frames, 'sluice.batch.record_count', 'sluice.batch.base_offset', 'sluice.extras.lane',
+    'sluice.extras.not_before', 'sluice.extras.priority', 'sluice.extras.dedup_key', '_ws.expert.message')
+  for (const [index, { name, header, options }] of batchVectors().entries()) {
     t.strictSame(rows[index]!.slice(0, 2), [String(header.recordCount), String(header.baseOffset)], name)
-    t.equal(rows[index]![2] ?? '', '', name)
+    const hasAll = name === 'extras'
+    const shown = [
+      options?.map(({ lane }) => lane).join() ?? '',
+      hasAll ? options!.map(({ notBefore }) => notBefore).join() : '',
+      hasAll ? options!.map(({ priority }) => priority).join() : '',
+      hasAll ? options!.map(({ dedupKey }) => dedupKey).join() : '',
+    ]
+    t.strictSame(rows[index]!.slice(2, 6), shown, `${name}: extras`)
+    t.equal(rows[index]![6] ?? '', '', name)
   }
 })
 

@@ -236,6 +236,12 @@ local field = {
   base_sequence = ProtoField.int32("sluice.batch.base_sequence", "Base sequence"),
   producer_epoch = ProtoField.uint16("sluice.batch.producer_epoch", "Producer epoch"),
   extras_size = ProtoField.uint32("sluice.batch.extras_size", "Size of the extras"),
+  extras_columns = ProtoField.uint16("sluice.extras.columns", "Columns", base.HEX),
+  lane = ProtoField.int64("sluice.extras.lane", "Lane"),
+  not_before = ProtoField.int64("sluice.extras.not_before", "Not before"),
+  expires = ProtoField.int64("sluice.extras.expires", "Expires"),
+  priority = ProtoField.uint8("sluice.extras.priority", "Priority"),
+  dedup_key = ProtoField.bytes("sluice.extras.dedup_key", "Dedup key"),
   packed = ProtoField.bytes("sluice.batch.packed", "Compressed records"),
 }
 sluice.fields = field
@@ -379,6 +385,27 @@ local BATCH_FIELDS = {
   { "extras_size", BATCH.extrasSize, 4 },
 }
 
+-- The columns of the extras, in the order of their bits, with the size of a row.
+local EXTRAS_COLUMNS = { { "lane", 8 }, { "not_before", 8 }, { "expires", 8 }, { "priority", 1 }, { "dedup_key", 16 } }
+
+-- Shows the options of records, column by column.
+local function add_extras (tvb, position, size, rows, tree)
+  local node = tree:add(sluice, tvb(position, size), string.format("Extras of %d bytes", size))
+  if size < 4 or tvb(position, 2):uint() ~= 1 then return node:append_text(", of an unknown version") end
+  local columns = tvb(position + 2, 2):uint()
+  node:add(field.extras_columns, tvb(position + 2, 2))
+  local at, stop = position + 4, position + size
+  for index, column in ipairs(EXTRAS_COLUMNS) do
+    if math.floor(columns / 2 ^ (index - 1)) % 2 == 1 then
+      if rows * column[2] > stop - at then error("extras are shorter than their columns", 0) end
+      for row = 0, rows - 1 do
+        node:add(field[column[1]], tvb(at, column[2])):prepend_text(string.format("Record %d: ", row))
+        at = at + column[2]
+      end
+    end
+  end
+end
+
 -- Shows one record batch; returns the position behind it.
 local function add_batch (tvb, position, stop, tree)
   if stop - position < BATCH_HEADER_BYTES then error("record batch is cut off", 0) end
@@ -388,6 +415,11 @@ local function add_batch (tvb, position, stop, tree)
   for _, entry in ipairs(BATCH_FIELDS) do node:add(field[entry[1]], tvb(position + entry[2], entry[3])) end
   local records_start = position + BATCH_HEADER_BYTES + tvb(position + BATCH.extrasSize, 4):uint()
   if records_start > position + size then error("extras are longer than their batch", 0) end
+  local extras_start = position + BATCH_HEADER_BYTES
+  if records_start > extras_start then
+    local rows = tvb(position + BATCH.lastOffsetDelta, 4):uint() + 1
+    add_extras(tvb, extras_start, records_start - extras_start, rows, node)
+  end
   local encrypted = tvb(position + BATCH.flags, 2):uint() % 4 >= 2
   if tvb(position + BATCH.codec, 1):uint() ~= 0 or encrypted then
     if records_start < position + size then
