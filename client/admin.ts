@@ -86,6 +86,49 @@ export interface DeletedRecords { readonly partition: number, readonly logStartO
 /** The brokers of the cluster. */
 export type ClusterDescription = Pick<MetadataResponse, 'clusterId' | 'controllerId' | 'brokers'>
 
+/** Settings of a queue; what is left out takes the broker's default. Values out of range are refused with the range. */
+export interface QueueSettings {
+  /** How long a consumer has for a record before others get it, in milliseconds, 1 s to 12 h. Default 30 s. */
+  visibilityMs?: number
+  /** Longest time of one delivery, with all extensions, in milliseconds, 1 s to 24 h. Default 12 h. */
+  leaseTotalMs?: number
+  /** Failed attempts after which a record is given up, 1 to 1,000. Default 5. */
+  maxAttempts?: number
+  /** Bound of the random delay before the second attempt, in milliseconds, 0 to 1 h; it doubles. Default 1 s. */
+  backoffMinMs?: number
+  /** Highest bound of that delay, in milliseconds, 0 to 24 h. Default 5 min. */
+  backoffMaxMs?: number
+  /** How long leases of workers outlive their connection, in milliseconds, 0 to 5 min. Default 10 s. */
+  disconnectGraceMs?: number
+  /** Silence after which a worker counts as disconnected, in milliseconds, 1 s to 5 min. Default 10 s. */
+  sessionTimeoutMs?: number
+  /** Records leased at the same time, per partition, 1 to 1,000,000. Default 20,000. */
+  maxInFlight?: number
+  /** What keeps its order: nothing, records of a key, keys by turns, or priorities first. Default none. */
+  order?: 'none' | 'key' | 'fair' | 'priority'
+  /** Order `key`: consecutive records of a key that a worker gets at once, 1 to 1,000. Default 10. */
+  runMax?: number
+  /** Order `key`: what a record that is given up does to its key. Default dlq-one: the key goes on without it. */
+  poison?: 'dlq-one' | 'dlq-key' | 'hold'
+  /** Order `key`: records without a key are refused (default), or each handed out on its own. */
+  keyless?: 'refuse' | 'unordered'
+  /** Order `fair`: records of a key leased at the same time, 0 (no bound, the default) to 1,000,000. */
+  keyConcurrency?: number
+  /** Order `priority`: after so long a record counts as one priority higher, in milliseconds. Default 10 s. */
+  priorityAgeingMs?: number
+  /** Queue for records that are given up. Default: they are dropped, and counted. */
+  deadLetter?: string
+  /** What becomes of a record whose time to live is over. Default drop. */
+  ttlAction?: 'drop' | 'dead-letter'
+  /** How long a dedup id is taken: for a time (default), or until its record is settled for good. */
+  dedupScope?: 'window' | 'until-settled'
+  /** Scope `window`: for how long, in milliseconds, 1 s to 24 h. Default 5 min. */
+  dedupWindowMs?: number
+}
+
+/** Options of `createQueue`. */
+export interface CreateQueueOptions extends Omit<CreateTopicOptions, 'kind'>, QueueSettings {}
+
 /** Administration of topics, groups and brokers. All calls reject with a BrokerError. */
 export class Admin {
   private readonly cluster: Cluster
@@ -103,6 +146,22 @@ export class Admin {
     }, { ...options, repeatable: false })
     const created = only(message.topics, { topic: name })
     return { topicId: created.topicId, partitions: created.partitions, replicas: created.replicationFactor }
+  }
+
+  /**
+   * Creates a queue.
+   *
+   * @throws BrokerError ALREADY_EXISTS, INVALID naming the setting and its range; maybeApplied where the answer went
+   *   missing.
+   */
+  async createQueue (name: string, options: CreateQueueOptions = {}): Promise<CreatedTopicInfo> {
+    const { partitions, replicas, dryRun, signal, timeoutMs, config, ...settings } = options
+    const named = Object.entries(settings).filter(([, value]) => value !== undefined).map(([name, value]) =>
+      // visibilityMs is visibility.ms
+      [name.replace(/[A-Z]/g, letter => `.${letter.toLowerCase()}`), value] as const)
+    return this.createTopic(name, {
+      partitions, replicas, dryRun, signal, timeoutMs, kind: 'queue', config: { ...config, ...Object.fromEntries(named) },
+    })
   }
 
   /** Deletes a topic with all its data. @throws BrokerError UNKNOWN_TOPIC */

@@ -1,6 +1,7 @@
 // The client: where everything begins.
 //
 //   connect() ─▶ Client ─┬─ topic(name, serdes) ─▶ producer · consumer · read
+//                        ├─ queue(name, serdes) ─▶ send · receive · work
 //                        └─ admin
 //
 // `connect` does no I/O; the first call that needs a broker does.
@@ -11,6 +12,7 @@ import { BrokerError, closedError } from './broker-error.js'
 import { resolveOptions, type ClientOptions, type Settings } from './client-options.js'
 import { Cluster } from './connection/cluster.js'
 import { Consumer } from './consumer/consumer.js'
+import { Queue, type QueueOptions } from './queue/queue.js'
 import { EventHub, type ClientEvents } from './events.js'
 import { bytes, type Serde } from './serdes.js'
 import { Topic, type Closable } from './topic.js'
@@ -71,6 +73,22 @@ export class Client implements AsyncDisposable {
     return new Topic(this.cluster, name, key, value, child => this.adopt(child))
   }
 
+  /**
+   * A queue, with serdes for its keys and values; bytes where they are left out. Make one and keep it: it holds what
+   * sends, receives and settles.
+   *
+   * @throws BrokerError INVALID for a bad name.
+   */
+  queue<K = Uint8Array, V = Uint8Array> (
+    name: string, serdes: { key?: Serde<K>, value?: Serde<V> } = {}, options: QueueOptions = {},
+  ): Queue<K, V> {
+    const fault = topicNameFault(name)
+    if (fault !== null) throw new BrokerError('INVALID', fault)
+    const key = serdes.key ?? bytes() as unknown as Serde<K>
+    const value = serdes.value ?? bytes() as unknown as Serde<V>
+    return new Queue(this.cluster, name, key, value, options, child => this.adopt(child))
+  }
+
   /** Calls `listener` for each event of the kind; the function returned ends that. */
   on<E extends keyof ClientEvents> (event: E, listener: (event: ClientEvents[E]) => void): () => void {
     return this.events.on(event, listener)
@@ -112,5 +130,5 @@ export class Client implements AsyncDisposable {
 }
 
 function isConsumer (child: Closable): boolean {
-  return child instanceof Consumer
+  return child instanceof Consumer || child instanceof Queue
 }

@@ -20,6 +20,8 @@ export interface ClientEvents {
   revoked: { group: string, topic: string, partitions: number[], lost: boolean }
   /** A consumer had to move: records between the two offsets are gone or were passed over. */
   offsetReset: { topic: string, partition: number, from: number, to: number, reason: string }
+  /** A lease of a queue's record is over, or the record was cancelled, before it was settled here. */
+  leaseLost: { topic: string, partition: number, offset: number, error: BrokerError }
   /** The event loop stood still for so long that heartbeats are at risk. */
   blocked: { group: string, ms: number, sessionTimeoutMs: number, record: RecordPlace | null }
 }

@@ -2,7 +2,8 @@
 
 export {
   Admin, type AlterTopicOptions, type CallOptions, type ClusterDescription, type CreatedTopicInfo,
-  type CreateTopicOptions, type DeletedRecords, type GroupLag, type GroupOffset, type OffsetMove,
+  type CreateQueueOptions,
+  type CreateTopicOptions, type DeletedRecords, type GroupLag, type GroupOffset, type OffsetMove, type QueueSettings,
 } from './admin.js'
 export { BrokerError, ERROR_CODE, type BrokerErrorDetails, type ErrorCode } from './broker-error.js'
 export { Client, connect } from './client.js'
@@ -15,9 +16,19 @@ export { type ClientEvents, type RecordPlace } from './events.js'
 export {
   type FetchMessage, type HandleMessage, type ProduceMessage, type RequestMessage, type SendMessage,
 } from './diagnostics.js'
-export { Producer, type SendResult, type WaitOptions } from './producer/producer.js'
+export { Producer, type SendResult, type SentRecord, type WaitOptions } from './producer/producer.js'
 export { type ProducerOptions } from './producer/producer-options.js'
 export { partitionOfKey } from './producer/partitioner.js'
+export { Queue, type QueueOptions } from './queue/queue.js'
+export {
+  type ChangeOutcome, type PartitionStats, type PeekedRecord, type PeekOptions, type QueueStatistics,
+  type RecordExplanation, type RecordTarget,
+} from './queue/queue-control.js'
+export { type ReceiveOptions, type WorkOptions } from './queue/queue-options.js'
+export {
+  type LeasedRecord, type QueuedRecord, type QueueRecord, type QueueSendResult, type SettleOutcome,
+} from './queue/queue-records.js'
+export { Redrive, type RedriveOptions, type RedriveStatus } from './queue/redrive.js'
 export { type InRecord, type OutRecord, type RecordBatch, type RecordMeta } from './records.js'
 export { bytes, json, string, type InferOutput, type Serde, type StandardSchema } from './serdes.js'
 export { type Start } from './start.js'

@@ -9,6 +9,7 @@ import { asBrokerError, BrokerError, closedError } from '../broker-error.js'
 import { formatAddress, parseAddress, type Address, type Settings } from '../client-options.js'
 import type { EventHub } from '../events.js'
 import { abortable, delay, retryDelayMs } from '../waiting.js'
+import { BrokerClock } from './broker-clock.js'
 import { BrokerLink } from './broker-link.js'
 import type { Connection, Reply, RequestOptions } from './connection.js'
 import { Metadata } from './metadata.js'
@@ -31,6 +32,8 @@ export class Cluster {
   readonly settings: Settings
   readonly events: EventHub
   readonly metadata: Metadata
+  /** What time it is at the brokers. */
+  readonly clock = new BrokerClock()
   private readonly linksByAddress = new Map<string, BrokerLink>()
   private readonly linksById = new Map<number, BrokerLink>()
   private readonly stop = new AbortController()
@@ -155,6 +158,7 @@ export class Cluster {
 
   private onConnected (link: BrokerLink, connection: Connection): void {
     const id = connection.hello.brokerId
+    this.clock.learn(connection.hello.timeMs, connection.greetedAtMs)
     // An address may lead to another broker than it did: a load balancer, a machine set up anew.
     if (link.brokerId !== id && this.linksById.get(link.brokerId) === link) this.linksById.delete(link.brokerId)
     if (this.linksById.get(id)?.current == null) this.linksById.set(id, link)
@@ -168,7 +172,11 @@ export class Cluster {
   }
 
   private async fetchTopics (names: string[]): Promise<readonly TopicMetadata[]> {
-    const { message } = await this.request('metadata', { topics: names }, { signal: this.stop.signal })
+    let askedAtMs = 0
+    const { message } = await this.request('metadata', { topics: names }, {
+      signal: this.stop.signal, onSend: () => { askedAtMs = performance.now() },
+    })
+    this.clock.learn(message.timeMs, askedAtMs)
     this.learnBrokers(message.brokers)
     return message.topics
   }

@@ -63,7 +63,8 @@ interface Outgoing {
 
 /** Apis that change something: an answer that went missing leaves open whether they did. */
 const CHANGING_APIS: ReadonlySet<ApiName> = new Set<ApiName>([
-  'produce', 'createTopics', 'deleteTopics', 'alterTopics', 'deleteRecords', 'commitOffsets', 'deleteGroups',
+  'produce', 'createTopics', 'deleteTopics', 'alterTopics', 'deleteRecords', 'commitOffsets', 'deleteGroups', 'receive', 'settle',
+  'cancelRecords', 'rescheduleRecords', 'controlQueue', 'startRedrive', 'cancelRedrive',
 ])
 
 const READ_BUFFER_BYTES = 256 * 1024
@@ -79,6 +80,8 @@ export class Connection {
   readonly address: Address
   /** The broker's answer to the handshake: its id, apis and limits. Set once, before anyone gets the connection. */
   hello: HelloResponse = EMPTY_HELLO
+  /** When the handshake was sent, on the monotonic clock, in milliseconds. */
+  greetedAtMs = 0
   private readonly listener: ConnectionListener
   private readonly socket: net.Socket
   private readonly reader: FrameReader
@@ -238,6 +241,7 @@ export class Connection {
   }
 
   private async shakeHands (settings: Settings): Promise<void> {
+    this.greetedAtMs = performance.now()
     const { message } = await this.request('hello', {
       clientName: settings.clientId,
       clientVersion: CLIENT_VERSION,

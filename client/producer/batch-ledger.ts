@@ -3,6 +3,7 @@
 // Invariants: a batch settles exactly once, for its `send` waiters, for the flushes that wait for it and for the count
 // of failed `write` records alike; `pendingBytes` and `pendingRecords` are those of batches whose outcome is not told.
 
+import type { DuplicateRecord } from '@sluice/protocol'
 import { BrokerError } from '../broker-error.js'
 import { CHANNEL } from '../diagnostics.js'
 import type { OutgoingBatch } from './outgoing-batch.js'
@@ -39,14 +40,23 @@ export class BatchLedger {
     this.pendingRecords++
   }
 
-  /** The batch is in the log. @param baseOffset -1 where it is not known. */
-  succeed (queue: PartitionQueue, batch: OutgoingBatch, baseOffset: number): void {
+  /**
+   * The batch is in the log.
+   *
+   * @param baseOffset -1 where it is not known.
+   * @param duplicates records whose dedup ids were taken, by their place in the batch.
+   */
+  succeed (
+    queue: PartitionQueue, batch: OutgoingBatch, baseOffset: number, duplicates: readonly DuplicateRecord[] = [],
+  ): void {
     this.drop(queue, batch)
     this.discount(queue, batch)
     this.publish(queue, batch, baseOffset, null)
     if (batch.waiters !== null) {
       for (const waiter of batch.waiters) {
-        waiter.resolve(queue.partition, baseOffset < 0 ? -1 : baseOffset + waiter.index, waiter.timestamp)
+        const duplicate = duplicates.length === 0 ? undefined : duplicates.find(({ index }) => index === waiter.index)
+        const offset = duplicate?.offset ?? (baseOffset < 0 ? -1 : baseOffset + waiter.index)
+        waiter.resolve(queue.partition, offset, waiter.timestamp, duplicate !== undefined)
       }
     }
     this.release(batch)

@@ -10,7 +10,10 @@
 // Invariant: what is outstanding of a partition is at most what brokers remember of a producer; see PartitionQueue for
 // the order, BatchLedger for the outcomes.
 
-import { ERROR, RecordBatchBuilder, recordBytesMax, type ProduceResponse, type RecordBytes, type RecordHeader } from '@sluice/protocol'
+import {
+  ERROR, EXTRAS_ROW_BYTES_MAX, RecordBatchBuilder, recordBytesMax, type DuplicateRecord, type ProduceResponse,
+  type RecordBytes, type RecordExtras, type RecordHeader,
+} from '@sluice/protocol'
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import type { Connection } from '../connection/connection.js'
@@ -97,11 +100,12 @@ export class BatchSender {
   /** Puts a record into the open batch of its partition. */
   append (
     partition: number, key: RecordBytes, value: RecordBytes, timestamp: number,
-    headers: readonly RecordHeader[] | undefined, waiter: SendWaiter | null,
+    headers: readonly RecordHeader[] | undefined, waiter: SendWaiter | null, extras?: RecordExtras,
   ): void {
     const queue = this.queues[partition]!
     let batch = queue.open
-    if (batch !== null && batch.size + recordBytesMax(key, value, headers) > this.batchBytes) {
+    const extrasBytesMax = extras === undefined ? 0 : EXTRAS_ROW_BYTES_MAX
+    if (batch !== null && batch.size + recordBytesMax(key, value, headers) + extrasBytesMax > this.batchBytes) {
       queue.closeOpen()
       this.sendFull(queue)
       batch = null
@@ -110,6 +114,7 @@ export class BatchSender {
     const builder = batch.builder!
     const sizeBefore = builder.size
     builder.append(key, value, timestamp, headers)
+    batch.addExtras(extras)
     this.ledger.add(queue, batch, builder.size - sizeBefore)
     if (waiter !== null) {
       waiter.index = batch.recordCount - 1
@@ -325,7 +330,7 @@ export class BatchSender {
       const result = response?.results[index]
       this.notOutstanding(sending)
       if (result === undefined || result.error === ERROR.NONE) {
-        this.succeed(sending, result?.baseOffset ?? -1)
+        this.succeed(sending, result?.baseOffset ?? -1, result?.duplicateRecords)
         if (result !== undefined) this.reuseMemory(sending.batch)
       } else if (result.error === ERROR.DUPLICATE_SEQUENCE) {
         this.succeed(sending, -1)
@@ -395,10 +400,10 @@ export class BatchSender {
     return error.retriable || error.code === 'UNKNOWN_TOPIC'
   }
 
-  private succeed ({ queue, batch }: Sending, baseOffset: number): void {
+  private succeed ({ queue, batch }: Sending, baseOffset: number, duplicates?: readonly DuplicateRecord[]): void {
     this.supplyFailures = 0
     if (batch.abandoned) this.ledger.drop(queue, batch)
-    else this.ledger.succeed(queue, batch, baseOffset)
+    else this.ledger.succeed(queue, batch, baseOffset, duplicates)
   }
 
   private fail (queue: PartitionQueue, batch: OutgoingBatch, error: BrokerError): void {

@@ -7,7 +7,8 @@
 // when the broker has said that it is not in the log, and never will be under its old number, it is stamped anew.
 
 import {
-  readBatchHeader, SEQUENCE_MAX, writeBatchHeader, type CodecName, type ProducerStamp, type RecordBatchBuilder,
+  readBatchHeader, RecordExtrasBuilder, SEQUENCE_MAX, writeBatchHeader, type CodecName, type ProducerStamp,
+  type RecordBatchBuilder, type RecordExtras,
 } from '@sluice/protocol'
 import type { BrokerError } from '../broker-error.js'
 
@@ -16,7 +17,8 @@ export interface SendWaiter {
   /** Number of the record in its batch; set when it is put there. */
   index: number
   timestamp: number
-  resolve (partition: number, offset: number, timestamp: number): void
+  /** @param isDuplicate the offset is that of another record, which has its dedup id. */
+  resolve (partition: number, offset: number, timestamp: number, isDuplicate: boolean): void
   reject (error: BrokerError): void
 }
 
@@ -32,6 +34,8 @@ export class OutgoingBatch {
   /** What is sent; null until it is sealed. */
   bytes: Buffer | null = null
   recordCount = 0
+  /** What the broker is told of the records beside their bytes; null where there is nothing. */
+  private extras: RecordExtrasBuilder | null = null
   /** Bytes that count against the buffer of the producer. */
   pendingBytes = 0
   /** One per record that was sent by `send`, in order; null where there is none. */
@@ -56,15 +60,25 @@ export class OutgoingBatch {
   }
 
   /** Size that it has or would have uncompressed, in bytes. */
-  get size (): number { return this.bytes?.length ?? this.builder!.size }
+  get size (): number { return this.bytes?.length ?? this.builder!.size + (this.extras?.sizeBytes ?? 0) }
 
   /** Records that nobody waits for one by one. */
   get unwatchedCount (): number { return this.recordCount - (this.waiters?.length ?? 0) }
 
+  /** Adds the extras of the record that is put in next, before `recordCount` counts it. */
+  addExtras (extras: RecordExtras | undefined): void {
+    if (this.extras === null) {
+      if (extras === undefined) return
+      this.extras = new RecordExtrasBuilder()
+      for (let record = 0; record < this.recordCount; record++) this.extras.append()
+    }
+    this.extras.append(extras)
+  }
+
   /** Turns the records into bytes; the builder is free for the next batch afterwards. */
   seal (codec: CodecName, producer: ProducerStamp | undefined): RecordBatchBuilder {
     const builder = this.builder!
-    this.bytes = builder.build({ codec, producer })
+    this.bytes = builder.build({ codec, producer, extras: this.extras?.build() })
     this.builder = null
     this.closed = true
     return builder

@@ -9,7 +9,7 @@
 // `write`, by the next flush, drained or close.
 
 import type { Writable } from 'node:stream'
-import { recordBytesMax, type RecordBytes, type RecordHeader } from '@sluice/protocol'
+import { recordBytesMax, type RecordBytes, type RecordExtras, type RecordHeader } from '@sluice/protocol'
 import { asBrokerError, BrokerError, closedError, reasonOf } from '../broker-error.js'
 import { invalidOption } from '../client-options.js'
 import type { Cluster } from '../connection/cluster.js'
@@ -26,8 +26,22 @@ import { producerWritable } from './producer-writable.js'
 /** So much is written in one turn of the event loop before `write` asks to wait: a millisecond's work. */
 const TURN_BYTES = 512 * 1024
 
+/** Where a record went. */
+export interface SentRecord extends RecordMeta {
+  /** True where the dedup id of a queue's record was taken: partition and offset are of the record that has it. */
+  readonly duplicate?: true
+}
+
 /** What became of one record of a `sendBatch`. */
-export type SendResult = ({ ok: true } & RecordMeta) | { ok: false, error: BrokerError }
+export type SendResult = ({ ok: true } & SentRecord) | { ok: false, error: BrokerError }
+
+/** What the records of a queue have beside those of a stream. */
+export interface RecordRouting<K, V> {
+  /** The partition of a record, or null where any will do. */
+  partitionOf (record: OutRecord<K, V>, key: RecordBytes, partitions: number): number | null
+  /** What the broker is told of a record beside its bytes. */
+  extrasOf (record: OutRecord<K, V>, key: RecordBytes): RecordExtras | undefined
+}
 
 /** Options of calls that wait. */
 export interface WaitOptions { signal?: AbortSignal }
@@ -56,6 +70,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   private readonly topic: ProducerTopic<K, V>
   private readonly settings: ProducerSettings
   private readonly partitioner: ((record: OutRecord<K, V>, partitions: number) => number) | null
+  private readonly queueRouting: RecordRouting<K, V> | null
   private readonly sender: BatchSender
   private readonly sticky = new StickyChoice()
   private staged: Staged<K, V>[] = []
@@ -72,11 +87,16 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   private inTurn = false
   private turnStartBytes = 0
 
-  constructor (cluster: Cluster, topic: ProducerTopic<K, V>, options: ProducerOptions<K, V>) {
+  /** @param routing of a queue; null for a stream. */
+  constructor (
+    cluster: Cluster, topic: ProducerTopic<K, V>, options: ProducerOptions<K, V>,
+    routing: RecordRouting<K, V> | null = null,
+  ) {
     this.cluster = cluster
     this.topic = topic
     this.settings = resolveProducerOptions(options)
     this.partitioner = typeof options.partitioner === 'function' ? options.partitioner : null
+    this.queueRouting = routing
     this.sender = new BatchSender(cluster, this.settings, {
       topic: topic.name,
       onSettled: () => this.onSettled(),
@@ -101,16 +121,17 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
    *
    * @throws BrokerError as a rejection.
    */
-  send (record: OutRecord<K, V>, options: WaitOptions = {}): Promise<RecordMeta> {
+  send (record: OutRecord<K, V>, options: WaitOptions = {}): Promise<SentRecord> {
     const { signal } = options
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     const topic = this.topic.name
     let waiter!: SendWaiter
-    const sent = new Promise<RecordMeta>((resolve, reject) => {
+    const sent = new Promise<SentRecord>((resolve, reject) => {
       waiter = {
         index: 0,
         timestamp: 0,
-        resolve: (partition, offset, timestamp) => resolve({ topic, partition, offset, timestamp }),
+        resolve: (partition, offset, timestamp, isDuplicate) =>
+          resolve(sentRecord(topic, partition, offset, timestamp, isDuplicate)),
         reject,
       }
     })
@@ -280,7 +301,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     waiter: SendWaiter | null,
   ): void {
     const partition = this.partitionOf(record, key) ?? this.stickyPartition(recordBytesMax(key, value, headers))
-    this.sender.append(partition, key, value, record.timestamp ?? Date.now(), headers, waiter)
+    const extras = this.queueRouting?.extrasOf(record, key)
+    this.sender.append(partition, key, value, record.timestamp ?? Date.now(), headers, waiter, extras)
   }
 
   /** Null where any partition will do. */
@@ -288,6 +310,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     const partitions = this.sender.topic!.partitions.length
     let partition = record.partition
     if (partition === undefined) {
+      if (this.queueRouting !== null) return this.queueRouting.partitionOf(record, key, partitions)
       if (this.partitioner !== null) partition = this.partitioner(record, partitions)
       else if (key !== null) return partitionOfKey(key, partitions)
       else return null
@@ -397,7 +420,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     this.sender.closeOpen(partition)
     encoded.forEach(({ record, key, value, headers }, index) => {
       const waiter = this.resultWaiter(results, index, count, done)
-      this.sender.append(partition, key, value, record.timestamp ?? Date.now(), headers, waiter)
+      const extras = this.queueRouting?.extrasOf(record, key)
+      this.sender.append(partition, key, value, record.timestamp ?? Date.now(), headers, waiter, extras)
     })
     this.sender.closeOpen(partition)
     await abortable(done.promise, signal)
@@ -415,7 +439,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     return {
       index: 0,
       timestamp: 0,
-      resolve: (partition, offset, timestamp) => settle({ ok: true, topic, partition, offset, timestamp }),
+      resolve: (partition, offset, timestamp, isDuplicate) =>
+        settle({ ok: true, ...sentRecord(topic, partition, offset, timestamp, isDuplicate) }),
       reject: error => settle({ ok: false, error }),
     }
   }
@@ -487,6 +512,13 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
       retriable: true, topic: this.topic.name,
     })
   }
+}
+
+function sentRecord (
+  topic: string, partition: number, offset: number, timestamp: number, isDuplicate: boolean,
+): SentRecord {
+  const record = { topic, partition, offset, timestamp }
+  return isDuplicate ? { ...record, duplicate: true } : record
 }
 
 function encode<T> (serde: Serde<T>, value: T, what: 'key' | 'value'): RecordBytes {

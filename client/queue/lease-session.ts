@@ -1,0 +1,263 @@
+// A session that leases belong to: opened on the connection of every broker that it receives from, kept alive there by
+// heartbeats, taken up again on a new connection when one is lost.
+//
+//   idle ──▶ open ── connection lost ──▶ resuming ──┬── in time ──▶ open, with its leases
+//             │ heartbeats, on timers of their own  ├── refused ──▶ lost
+//             │                                     └── grace over ▶ lost
+//             └── close ──▶ closed: the broker gives what is leased to others
+//
+// A lost session is forgotten and its leases with it; the next request begins a new one. Nothing here waits for a
+// handler; one that blocks the event loop for less than the broker's patience costs a late heartbeat, no lease.
+
+import { ERROR, type LeaseMode, type LeaseNotice } from '@sluice/protocol'
+import { asBrokerError, BrokerError, closedError } from '../broker-error.js'
+import type { Cluster } from '../connection/cluster.js'
+import type { Connection } from '../connection/connection.js'
+import { delay, retryDelayMs, settledWithin } from '../waiting.js'
+
+/** What a session tells its owner. */
+export interface SessionListener {
+  /** True where there are leases worth a reconnect that nobody asked for. */
+  hasLeases (): boolean
+  onNotice (notice: LeaseNotice): void
+  /** All leases are over, by what is known here. */
+  onLost (why: string): void
+  /** The connection to this broker is gone; the session may be taken up again. */
+  onDisconnected (broker: number): void
+}
+
+/** The session on one connection. */
+interface Binding {
+  readonly connection: Connection
+  /** Time between heartbeats, in milliseconds; negative where none is needed. */
+  heartbeatMs: number
+  timer: NodeJS.Timeout | null
+  isBeating: boolean
+}
+
+/** Share of the time that the broker gives for a heartbeat after which it is sent. */
+const HEARTBEAT_SHARE = 0.7
+/** Grace until a broker has told one, in milliseconds: the default of queues. */
+const GRACE_MS_DEFAULT = 10_000
+const CLOSE_TIMEOUT_MS = 2_000
+
+/** See the head of this file. */
+export class LeaseSession {
+  /** How long leases outlive a connection, in milliseconds. */
+  graceMs = GRACE_MS_DEFAULT
+  private readonly cluster: Cluster
+  private readonly queue: string
+  private readonly mode: LeaseMode
+  private readonly listener: SessionListener
+  private readonly bindings = new Map<number, Binding>()
+  private readonly openings = new Map<number, Promise<Connection>>()
+  private readonly stop = new AbortController()
+  private readonly offDisconnect: () => void
+  private beginning: Promise<void> | null = null
+  private sessionId = 0
+  private token = ''
+  /** Rises when the session is lost: what was under way for the old one is of no use. */
+  private generation = 0
+
+  constructor (cluster: Cluster, queue: string, mode: LeaseMode, listener: SessionListener) {
+    this.cluster = cluster
+    this.queue = queue
+    this.mode = mode
+    this.listener = listener
+    this.offDisconnect = cluster.events.on('disconnect', ({ broker }) => this.onDisconnect(broker))
+  }
+
+  /** Its id; 0 while there is none. */
+  get id (): number { return this.sessionId }
+
+  /** Brokers that it is open at. */
+  get brokers (): number[] { return [...this.bindings.keys()] }
+
+  /** The connection to a broker where the session is open on it, or null. */
+  current (broker: number): Connection | null {
+    const connection = this.bindings.get(broker)?.connection
+    return connection !== undefined && connection === this.cluster.currentConnection(broker) ? connection : null
+  }
+
+  /** True where the session is open on this connection. */
+  isOpenOn (connection: Connection): boolean {
+    return this.current(connection.hello.brokerId) === connection
+  }
+
+  /**
+   * A connection to the broker on which the session is open.
+   *
+   * @throws BrokerError as a rejection: one attempt has failed.
+   */
+  at (broker: number): Promise<Connection> {
+    const current = this.current(broker)
+    if (current !== null) return Promise.resolve(current)
+    let opening = this.openings.get(broker)
+    if (opening === undefined) {
+      opening = this.open(broker).finally(() => { this.openings.delete(broker) })
+      opening.catch(() => {})
+      this.openings.set(broker, opening)
+    }
+    return opening
+  }
+
+  /** What a receive has said about heartbeats and grace. */
+  learn (broker: number, heartbeatMs: number, graceMs: number): void {
+    if (graceMs >= 0) this.graceMs = graceMs
+    const binding = this.bindings.get(broker)
+    if (binding === undefined) return
+    const isSooner = heartbeatMs >= 0 && (binding.heartbeatMs < 0 || heartbeatMs < binding.heartbeatMs)
+    binding.heartbeatMs = heartbeatMs
+    if (isSooner || binding.timer === null) this.schedule(binding)
+  }
+
+  /** A request has found that the session is not known on its connection: opens it again there, or loses it. */
+  async renew (broker: number): Promise<void> {
+    this.unbind(broker)
+    await this.at(broker)
+  }
+
+  /** Ends the session where it is open; leases that it kept go back to the queue. */
+  async close (): Promise<void> {
+    if (this.stop.signal.aborted) return
+    this.stop.abort(closedError('queue'))
+    this.offDisconnect()
+    const { sessionId } = this
+    const closing = this.brokers.map(broker => {
+      const connection = this.current(broker)
+      this.unbind(broker)
+      return connection?.request('closeSession', { sessionId }, { timeoutMs: CLOSE_TIMEOUT_MS, unordered: true })
+    })
+    await settledWithin(Promise.allSettled(closing), CLOSE_TIMEOUT_MS)
+  }
+
+  private async open (broker: number): Promise<Connection> {
+    for (;;) {
+      this.stop.signal.throwIfAborted()
+      const connection = await this.cluster.connectionTo(broker)
+      if (this.cluster.currentConnection(broker) !== connection) {
+        throw new BrokerError('NOT_LEADER', `broker ${broker} is not among the known brokers`, { retriable: true })
+      }
+      // The first broker gives the id; the others take it up.
+      while (this.sessionId === 0 && this.beginning !== null) await this.beginning.catch(() => {})
+      const { generation } = this
+      const isNew = this.sessionId === 0
+      try {
+        const opening = this.openOn(broker, connection)
+        if (isNew) this.beginning = opening.finally(() => { this.beginning = null })
+        await opening
+        return connection
+      } catch (cause) {
+        const error = asBrokerError(cause)
+        if (error.serverCode !== ERROR.UNKNOWN_SESSION || isNew) throw error
+        if (this.generation === generation) this.lose('the broker does not know the session any more')
+      }
+    }
+  }
+
+  private async openOn (broker: number, connection: Connection): Promise<void> {
+    const { sessionId, token } = this
+    const { clientId, requestTimeoutMs } = this.cluster.settings
+    const { message } = await connection.request('openSession', { sessionId, token, clientName: clientId, leases: this.mode }, {
+      timeoutMs: requestTimeoutMs, unordered: true,
+    })
+    this.stop.signal.throwIfAborted()
+    this.sessionId = message.sessionId
+    this.token = message.token
+    this.unbind(broker)
+    const binding = { connection, heartbeatMs: message.heartbeatMs, timer: null, isBeating: false }
+    this.bindings.set(broker, binding)
+    this.schedule(binding)
+  }
+
+  private lose (why: string): void {
+    this.generation++
+    this.sessionId = 0
+    this.token = ''
+    for (const broker of this.brokers) this.unbind(broker)
+    this.cluster.settings.logger.warn({ queue: this.queue, why }, 'the session of the leases is lost')
+    this.listener.onLost(why)
+  }
+
+  private unbind (broker: number): void {
+    const binding = this.bindings.get(broker)
+    if (binding === undefined) return
+    if (binding.timer !== null) clearTimeout(binding.timer)
+    binding.timer = null
+    binding.heartbeatMs = -1
+    this.bindings.delete(broker)
+  }
+
+  private schedule (binding: Binding): void {
+    if (binding.timer !== null) clearTimeout(binding.timer)
+    binding.timer = null
+    if (binding.heartbeatMs < 0 || binding.isBeating) return
+    binding.timer = setTimeout(() => {
+      binding.timer = null
+      this.beat(binding)
+    }, Math.max(1, binding.heartbeatMs * HEARTBEAT_SHARE)).unref()
+  }
+
+  private beat (binding: Binding): void {
+    const { connection } = binding
+    const broker = connection.hello.brokerId
+    const { generation, sessionId } = this
+    binding.isBeating = true
+    const timeoutMs = Math.max(1_000, binding.heartbeatMs)
+    connection.request('heartbeatSession', { sessionId }, { timeoutMs, unordered: true }).then(({ message }) => {
+      binding.isBeating = false
+      if (this.generation !== generation || this.bindings.get(broker) !== binding) return
+      binding.heartbeatMs = message.heartbeatMs
+      for (const notice of message.notices) this.listener.onNotice(notice)
+      if (message.more) this.beat(binding)
+      else this.schedule(binding)
+    }, (cause: unknown) => {
+      binding.isBeating = false
+      if (this.generation !== generation || this.bindings.get(broker) !== binding) return
+      const error = asBrokerError(cause)
+      this.cluster.settings.logger.debug({ queue: this.queue, broker, error: error.message }, 'a heartbeat has failed')
+      if (error.serverCode === ERROR.UNKNOWN_SESSION) this.resume(broker)
+      else if (this.current(broker) !== null) this.schedule(binding)
+      // Otherwise the connection is gone, or about to go: its end is told apart.
+    })
+  }
+
+  private onDisconnect (broker: number): void {
+    const binding = this.bindings.get(broker)
+    // Another connection to the same broker may have ended.
+    if (binding === undefined || this.current(broker) !== null) return
+    this.resume(broker)
+  }
+
+  /** Takes the session up again before the grace is over, where it has leases. */
+  private resume (broker: number): void {
+    this.unbind(broker)
+    if (this.stop.signal.aborted) return
+    this.listener.onDisconnected(broker)
+    if (!this.listener.hasLeases()) return
+    const { generation, graceMs } = this
+    const isVoid = (): boolean => this.generation !== generation || this.stop.signal.aborted
+    settledWithin(this.retry(broker, isVoid), graceMs).then(isDone => {
+      if (isDone || isVoid()) return
+      // The answer may lie unread in the socket where this process stood still: read first, then judge.
+      setImmediate(() => {
+        if (!isVoid() && this.current(broker) === null) this.lose(`no connection to broker ${broker} within ${graceMs} ms`)
+      })
+    }, () => {})
+  }
+
+  private async retry (broker: number, isVoid: () => boolean): Promise<void> {
+    for (let failures = 1; !isVoid(); failures++) {
+      try {
+        await this.at(broker)
+        return
+      } catch (cause) {
+        const error = asBrokerError(cause)
+        if (isVoid()) return
+        if (!error.retriable) return this.lose(error.reason)
+        const waitMs = Math.min(retryDelayMs(this.cluster.settings, error, failures), this.graceMs / 4)
+        await delay(waitMs, this.stop.signal).catch(() => {})
+      }
+    }
+  }
+}

@@ -1,0 +1,107 @@
+// Tells the brokers which records are being started, and lets each handler begin once that is on its way.
+//
+//   send, send, send ──(end of turn)──▶ one `settle` per connection, unanswered ──▶ written ──▶ ready, ready, ready
+//
+// It goes before anything that a handler may do to the process, and over the connection that the record came over, so
+// that it arrives before any later word about it. Nobody waits for the broker.
+
+import type { SettleItem } from '@sluice/protocol'
+import type { Connection } from '../connection/connection.js'
+import type { Lease } from './lease.js'
+
+type AnyLease = Lease<any, any>
+
+/** A record on its way to its handler. */
+interface Start {
+  readonly lease: AnyLease
+  readonly onReady: () => void
+  readonly onVoid: () => void
+}
+
+/** Time that handlers may hold the event loop before timers and sockets have their turn, in milliseconds. */
+const TURN_MS_MAX = 20
+const TIMEOUT_MS = 30_000
+
+/** See the head of this file. */
+export class StartSender {
+  private readonly group: string
+  private starts: Start[] = []
+  private ready: Start[] = []
+  private readyHead = 0
+  private isRunning = false
+
+  constructor (group: string) {
+    this.group = group
+  }
+
+  /** Calls `onReady` when the start is on its way, or `onVoid` where the connection of the lease is gone. */
+  send (lease: AnyLease, onReady: () => void, onVoid: () => void): void {
+    if (this.starts.length === 0) queueMicrotask(() => this.flush())
+    this.starts.push({ lease, onReady, onVoid })
+  }
+
+  private flush (): void {
+    const byConnection = new Map<Connection, Start[]>()
+    for (const start of this.starts) {
+      const { connection } = start.lease
+      const list = byConnection.get(connection)
+      if (list === undefined) byConnection.set(connection, [start])
+      else list.push(start)
+    }
+    this.starts = []
+    for (const [connection, starts] of byConnection) {
+      const size = connection.hello.maxRecordsPerSettle
+      for (let from = 0; from < starts.length; from += size) this.request(connection, starts.slice(from, from + size))
+    }
+  }
+
+  private request (connection: Connection, starts: readonly Start[]): void {
+    connection.request('settle', {
+      acks: 'none', timeoutMs: TIMEOUT_MS, partitions: partitionsOf(starts, this.group),
+    }, { oneWay: true, timeoutMs: TIMEOUT_MS }).then(() => {
+      for (const start of starts) this.ready.push(start)
+      // By then it has left for the socket, which is uncorked at the end of the turn.
+      if (!this.isRunning) {
+        this.isRunning = true
+        setImmediate(this.run)
+      }
+    }, () => {
+      for (const { onVoid } of starts) onVoid()
+    })
+  }
+
+  private readonly run = (): void => {
+    const endMs = performance.now() + TURN_MS_MAX
+    while (this.readyHead < this.ready.length && performance.now() < endMs) this.ready[this.readyHead++]!.onReady()
+    if (this.readyHead < this.ready.length) {
+      setImmediate(this.run)
+      return
+    }
+    this.ready = []
+    this.readyHead = 0
+    this.isRunning = false
+  }
+}
+
+function partitionsOf (starts: readonly Start[], group: string): {
+  topicId: string, partition: number, group: string, items: SettleItem[],
+}[] {
+  const partitions: { topicId: string, partition: number, group: string, items: SettleItem[] }[] = []
+  for (const { lease } of starts) {
+    let last = partitions[partitions.length - 1]
+    if (last === undefined || last.partition !== lease.partition || last.topicId !== lease.topicId) {
+      last = { topicId: lease.topicId, partition: lease.partition, group, items: [] }
+      partitions.push(last)
+    }
+    const run = last.items[last.items.length - 1]
+    const continues = run !== undefined && run.leaseEpoch === lease.leaseEpoch &&
+      run.offset + run.count === lease.offset && run.leaseSequence + run.count === lease.leaseSequence
+    if (continues) {
+      run.count++
+    } else {
+      const { offset, leaseEpoch, leaseSequence } = lease
+      last.items.push({ kind: 'start', offset, count: 1, leaseEpoch, leaseSequence, delayMs: -1, reason: '' })
+    }
+  }
+  return partitions
+}

@@ -1,0 +1,385 @@
+// Runs a handler over the records of a queue, several at a time: a return is an ack, a throw a nack.
+//
+//   poll ──▶ waiting ──▶ begun: `start` is on its way ──▶ handler ──┬─ returns ──▶ ack
+//              │ close, disconnect                                  └─ throws ───▶ nack: again after the back-off
+//              └──▶ given back                                                    of the queue, or dead letter
+//
+// `start` leaves for the broker before the handler is called, so that a record which ends the process counts as
+// failed. Until then its time does not run, and it lives with the connection that it came over: when that is lost, the
+// broker gives it to others.
+//
+// On an ordered queue the records of a key come in runs. They wait for each other here, each begins only when the
+// broker has confirmed its start (and with it the ack before it), and when one does not end well the rest of its run is
+// given back: the broker hands it out again, in order.
+//
+// Invariants: at most `concurrency` records are begun and not finished; what is taken leaves by exactly one of ack,
+// nack, release, or the loss of its lease.
+
+import { asBrokerError, BrokerError } from '../broker-error.js'
+import type { Cluster } from '../connection/cluster.js'
+import { LoopWatch } from '../consumer/loop-watch.js'
+import { HANDLE_CHANNEL } from '../diagnostics.js'
+import { deferred, retryDelayMs } from '../waiting.js'
+import type { Lease } from './lease.js'
+import { PrefetchTarget } from './prefetch-target.js'
+import { REASON_LENGTH_MAX, type WorkSettings } from './queue-options.js'
+import type { LeasedRecord } from './queue-records.js'
+import { Receiver, type QueueSource } from './receiver.js'
+import type { Settler } from './settler.js'
+import { StartSender } from './start-sender.js'
+
+/** How long a poll waits at the broker, in milliseconds. */
+const POLL_WAIT_MS = 20_000
+const RECEIVE_BYTES_MAX = 8 * 1024 * 1024
+/** Session timeout of queues until one is known, in milliseconds. */
+const SESSION_TIMEOUT_MS_DEFAULT = 10_000
+
+/** Records of a key that wait behind another one, which is begun. */
+type Lane<K, V> = Lease<K, V>[]
+
+/** See the head of this file. */
+export class Worker<K, V> {
+  private readonly cluster: Cluster
+  private readonly source: QueueSource<K, V>
+  private readonly settler: Settler
+  private readonly handler: (record: LeasedRecord<K, V>) => unknown
+  private readonly settings: WorkSettings
+  private readonly isOrdered: boolean
+  private readonly receiver: Receiver<K, V>
+  private readonly starts: StartSender
+  private readonly target: PrefetchTarget
+  private readonly watch: LoopWatch
+  private readonly lanes = new Map<string, Lane<K, V>>()
+  private readonly polling = new Set<number>()
+  private readonly failures = new Map<number, number>()
+  private waiting: Lease<K, V>[] = []
+  private waitingHead = 0
+  /** Records that wait, those in lanes included. */
+  private waitingCount = 0
+  private waitingBytes = 0
+  private requested = 0
+  /** Begun and not finished. */
+  private active = 0
+  private stopped = false
+  private failure: { error: unknown } | null = null
+  private readonly ending = deferred()
+  private idle = deferred()
+
+  constructor (parts: {
+    cluster: Cluster
+    source: QueueSource<K, V>
+    settler: Settler
+    handler: (record: LeasedRecord<K, V>) => unknown
+    settings: WorkSettings
+    /** The queue keeps the order of keys. */
+    isOrdered: boolean
+  }) {
+    this.cluster = parts.cluster
+    this.source = parts.source
+    this.settler = parts.settler
+    this.handler = parts.handler
+    this.settings = parts.settings
+    this.isOrdered = parts.isOrdered
+    this.receiver = new Receiver(parts.cluster, parts.source, 'started', parts.settler)
+    this.receiver.onDisconnected = () => this.dropDisconnected()
+    this.starts = new StartSender(parts.source.group)
+    this.target = new PrefetchTarget(parts.settings.prefetch, performance.now())
+    this.watch = new LoopWatch(parts.cluster, parts.source.name, SESSION_TIMEOUT_MS_DEFAULT)
+  }
+
+  /** Resolves when it is closed and all is settled; rejects with the signal's reason or why it cannot go on. */
+  async run (signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
+    const onAbort = (): void => this.fail(signal!.reason)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.watch.start()
+    try {
+      this.pump()
+      await this.ending.promise
+      while (this.active > 0) {
+        this.idle = deferred()
+        await this.idle.promise
+      }
+      await this.settler.idle()
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+      this.watch.stop()
+      await this.receiver.close()
+    }
+    if (this.failure !== null) throw (this.failure as { error: unknown }).error
+  }
+
+  /** Begins nothing more and gives back what was not begun. Running handlers go on. */
+  stop (): void {
+    if (this.stopped) return
+    this.stopped = true
+    for (const lease of this.waiting.slice(this.waitingHead)) this.giveBack(lease)
+    this.waiting = []
+    this.waitingHead = 0
+    for (const lane of this.lanes.values()) for (const lease of lane.splice(0)) this.giveBack(lease)
+    this.waitingCount = this.waitingBytes = 0
+    this.ending.resolve()
+  }
+
+  /** Waits no longer: what handlers still work on is given up, their signals are aborted. */
+  abandon (): void {
+    this.receiver.keeper.loseAll('the queue was closed here before the handler was done')
+    this.active = 0
+    this.idle.resolve()
+  }
+
+  private fail (error: unknown): void {
+    this.failure ??= { error }
+    this.stop()
+  }
+
+  /** Asks every leader that is not being asked, where there is room for records. */
+  private pump (): void {
+    if (this.stopped) return
+    const info = this.cluster.metadata.peek(this.source.name)
+    if (info === undefined) return this.pumpLater(-1, null)
+    let leaders = 0
+    let last = -1
+    for (const { leader } of info.partitions) if (leader >= 0 && leader !== last) { leaders++; last = leader }
+    if (leaders === 0) return this.pumpLater(-1, null)
+    last = -1
+    for (const { leader } of info.partitions) {
+      if (leader < 0 || leader === last || this.polling.has(leader)) continue
+      last = leader
+      const room = this.settings.concurrency - this.active + this.target.records(performance.now())
+      const maxRecords = Math.min(Math.ceil(room / leaders), room - this.waitingCount - this.requested)
+      const bytes = this.settings.prefetchBytes - this.waitingBytes
+      if (maxRecords < 1 || bytes <= 0) return
+      this.poll(leader, maxRecords, Math.min(bytes, RECEIVE_BYTES_MAX))
+    }
+  }
+
+  private poll (leader: number, maxRecords: number, maxBytes: number): void {
+    this.polling.add(leader)
+    this.requested += maxRecords
+    const land = (): void => {
+      this.polling.delete(leader)
+      this.requested -= maxRecords
+    }
+    this.receiver.poll(leader, { maxRecords, maxBytes, maxWaitMs: POLL_WAIT_MS }).then(leases => {
+      land()
+      this.failures.delete(leader)
+      this.onLeases(leases)
+      this.pump()
+    }, (cause: unknown) => {
+      land()
+      const error = asBrokerError(cause)
+      if (this.stopped) return
+      if (!error.retriable) return this.fail(error)
+      this.cluster.settings.logger.debug({ queue: this.source.name, leader, error: error.message }, 'a receive has failed')
+      this.pumpLater(leader, error)
+    })
+  }
+
+  /** Asks again after the back-off, knowing who leads. */
+  private pumpLater (leader: number, error: BrokerError | null): void {
+    const failures = (this.failures.get(leader) ?? 0) + 1
+    this.failures.set(leader, failures)
+    this.polling.add(leader)
+    const again = (): void => {
+      this.polling.delete(leader)
+      this.pump()
+    }
+    setTimeout(() => {
+      if (this.stopped) return
+      this.cluster.metadata.refresh(this.source.name).then(again, (cause: unknown) => {
+        const failure = asBrokerError(cause)
+        if (failure.retriable) again()
+        else this.fail(failure)
+      })
+    }, retryDelayMs(this.cluster.settings, error, failures))
+  }
+
+  private onLeases (leases: readonly Lease<K, V>[]): void {
+    for (const lease of leases) {
+      if (this.stopped) {
+        this.giveBack(lease)
+        continue
+      }
+      this.waiting.push(lease)
+      this.waitingCount++
+      this.waitingBytes += lease.sizeBytes
+    }
+    this.fill()
+  }
+
+  /** Begins as many records as may be. */
+  private fill (): void {
+    while (!this.stopped && this.active < this.settings.concurrency && this.waitingHead < this.waiting.length) {
+      const lease = this.waiting[this.waitingHead++]!
+      if (this.waitingHead === this.waiting.length) {
+        this.waiting = []
+        this.waitingHead = 0
+      }
+      this.place(lease)
+    }
+  }
+
+  private place (lease: Lease<K, V>): void {
+    const lane = this.laneOf(lease)
+    if (lane !== null) {
+      const held = this.lanes.get(lane)
+      if (held !== undefined) {
+        held.push(lease)
+        return
+      }
+      this.lanes.set(lane, [])
+    }
+    this.begin(lease, lane)
+  }
+
+  private laneOf (lease: Lease<K, V>): string | null {
+    if (!this.isOrdered) return null
+    const key = lease.keyBytes
+    return key === null ? null : `${lease.partition}:${key.toString('latin1')}`
+  }
+
+  private begin (lease: Lease<K, V>, lane: string | null): void {
+    this.waitingCount--
+    this.waitingBytes -= lease.sizeBytes
+    if (lease.lostBy !== null) {
+      if (lane !== null) this.nextInLane(lane, true)
+      return
+    }
+    this.active++
+    if (lane !== null) return this.beginInOrder(lease, lane)
+    this.starts.send(lease, () => this.call(lease, null), () => this.forget(lease, null))
+  }
+
+  /** Waits until the broker has confirmed that the lease holds, and that the record before it is settled. */
+  private beginInOrder (lease: Lease<K, V>, lane: string): void {
+    this.settler.settle(lease, 'start').then(
+      outcome => outcome === 'ok' ? this.call(lease, lane) : this.forget(lease, lane),
+      () => this.forget(lease, lane))
+  }
+
+  /** The lease turned out to be over before its handler was called. */
+  private forget (lease: Lease<K, V>, lane: string | null): void {
+    this.receiver.keeper.remove(lease)
+    this.finish(lane, false)
+  }
+
+  private call (lease: Lease<K, V>, lane: string | null): void {
+    if (lease.lostBy !== null) return this.finish(lane, false)
+    this.watch.current = lease
+    let result: unknown
+    try {
+      result = this.settings.timeoutMs === Infinity && !HANDLE_CHANNEL.start.hasSubscribers
+        ? this.handler(lease)
+        : this.callWatched(lease)
+    } catch (error) {
+      return this.onThrown(lease, lane, error)
+    }
+    if (!isThenable(result)) return this.onReturned(lease, lane)
+    result.then(() => this.onReturned(lease, lane), error => this.onThrown(lease, lane, error))
+  }
+
+  private async callWatched (lease: Lease<K, V>): Promise<void> {
+    const call = async (): Promise<unknown> => this.handler(lease)
+    const traced = HANDLE_CHANNEL.start.hasSubscribers
+      ? HANDLE_CHANNEL.tracePromise(call, { group: this.source.group || this.source.name, record: lease })
+      : call()
+    const { timeoutMs } = this.settings
+    if (timeoutMs === Infinity) {
+      await traced
+      return
+    }
+    const limit = new AbortController()
+    lease.handlerSignal = AbortSignal.any([lease.leaseSignal, limit.signal])
+    const late = deferred<never>()
+    const timer = setTimeout(() => {
+      const error = new BrokerError('TIMEOUT', `the handler of record ${lease.id} of queue ${lease.topic} took longer than ` +
+        `timeoutMs (${timeoutMs} ms)`, { topic: lease.topic, partition: lease.partition, offset: lease.offset })
+      limit.abort(error)
+      late.reject(error)
+    }, timeoutMs)
+    try {
+      await Promise.race([traced, late.promise])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  private onReturned (lease: Lease<K, V>, lane: string | null): void {
+    const isAcked = !lease.isSettled || lease.settledAs === 'ack'
+    if (!lease.isSettled) this.tell(lease, 'ack')
+    this.finish(lane, isAcked)
+  }
+
+  private onThrown (lease: Lease<K, V>, lane: string | null, error: unknown): void {
+    // A lost lease has been counted by the broker; a cancelled record still has to be let go.
+    const isOver = lease.lostBy?.code === 'LEASE'
+    if (!lease.isSettled && !isOver) {
+      const { topic: queue, partition, offset, deliveries } = lease
+      const reason = textOf(error)
+      this.cluster.settings.logger.warn({ queue, partition, offset, deliveries, error: reason }, 'a handler has failed')
+      this.tell(lease, 'nack', reason.slice(0, REASON_LENGTH_MAX))
+    }
+    this.finish(lane, false)
+  }
+
+  private tell (lease: Lease<K, V>, kind: 'ack' | 'nack' | 'release', reason = ''): void {
+    lease.settledAs = kind
+    this.receiver.keeper.remove(lease)
+    this.settler.tell(lease, kind, -1, reason)
+  }
+
+  /** @param isDone the record is acknowledged, so that the next one of its key may follow. */
+  private finish (lane: string | null, isDone: boolean): void {
+    if (this.active === 0) return // abandoned
+    this.active--
+    this.target.onFinished(performance.now())
+    if (lane !== null) this.nextInLane(lane, isDone)
+    if (this.active === 0) this.idle.resolve()
+    this.fill()
+    this.pump()
+  }
+
+  private nextInLane (lane: string, isDone: boolean): void {
+    const held = this.lanes.get(lane)
+    if (held === undefined) return
+    if (!isDone) {
+      for (const lease of held.splice(0)) {
+        this.waitingCount--
+        this.waitingBytes -= lease.sizeBytes
+        this.giveBack(lease)
+      }
+    }
+    const next = held.shift()
+    if (next === undefined) this.lanes.delete(lane)
+    else this.begin(next, lane)
+  }
+
+  /** What was not begun lives with its connection: the broker gives it to others when that is lost. */
+  private dropDisconnected (): void {
+    const { session, keeper } = this.receiver
+    const isKept = (lease: Lease<K, V>): boolean => {
+      if (session.isOpenOn(lease.connection)) return true
+      this.waitingCount--
+      this.waitingBytes -= lease.sizeBytes
+      keeper.remove(lease)
+      return false
+    }
+    this.waiting = this.waiting.slice(this.waitingHead).filter(isKept)
+    this.waitingHead = 0
+    for (const [lane, held] of this.lanes) this.lanes.set(lane, held.filter(isKept))
+    this.pump()
+  }
+
+  private giveBack (lease: Lease<K, V>): void {
+    if (lease.lostBy === null && !lease.isSettled) this.tell(lease, 'release')
+  }
+}
+
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+function textOf (error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
