@@ -181,6 +181,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     for (const timer of timers) clearInterval(timer)
     delay.disable()
     await atMost(leftMs(), partitions.flush())
+    meta.stopWaiting()
     await inOrder([
       async () => partitions.checkpointAll(),
       () => logs.close(),

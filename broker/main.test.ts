@@ -5,7 +5,9 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ERROR } from '@sluice/protocol'
 import t from 'tap'
+import { TestClient } from './test-client.js'
 
 // A busy machine starts processes and syncs files slowly; nothing here is about speed.
 t.setTimeout(120_000)
@@ -18,7 +20,7 @@ const SCRIPT = `
 
 interface Ended { code: number | null, signal: string | null, stdout: string, stderr: string }
 
-interface Running { child: ChildProcess, ended: Promise<Ended>, ready: Promise<void> }
+interface Running { child: ChildProcess, ended: Promise<Ended>, ready: Promise<void>, output: () => string }
 
 function run (options: object, environment: Record<string, string> = {}): Running {
   const child = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT, JSON.stringify(options)],
@@ -32,7 +34,7 @@ function run (options: object, environment: Record<string, string> = {}): Runnin
   })
   child.stderr!.on('data', chunk => { stderr += chunk })
   const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout, stderr }) as Ended)
-  return { child, ended, ready }
+  return { child, ended, ready, output: () => stdout }
 }
 
 async function temporaryFolder (t: { teardown (run: () => Promise<void>): void }): Promise<string> {
@@ -94,4 +96,38 @@ t.test('runBrokerProcess: told to stop while it starts, it stops in order', asyn
   await once(starting.child.stderr!, 'data')
   starting.child.kill('SIGINT')
   t.match(await starting.ended, { code: 0, signal: null, stderr: /"msg":"stopped"/ })
+})
+
+/** Loaded before the broker: from SIGUSR2 on a sync never comes back, as on a disk whose controller is gone. */
+const HANGING_DISK = `data:text/javascript,${encodeURIComponent(`
+  import fs from 'node:fs'
+  process.on('SIGUSR2', () => {
+    fs.fdatasync = () => {}
+    process.stderr.write('hangs\\n')
+  })
+`)}`
+
+t.test('runBrokerProcess: a disk that hangs holds up a stop no longer than the bound, and it is said', async t => {
+  const data = await temporaryFolder(t)
+  const flags = { data, listen: LISTEN, 'shutdown-timeout': '200ms' }
+  const hanging = run({ flags, closeTimeoutMs: 300 }, { NODE_OPTIONS: `--import=${HANGING_DISK}` })
+  await hanging.ready
+  const port = Number(/:(\d+), data/.exec(hanging.output())![1])
+  using client = await TestClient.connect(port)
+  const topicId = await client.createTopic('orders', 1)
+  await client.produce(topicId, 0, ['acknowledged'])
+  const hangs = once(hanging.child.stderr!, 'data')
+  hanging.child.kill('SIGUSR2')
+  await hangs
+  const unanswered = client.produce(topicId, 0, ['never synced']).then(({ error }) => error, () => -1)
+  hanging.child.kill('SIGTERM')
+  t.match(await hanging.ended, { code: 1, signal: null, stderr: /the disk does not answer.*recovers what was acknowledged/ })
+  t.not(await unanswered, ERROR.NONE, 'what was not synced is not acknowledged')
+
+  const sound = run({ flags })
+  await sound.ready
+  using again = await TestClient.connect(Number(/:(\d+), data/.exec(sound.output())![1]))
+  t.equal((await again.fetch(topicId, 0, 0)).records[0]!.value, 'acknowledged')
+  sound.child.kill('SIGTERM')
+  t.equal((await sound.ended).code, 0)
 })

@@ -20,10 +20,12 @@ export interface BrokerProcessOptions {
   configFile?: string
   /** Print the options in force with their sources and do nothing else. */
   printConfig?: boolean
+  /** How long a disk that hangs may hold up the end of the process after `shutdown-timeout`, in ms. Default 30,000. */
+  closeTimeoutMs?: number
 }
 
 /** Closing the logs may take so long after `shutdown-timeout`, in ms; then the process ends all the same. */
-const CLOSE_MS = 30_000
+const CLOSE_TIMEOUT_MS = 30_000
 
 /** Runs a broker until it is told to stop; resolves with the exit code of the process. */
 export async function runBrokerProcess (options: BrokerProcessOptions): Promise<number> {
@@ -45,10 +47,10 @@ export async function runBrokerProcess (options: BrokerProcessOptions): Promise<
     printConfig(config)
     return 0
   }
-  return await run(config, makeLogger(config))
+  return await run(config, makeLogger(config), options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS)
 }
 
-async function run (config: BrokerConfig, logger: Logger): Promise<number> {
+async function run (config: BrokerConfig, logger: Logger, closeTimeoutMs: number): Promise<number> {
   // Before the start, which may take a while: a signal then stops in order what has just started.
   const signalled = stopSignal(logger)
   process.on('uncaughtException', error => die(logger, error))
@@ -68,7 +70,11 @@ async function run (config: BrokerConfig, logger: Logger): Promise<number> {
   process.stdout.write(`sluice broker ${broker.services.brokerId} ready on ${host}:${port}, data in ${config.data}, pid ${process.pid}\n`)
   const signal = await signalled
   logger.info({ signal }, 'stopping')
-  const limit = setTimeout(() => die(logger, new Error('the disk does not answer')), config.shutdownTimeoutMs + CLOSE_MS)
+  const limit = setTimeout(() => {
+    logger.error({ data: config.data },
+      'the disk does not answer, so not everything could be closed; the next start recovers what was acknowledged')
+    process.exit(1)
+  }, config.shutdownTimeoutMs + closeTimeoutMs)
   try {
     await broker.stop()
   } catch (error) {

@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { fork, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import os from 'node:os'
@@ -117,3 +117,43 @@ t.test('DirectoryLock: files left torn by a power cut are no obstacle', async (t
     lock.release()
   }
 })
+
+/** A container in short: a PID namespace and a network of its own, with the folder shared. */
+const UNSHARE = ['--fork', '--pid', '--net', '--uts', '--ipc', '--mount-proc', '--kill-child']
+
+t.test('DirectoryLock: containers that share a volume lock each other out (namespaces of their own)', async (t) => {
+  if (spawnSync('unshare', [...UNSHARE, 'true']).status !== 0) {
+    t.plan(0, 'needs the right to make namespaces')
+    return
+  }
+  const directory = folder(t)
+  const script = new URL('directory-lock.child.js', import.meta.url).pathname
+  const contained = async (): Promise<ChildProcess> => {
+    const child = spawn('unshare', [...UNSHARE, process.execPath, script, directory], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    t.teardown(() => { child.kill('SIGKILL') })
+    await once(child, 'message')
+    return child
+  }
+  const [first, second] = [await contained(), await contained()]
+  t.equal(await tried(first), 'held')
+  t.equal(await tried(second), 'locked', 'both are process 1 of their own')
+  await t.rejects(DirectoryLock.acquire(directory), { code: 'LOCKED' }, 'neither is it free outside')
+  await killed(first)
+  // The kernel takes the processes of the namespace down after its first one.
+  const lock = await acquiredSoon(directory)
+  const third = await contained()
+  t.equal(await tried(third), 'locked', 'what is held outside is held inside')
+  lock.release()
+})
+
+async function acquiredSoon (directory: string): Promise<DirectoryLock> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await DirectoryLock.acquire(directory)
+    } catch (error) {
+      if (attempt === 100) throw error
+    }
+  }
+}

@@ -101,11 +101,10 @@ export class LmdbCommitter {
     })
   }
 
-  /** Flushes; from now on a full disk is a failure, since nobody will wait for space. */
-  close (): Promise<void> {
+  /** From now on a full disk is a failure, since nobody will wait for space; what waits is tried once more. */
+  stopWaiting (): void {
     this.#closing = true
     if (this.#blockedBy !== null) this.#retryNow()
-    return this.flush()
   }
 
   #schedule (soon: boolean): void {

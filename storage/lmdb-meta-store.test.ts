@@ -150,6 +150,19 @@ t.test('LmdbMetaStore: close does not wait for space, and says what it could not
   await again.close()
 })
 
+t.test('LmdbMetaStore: told that the end is near, writes that wait for space fail, later ones too', async (t) => {
+  const store = await LmdbMetaStore.open(folder(t), {
+    commitDelayMs: 0, retryDelayMs: 3_600_000, failCommit: () => 'Read-only file system',
+  })
+  const waiting = done(store, 'a', key('1'), key('v'))
+  while (store.trouble === null) await new Promise(resolve => setTimeout(resolve, 1))
+  const failed = t.rejects(waiting, MetaStoreFailedError)
+  store.stopWaiting()
+  await failed
+  await t.rejects(store.flush(), MetaStoreFailedError)
+  await t.rejects(store.close(), MetaStoreFailedError)
+})
+
 t.test('LmdbMetaStore: an error of the disk is final for writes, reads go on (injected)', async (t) => {
   const directory = folder(t)
   let message: string | null = null

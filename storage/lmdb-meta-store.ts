@@ -226,6 +226,11 @@ export class LmdbMetaStore implements MetaStore {
     await this.#committer.flush()
   }
 
+  /** To be called when the end is near: a write that finds no space fails from now on, and waits for none. */
+  stopWaiting (): void {
+    this.#committer.stopWaiting()
+  }
+
   /**
    * Rejects where the last writes could not be made durable, also when the disk is full: it does not wait for space.
    * The store is closed in any case.
@@ -237,7 +242,8 @@ export class LmdbMetaStore implements MetaStore {
 
   async #close (): Promise<void> {
     try {
-      await this.#committer.close()
+      this.#committer.stopWaiting()
+      await this.#committer.flush()
     } finally {
       this.#endReader()
       this.#environment.close()

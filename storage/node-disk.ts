@@ -50,7 +50,7 @@ export class NodeDisk implements Disk {
 
   async makeDirectory (directory: string): Promise<void> {
     try {
-      await fs.promises.mkdir(directory, { recursive: true, mode: DIRECTORY_MODE })
+      await makeDirectories(directory)
     } catch (error) {
       throw DiskError.from(error, 'makeDirectory', directory)
     }
@@ -115,4 +115,18 @@ export class NodeDisk implements Disk {
 
 function codeOf (error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code
+}
+
+/** By hand: Node's own recursive way says ENOENT whatever stops it, a read-only file system for one. */
+async function makeDirectories (directory: string): Promise<void> {
+  try {
+    await fs.promises.mkdir(directory, { mode: DIRECTORY_MODE })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const parent = path.dirname(directory)
+    if (code === 'EEXIST' && (await fs.promises.stat(directory)).isDirectory()) return
+    if (code !== 'ENOENT' || parent === directory) throw error
+    await makeDirectories(parent)
+    await makeDirectories(directory)
+  }
 }
