@@ -67,6 +67,16 @@ export class FreshScan {
     this.left--
   }
 
+  /** The next `count` rows are dealt with. */
+  consumeRun (count: number): void {
+    this.row += count
+    this.current = this.facts.offsets[this.row - 1]! + 1
+    this.left -= count
+  }
+
+  /** How many records a run from here may have at most: those of the page that the call may still look at. */
+  get runMax (): number { return Math.min(this.left, this.facts.count - this.row) }
+
   /** Writes down how far the call came. */
   commit (): void {
     if (this.row >= this.facts.count && this.facts.endOffset > this.current) this.current = this.facts.endOffset

@@ -39,8 +39,11 @@ export class GrantBatch implements Grants {
   /** Records that still fit. */
   get room (): number { return this.offsets.length - this.count }
 
-  fits (bytes: number): boolean {
-    return this.room > 0 && (this.count === 0 || bytes <= this.bytesLeft)
+  fits (bytes: number): boolean { return this.fitsRun(1, bytes) }
+
+  /** Whether `count` more records of `bytes` together fit. */
+  fitsRun (count: number, bytes: number): boolean {
+    return this.room >= count && (this.count + count === 1 || bytes <= this.bytesLeft)
   }
 
   /** Leases a record to the batch's session; it must fit. */
@@ -52,6 +55,21 @@ export class GrantBatch implements Grants {
     this.deliveries[count] = state.ledger.deliveries[state.ledger.find(offset)]!
     this.bytesLeft -= bytes
     this.count++
+  }
+
+  /** Leases `count` records that were never handed out, from `offset` on; together they must fit. */
+  leaseFresh (offset: number, count: number, bytes: number): void {
+    const { state } = this
+    this.journal.lease(offset, count, this.session.number, this.visibilityMs)
+    const firstSequence = state.leaseCounter - count + 1
+    for (let index = 0; index < count; index++) {
+      const row = this.count + index
+      this.offsets[row] = offset + index
+      this.leaseSequences[row] = firstSequence + index
+      this.deliveries[row] = 1
+    }
+    this.bytesLeft -= bytes
+    this.count += count
   }
 }
 

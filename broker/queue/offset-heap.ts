@@ -1,6 +1,8 @@
 // A binary heap of offsets, lowest first, 8 bytes each. Offsets mostly come in ascending order, which costs nothing.
 
 const LENGTH_MIN = 16
+/** Up to here the array is kept: who fills and empties it all day must not pay for that. */
+const LENGTH_KEPT = 2_048
 
 export class OffsetHeap {
   private items = new Float64Array(LENGTH_MIN)
@@ -30,7 +32,7 @@ export class OffsetHeap {
     const first = this.items[0]!
     const last = this.items[--this.count]!
     if (this.count > 0) this.sink(0, last)
-    if (this.items.length > 1024 && this.count * 4 < this.items.length) this.resize(this.items.length >> 1)
+    if (this.items.length > LENGTH_KEPT && this.count * 4 < this.items.length) this.resize(this.items.length >> 1)
     return first
   }
 
@@ -48,7 +50,7 @@ export class OffsetHeap {
 
   clear (): void {
     this.count = 0
-    this.items = new Float64Array(LENGTH_MIN)
+    if (this.items.length > LENGTH_KEPT) this.items = new Float64Array(LENGTH_MIN)
   }
 
   private sink (start: number, offset: number): void {

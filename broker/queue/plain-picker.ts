@@ -21,7 +21,7 @@ export class PlainPicker implements Picker {
     scan.begin()
     fillReady(this.parts, batch, scan.hasRow() ? Math.max(1, batch.room >> 1) : batch.room)
     while (batch.room > 0 && scan.hasRow()) {
-      if (!takeFresh(this.parts, batch)) break
+      if (!takeFreshRun(this.parts, batch) && !takeFresh(this.parts, batch)) break
     }
     fillReady(this.parts, batch, batch.room)
     scan.commit()
@@ -86,6 +86,25 @@ export function dropDeadEnd ({ lifecycle, state }: PickerParts, slot: number): b
   if (lifecycle.isExpired(slot)) lifecycle.expire(offset, state.ledger.lanes[slot]!)
   else if (lifecycle.isExhausted(slot)) lifecycle.giveUp(offset, REASON.exhausted, '')
   else return false
+  return true
+}
+
+/** Leases the fresh records from the scan on that have nothing special about them; false where there is none. */
+function takeFreshRun ({ scan, state }: PickerParts, batch: GrantBatch): boolean {
+  const { facts, row } = scan
+  const offset = facts.offsets[row]!
+  if (offset < state.aheadEnd) return false
+  const max = scan.runMax
+  let count = 0
+  let bytes = 0
+  while (count < max && facts.offsets[row + count] === offset + count && facts.expiresMs[row + count] === 0 &&
+    facts.notBeforeMs[row + count] === 0 && batch.fitsRun(count + 1, bytes + facts.sizes[row + count]!)) {
+    bytes += facts.sizes[row + count]!
+    count++
+  }
+  if (count === 0) return false
+  batch.leaseFresh(offset, count, bytes)
+  scan.consumeRun(count)
   return true
 }
 

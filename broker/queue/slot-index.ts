@@ -4,6 +4,8 @@
 // Invariants: at most half of the places are taken; no hole lies between the home of a key and its place.
 
 const PLACES_MIN = 16
+/** Up to here places are kept: who fills and empties it all day must not pay for that. */
+const PLACES_KEPT = 4_096
 
 export class SlotIndex {
   private keys: Float64Array
@@ -52,7 +54,7 @@ export class SlotIndex {
     }
     places[hole] = 0
     this.count--
-    if (this.places.length > PLACES_MIN && this.count * 16 < this.places.length) this.resize(this.places.length >> 2)
+    if (this.places.length > PLACES_KEPT && this.count * 16 < this.places.length) this.resize(this.places.length >> 2)
   }
 
   private resize (length: number): void {
