@@ -7,7 +7,8 @@
 //   they are, and the batch keeps its offsets, its producer and its first timestamp.
 // - A batch that keeps none becomes an empty one. Empty ones side by side become one, unless they are the last of a
 //   producer, whose sequence must stay known.
-// - Kept whole: control batches, encrypted ones, those with extras per record, and those that cannot be decoded.
+// - Extras stay whole, as long as their batch has a record: their rows are by offset, not by record.
+// - Kept whole: control batches, encrypted ones, and those that cannot be decoded.
 
 import {
   BATCH_FLAG, BATCH_HEADER_BYTES, type BatchHeader, CODEC, CODEC_NAMES, CodecError, compressSync, CorruptBatchError,
@@ -33,7 +34,7 @@ const WHOLE_FLAGS = BATCH_FLAG.control | BATCH_FLAG.encrypted
 
 /** True where a compaction looks into a batch at all. */
 export function canCompact (header: BatchHeader): boolean {
-  return header.recordCount > 0 && (header.flags & WHOLE_FLAGS) === 0 && header.extrasSize === 0
+  return header.recordCount > 0 && (header.flags & WHOLE_FLAGS) === 0
 }
 
 /** Visits the keys of a batch; does nothing where it cannot be decoded. */
@@ -59,7 +60,7 @@ export function compactBatch (batch: Buffer, header: BatchHeader, rules: Compact
     const kept = keptRecords(batch, header, rules)
     if (kept.count === header.recordCount) return null
     const recordsRemoved = header.recordCount - kept.count
-    if (kept.count > 0) return { bytes: rebuilt(header, kept), recordsRemoved, mergeable: false }
+    if (kept.count > 0) return { bytes: rebuilt(batch, header, kept), recordsRemoved, mergeable: false }
     return { bytes: emptyBatch(header, isLast), recordsRemoved, mergeable: !isLast }
   } catch (error) {
     if (!isUndecodable(error)) throw error
@@ -77,7 +78,7 @@ interface KeptRecords { readonly pieces: Buffer[], count: number, maxTimestamp: 
 function keptRecords (batch: Buffer, header: BatchHeader, rules: CompactionRules): KeptRecords {
   const kept: KeptRecords = { pieces: [], count: 0, maxTimestamp: header.firstTimestamp }
   const records = new RecordReader().open(batch)
-  let start = header.codec === CODEC.none ? BATCH_HEADER_BYTES : 0
+  let start = header.codec === CODEC.none ? BATCH_HEADER_BYTES + header.extrasSize : 0
   let keptFrom = -1
   while (records.next()) {
     if (rules.isKept(records)) {
@@ -99,10 +100,11 @@ export function keyOf (records: RecordReader): string {
   return records.bytes.toString('latin1', records.keyStart, records.keyEnd)
 }
 
-function rebuilt (header: BatchHeader, kept: KeptRecords): Buffer {
+function rebuilt (source: Buffer, header: BatchHeader, kept: KeptRecords): Buffer {
   const plain = Buffer.concat(kept.pieces)
   const records = header.codec === CODEC.none ? plain : compressSync(CODEC_NAMES[header.codec]!, plain)
-  const batch = Buffer.concat([Buffer.alloc(BATCH_HEADER_BYTES), records])
+  const extras = source.subarray(BATCH_HEADER_BYTES, BATCH_HEADER_BYTES + header.extrasSize)
+  const batch = Buffer.concat([Buffer.alloc(BATCH_HEADER_BYTES), extras, records])
   writeBatchHeader(batch, { ...header, recordCount: kept.count, maxTimestamp: kept.maxTimestamp })
   return batch
 }

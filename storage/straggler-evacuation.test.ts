@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { BATCH_FLAG, readBatchHeader, RecordBatchBuilder, RecordReader, writeBatchHeader } from '@sluice/protocol'
+import {
+  BATCH_FLAG, checkBatch, readBatchHeader, RecordBatchBuilder, RecordExtrasBuilder, RecordExtrasReader, RecordReader,
+  writeBatchHeader,
+} from '@sluice/protocol'
 import { LOG_DIRECTORY, SMALL, TestMachine } from './log.fixture.js'
 import type { LogConfig, LogSegment, OffsetRange } from './log-types.js'
 import type { PartitionLog } from './partition-log.js'
@@ -99,6 +102,33 @@ t.test('Evacuation: a batch that cannot be taken apart stays whole while somethi
   t.same((await offsetsOf(log)).slice(0, 4), [0, 1, 2, first!.endOffset])
   await log.evacuate(rangeOf(first!), new Float64Array(0))
   t.equal((await offsetsOf(log))[0], first!.endOffset, 'none live: no need to look into it')
+})
+
+t.test('Evacuation: a record that stays keeps its options', async t => {
+  for (const codec of ['none', 'gzip'] as const) {
+    const machine = new TestMachine()
+    const log = await machine.open(CONFIG)
+    const records = new RecordBatchBuilder()
+    const extras = new RecordExtrasBuilder()
+    for (let offset = 0; offset < 8; offset++) {
+      records.append('key', `value ${offset}`, 1_000)
+      extras.append({ lane: 100 + offset, notBefore: 5_000 + offset })
+    }
+    log.append(records.build({ codec, extras: extras.build() }), 1, 0)
+    await fill(log, 30, codec)
+    const [first] = log.listSegments()
+    await log.evacuate(rangeOf(first!), Float64Array.from([5]))
+    t.same((await offsetsOf(log)).slice(0, 2), [5, first!.endOffset])
+    let batches = 0
+    await log.replay(0, (batch) => {
+      if (batches++ > 0) return
+      t.equal(checkBatch(batch), null)
+      const reader = new RecordExtrasReader()
+      t.ok(reader.open(batch))
+      t.equal(reader.rows, 8)
+      t.same([reader.laneOf(5), reader.notBeforeOf(5)], [105, 5_005])
+    })
+  }
 })
 
 t.test('Evacuation: the last batch of each producer stays known', async t => {

@@ -5,8 +5,8 @@
 //    [     L     ][           ][   L       ] …   a few KiB
 //
 // - A batch that holds nothing live becomes an empty one, whatever it is: no record needs to be decoded for that.
-// - Of a batch that holds something live, the others go where a compaction can take them out; elsewhere (extras,
-//   encrypted, undecodable) it stays whole.
+// - Of a batch that holds something live, the others go where a compaction can take them out; elsewhere (encrypted,
+//   undecodable) it stays whole.
 // - The last batch of each producer in the segment keeps its sequence.
 // - A crash at any point leaves the segment as it was, or evacuated: see `CompactedSegmentWriter`.
 
