@@ -28,6 +28,7 @@ import { LIMITS } from './limits.js'
 import { TcpServer } from './net/tcp-server.js'
 import { PARTITION_META_TABLES } from './partition/partition-keys.js'
 import { PartitionTable } from './partition/partition-table.js'
+import { QUEUE_META_TABLES } from './queue-host/queue-keys.js'
 import { systemClock, type Clock } from './runtime/clock.js'
 import { DeadlineQueue } from './runtime/deadline-queue.js'
 import { Housekeeping } from './runtime/housekeeping.js'
@@ -51,7 +52,7 @@ interface Running {
 }
 
 /** Tables made at the first start: making one later holds up the event loop for a sync. */
-const META_TABLES = [...LOG_META_TABLES, ...PARTITION_META_TABLES, ...CONTROL_META_TABLES]
+const META_TABLES = [...LOG_META_TABLES, ...PARTITION_META_TABLES, ...QUEUE_META_TABLES, ...CONTROL_META_TABLES]
 const EPOCH_KEY = '/epoch'
 const EVENT_LOOP_WINDOW_MS = 60_000
 const SETTLE_POLL_MS = 5
@@ -113,13 +114,14 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const { topicDefaults } = config
   const leaderEpoch = await nextEpoch(control)
   const batchBytesMax = config.maxFrameBytes - LIMITS.frameOverheadBytes
+  const deadlines = new DeadlineQueue()
+  const queues = { clock, endOfTurn, deadlines, random: Math.random, meta, logger }
   const partitions = new PartitionTable(
-    { store: logs, meta, leaderEpoch, topicDefaults, batchBytesMax, wallMs, endOfTurn, logger })
+    { store: logs, meta, leaderEpoch, topicDefaults, batchBytesMax, wallMs, endOfTurn, logger, queues })
   const files = new TopicFiles(disk, directory.path)
   const { defaultPartitions } = config
   const topics = new TopicCatalog({ control, partitions, files, defaultPartitions, wallMs, logger })
   await topics.load()
-  const deadlines = new DeadlineQueue()
   const limits = groupLimits(config)
   const groups = await Groups.start({ control, topics, partitions, clock, deadlines, endOfTurn, logger, limits })
   undo.push(() => groups.stop(STOPPING))

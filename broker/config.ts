@@ -206,7 +206,7 @@ function parseSettings (name: string, text: string): { value: Record<string, str
     if (separator < 1) return { fault: `${name} has ${JSON.stringify(part)}; write it as setting=value` }
     given[part.slice(0, separator)] = part.slice(separator + 1)
   }
-  const parsed = parseOverrides(given)
+  const parsed = parseOverrides('stream', given)
   return 'fault' in parsed ? { fault: `${name}: ${parsed.fault}` } : { value: parsed.overrides }
 }
 

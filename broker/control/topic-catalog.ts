@@ -19,7 +19,7 @@ import type { PartitionTable } from '../partition/partition-table.js'
 import type { Logger } from '../runtime/logger.js'
 import type { ControlStore } from './control-store.js'
 import type { TopicFiles } from './topic-files.js'
-import { TOPIC_PREFIX, isTopicRecord, parseOverrides, topicKey, type TopicRecord } from './topic-record.js'
+import { TOPIC_PREFIX, isTopicRecord, parseOverrides, settingsFault, topicKey, type TopicRecord } from './topic-record.js'
 
 /** A refused operation: an error number and its text. */
 export interface Refusal { error: number, message: string }
@@ -227,8 +227,10 @@ export class TopicCatalog {
         message: `replication factor ${topic.replicationFactor} is not possible: this cluster has 1 broker; use 1`,
       }
     }
-    const parsed = parseOverrides(topic.config)
+    const parsed = parseOverrides(topic.kind, topic.config)
     if ('fault' in parsed) return { error: ERROR.INVALID_CONFIG, message: parsed.fault }
+    const conflict = settingsFault({ kind: topic.kind, overrides: parsed.overrides })
+    if (conflict !== null) return { error: ERROR.INVALID_CONFIG, message: conflict }
     return {
       topicId: randomUUID(),
       name: topic.name,
@@ -251,7 +253,7 @@ export class TopicCatalog {
     }
     const refusal = this.partitionsFault(partitions, partitions - record.partitions)
     if (refusal !== null) return refusal
-    const parsed = parseOverrides(change.set)
+    const parsed = parseOverrides(record.kind, change.set)
     if ('fault' in parsed) return { error: ERROR.INVALID_CONFIG, message: parsed.fault }
     const overrides = { ...record.overrides, ...parsed.overrides }
     for (const name of change.unset) {
@@ -260,6 +262,11 @@ export class TopicCatalog {
       }
       delete overrides[name]
     }
+    if (record.kind === 'queue' && overrides.order !== record.overrides.order) {
+      return { error: ERROR.INVALID_CONFIG, message: `the order of queue ${record.name} does not change; create another queue` }
+    }
+    const conflict = settingsFault({ kind: record.kind, overrides })
+    if (conflict !== null) return { error: ERROR.INVALID_CONFIG, message: conflict }
     return { ...record, partitions, overrides, version: record.version + 1 }
   }
 

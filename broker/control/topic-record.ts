@@ -3,6 +3,7 @@
 //   /topics/<name> → TopicRecord
 
 import { LIMITS } from '../limits.js'
+import { DEFAULT_QUEUE_SETTINGS, QUEUE_SETTINGS, parseQueueSetting, queueSettingsFault, type QueueSettings } from '../queue/queue-settings.js'
 import { parseTopicSetting, DEFAULT_TOPIC_SETTINGS, type TopicSettings } from './topic-config.js'
 
 export interface TopicRecord {
@@ -20,6 +21,9 @@ export interface TopicRecord {
   version: number
 }
 
+/** A queue keeps what nobody has settled for four days. */
+const QUEUE_TOPIC_DEFAULTS = { cleanup: 'delete', 'retention.ms': String(4 * 24 * 3_600_000) }
+
 export const TOPIC_PREFIX = '/topics/'
 
 export function topicKey (name: string): string {
@@ -28,20 +32,41 @@ export function topicKey (name: string): string {
 
 /** Settings in force: built-in defaults under the broker's under the topic's own. */
 export function settingsOf (record: TopicRecord, brokerDefaults: Readonly<Record<string, string>>): TopicSettings {
-  return { ...DEFAULT_TOPIC_SETTINGS, ...brokerDefaults, ...record.overrides }
+  const kindDefaults = record.kind === 'queue' ? QUEUE_TOPIC_DEFAULTS : {}
+  return { ...DEFAULT_TOPIC_SETTINGS, ...brokerDefaults, ...kindDefaults, ...record.overrides }
+}
+
+/** Settings of a queue's own group. */
+export function queueSettingsOf ({ overrides }: TopicRecord): QueueSettings {
+  const own = Object.entries(overrides).filter(([name]) => Object.hasOwn(QUEUE_SETTINGS, name))
+  return { ...DEFAULT_QUEUE_SETTINGS, ...Object.fromEntries(own) }
+}
+
+/** Checks a setting of a topic of this kind: queues have their own beside those of every topic. */
+export function parseSetting (kind: TopicRecord['kind'], name: string, text: string): { value: string } | { fault: string } {
+  return kind === 'queue' && Object.hasOwn(QUEUE_SETTINGS, name)
+    ? parseQueueSetting(name, text)
+    : parseTopicSetting(name, text)
 }
 
 /** Checks settings given by a user; the canonical ones, or what is wrong with the first bad one. */
 export function parseOverrides (
-  given: Readonly<Record<string, string>>,
+  kind: TopicRecord['kind'], given: Readonly<Record<string, string>>,
 ): { overrides: Record<string, string> } | { fault: string } {
   const overrides: Record<string, string> = {}
   for (const [name, text] of Object.entries(given)) {
-    const parsed = parseTopicSetting(name, text)
+    const parsed = parseSetting(kind, name, text)
     if ('fault' in parsed) return parsed
     overrides[name] = parsed.value
   }
   return { overrides }
+}
+
+/** What settings that are each in range contradict together, for people; null where they agree. */
+export function settingsFault (record: Pick<TopicRecord, 'kind' | 'overrides'>): string | null {
+  if (record.kind !== 'queue') return null
+  if ((record.overrides.cleanup ?? 'delete') !== 'delete') return 'cleanup is not delete; a queue removes its records when they are settled'
+  return queueSettingsFault(queueSettingsOf(record as TopicRecord))
 }
 
 /** True where the value has the shape of a record: what comes from a file is not trusted. */
@@ -56,5 +81,5 @@ export function isTopicRecord (value: unknown): value is TopicRecord {
     (record.partitions as number) <= LIMITS.partitionsPerTopic &&
     typeof record.overrides === 'object' && record.overrides !== null &&
     Object.entries(record.overrides).every(([name, text]) =>
-      typeof text === 'string' && 'value' in parseTopicSetting(name, text))
+      typeof text === 'string' && 'value' in parseSetting(record.kind as TopicRecord['kind'], name, text))
 }

@@ -6,7 +6,10 @@
 import type { LogConfig, LogId, LogStore, MetaStore, PartitionLog } from '@sluice/storage'
 import { ERROR } from '@sluice/protocol'
 import { logConfigOf, type TopicSettings } from '../control/topic-config.js'
-import { settingsOf, type TopicRecord } from '../control/topic-record.js'
+import { queueSettingsOf, settingsOf, type TopicRecord } from '../control/topic-record.js'
+import { queueConfigOf } from '../queue/queue-settings.js'
+import { QUEUE_META_TABLES } from '../queue-host/queue-keys.js'
+import type { QueueSurroundings } from '../queue-host/queue-surroundings.js'
 import type { Logger } from '../runtime/logger.js'
 import { forEachAtOnce } from '../runtime/for-each-at-once.js'
 import { Partition, replayOffsets, type PartitionHost } from './partition.js'
@@ -24,9 +27,11 @@ export interface PartitionTableOptions {
   wallMs: () => number
   endOfTurn: (run: () => void) => void
   logger: Logger
+  /** What queue groups need of the broker; without it there are none. */
+  queues?: QueueSurroundings
 }
 
-/** A state log is small and rewritten often: small segments let compaction get at it. */
+/** A state log is short, and cut off below often: small segments let it shrink. */
 const STATE_SEGMENT_BYTES = 1024 * 1024
 const OPEN_AT_ONCE = 64
 const DELETE_AT_ONCE = 256
@@ -130,6 +135,7 @@ export class PartitionTable implements PartitionHost {
       partition.log.configure(logConfigOf(settings))
       partition.stateLog?.configure(this.stateLogConfig(record))
       partition.maxBatchBytes = this.batchBytesMax(settings)
+      if (record.kind === 'queue') partition.queues?.find('')?.configure(queueConfigOf(queueSettingsOf(record)))
     }
   }
 
@@ -158,10 +164,7 @@ export class PartitionTable implements PartitionHost {
 
   /** True where everything appended to logs that take writes is acknowledged. */
   get atRest (): boolean {
-    for (const { log, stateLog } of this.all()) {
-      if (log.state === 'online' && log.acknowledgedOffset < log.nextOffset) return false
-      if (stateLog?.state === 'online' && stateLog.acknowledgedOffset < stateLog.nextOffset) return false
-    }
+    for (const partition of this.all()) if (!partition.atRest) return false
     return true
   }
 
@@ -195,12 +198,17 @@ export class PartitionTable implements PartitionHost {
 
   /** Writes what a partition knows to the meta store, as far as it has changed. See PartitionCheckpoints. */
   checkpoint (partition: Partition): void {
-    if (!partition.closed) this.checkpoints.write(partition)
+    if (partition.closed) return
+    this.checkpoints.write(partition)
+    partition.queues?.checkpoint(false)
   }
 
   /** Writes all that has changed, for a start that reads no log. */
   checkpointAll (): void {
-    for (const partition of this.all()) this.checkpoints.write(partition, true)
+    for (const partition of this.all()) {
+      this.checkpoints.write(partition, true)
+      partition.queues?.checkpoint(true)
+    }
   }
 
   private async openPartition (record: TopicRecord, index: number): Promise<Partition> {
@@ -209,16 +217,22 @@ export class PartitionTable implements PartitionHost {
     const log = await store.openLog({ topicId: record.topicId, partition: index, kind: 'data' }, logConfigOf(settings))
     // Above what the log has seen, also where the control store was lost and counts anew.
     const epoch = Math.max(leaderEpoch, log.lastEpoch + 1)
-    const partition = new Partition(this, record, index, epoch, log, this.batchBytesMax(settings))
+    const { queues = null } = this.options
+    const partition = new Partition(this, record, index, epoch, log, this.batchBytesMax(settings), queues)
     await this.loadProducers(partition)
-    if (this.withStateLog.has(stateLogName(record.topicId, index))) {
-      const id: LogId = { topicId: record.topicId, partition: index, kind: 'state' }
-      const stateLog = await store.openLog(id, this.stateLogConfig(record))
-      const from = this.checkpoints.restoreOffsets(partition, stateLog)
-      if (from < stateLog.nextOffset) await replayOffsets(stateLog, partition.offsets, from)
-      partition.attachStateLog(stateLog)
-    }
+    if (record.kind === 'queue') partition.queues?.add('', queueConfigOf(queueSettingsOf(record)))
+    const hasQueues = record.kind === 'queue' && queues !== null
+    if (hasQueues || this.withStateLog.has(stateLogName(record.topicId, index))) await this.loadState(partition, record)
     return partition
+  }
+
+  private async loadState (partition: Partition, record: TopicRecord): Promise<void> {
+    const { topicId, index } = partition
+    const stateLog = await this.options.store.openLog({ topicId, partition: index, kind: 'state' }, this.stateLogConfig(record))
+    this.withStateLog.add(stateLogName(topicId, index))
+    const from = this.checkpoints.restoreOffsets(partition, stateLog)
+    if (from < stateLog.nextOffset) await replayOffsets(stateLog, partition.offsets, from)
+    await partition.restoreQueues(stateLog)
   }
 
   private async loadProducers (partition: Partition): Promise<void> {
@@ -233,7 +247,7 @@ export class PartitionTable implements PartitionHost {
   /** Removes all that the meta store holds about a topic. */
   private async forget (topicId: string): Promise<void> {
     const range = keysBelow(partitionKey(topicId, 0).subarray(0, 16))
-    for (const table of PARTITION_META_TABLES) await this.options.meta.deleteRange(table, range)
+    for (const table of [...PARTITION_META_TABLES, ...QUEUE_META_TABLES]) await this.options.meta.deleteRange(table, range)
   }
 
   private batchBytesMax (settings: TopicSettings): number {
@@ -244,17 +258,14 @@ export class PartitionTable implements PartitionHost {
     return settingsOf(record, this.options.topicDefaults)
   }
 
-  /** State is as durable as the records it is about, and compacted by its keys. */
+  /** State is as durable as the records it is about. It is cut off below its images; see StateImageWriter. */
   private stateLogConfig (record: TopicRecord): LogConfig {
     return {
       ...logConfigOf(this.settingsOf(record)),
       segmentBytes: STATE_SEGMENT_BYTES,
       retentionMs: -1,
       retentionBytes: -1,
-      cleanup: { delete: false, compact: true },
-      // Longer than any checkpoint takes: the view in the meta store must have met the removal before it goes.
-      tombstoneRetentionMs: 24 * 3_600_000,
-      minCompactionLagMs: 0,
+      cleanup: { delete: false, compact: false },
     }
   }
 }

@@ -15,9 +15,15 @@ import {
 } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
 import { LIMITS } from '../limits.js'
+import type { DeadLetter } from '../queue/queue-types.js'
 import { AckQueue, type Acknowledge } from './ack-queue.js'
+import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
+import { PartitionQueues } from '../queue-host/partition-queues.js'
+import type { QueuePartition, QueueSurroundings } from '../queue-host/queue-surroundings.js'
 import { CommittedOffsets, offsetBatch, type GroupOffset } from './committed-offsets.js'
+import { partitionKey } from './partition-keys.js'
 import { ProducerState } from './producer-state.js'
+import { StateImageWriter, type StateImageSource } from './state-image-writer.js'
 
 /** What became of a batch for now; `endOffset` is what to wait for. */
 export type AppendOutcome =
@@ -43,7 +49,7 @@ const FAULT_TEXT: Readonly<Record<BatchFault, string>> = {
   'header-crc': 'its stamp is damaged',
 }
 
-export class Partition {
+export class Partition implements QueuePartition, StateImageSource {
   readonly topicId: string
   readonly topicName: string
   readonly index: number
@@ -53,6 +59,9 @@ export class Partition {
   readonly producers = new ProducerState(LIMITS.producersPerPartition, LIMITS.batchesPerProducer)
   readonly offsets = new CommittedOffsets()
   stateLog: PartitionLog | null = null
+  /** Null on a broker without queues: some tests. */
+  readonly queues: PartitionQueues | null
+  readonly metaKey: Buffer
   /** Largest batch that is taken, in bytes. */
   maxBatchBytes: number
   /** Why nothing is taken any more: the partition is being closed or deleted. Null while it is open. */
@@ -65,10 +74,13 @@ export class Partition {
   private readonly stateToApply = new AckQueue()
   private queuedCommits: OffsetCommit[] = []
   private openingStateLog = false
+  /** What is in the state log already and not durable yet, by group. */
+  private readonly commitsUnderWay = new Map<string, GroupOffset | null>()
+  private images: StateImageWriter | null = null
 
   constructor (
     host: PartitionHost, topic: { topicId: string, name: string }, index: number, leaderEpoch: number,
-    log: PartitionLog, maxBatchBytes: number,
+    log: PartitionLog, maxBatchBytes: number, queues: QueueSurroundings | null = null,
   ) {
     this.host = host
     this.topicId = topic.topicId
@@ -77,9 +89,14 @@ export class Partition {
     this.leaderEpoch = leaderEpoch
     this.log = log
     this.maxBatchBytes = maxBatchBytes
+    this.metaKey = partitionKey(topic.topicId, index)
+    this.queues = queues === null ? null : new PartitionQueues(this, queues)
     log.onAdvance = () => this.onAdvance()
     log.onStateChange = () => this.onStateChange(log, this.acks)
-    log.onStartOffsetChange = () => this.wake()
+    log.onStartOffsetChange = () => {
+      this.queues?.onStartOffset(log.logStartOffset)
+      this.wake()
+    }
   }
 
   /** Offset after the last committed record: what readers may see. */
@@ -134,8 +151,24 @@ export class Partition {
   /** Takes over a state log that was opened, from its start or for the first commit. */
   attachStateLog (log: PartitionLog): void {
     this.stateLog = log
+    const images = this.images = new StateImageWriter(log, this)
+    if (this.queues !== null) this.queues.onAppended = bytes => images.onAppended(bytes)
     log.onAdvance = () => this.onStateAdvance(log)
-    log.onStateChange = () => this.onStateChange(log, this.stateAnswers)
+    log.onStateChange = () => {
+      this.onStateChange(log, this.stateAnswers)
+      this.queues?.onStateLogChange()
+      images.onAdvance()
+    }
+  }
+
+  /** Takes over a state log with what the queue groups left there, before anything else happens to them. */
+  async restoreQueues (log: PartitionLog): Promise<void> {
+    this.attachStateLog(log)
+    if (this.queues === null) return
+    const isWhole = await this.queues.restore(log)
+    // What follows must not be read as the continuation of what was lost.
+    if (!isWhole) await this.images!.writeNow()
+    this.queues.begin()
   }
 
   /** Takes nothing any more and answers all that wait, since it will not hear of them again. */
@@ -144,10 +177,38 @@ export class Partition {
     this.acks.failAll(error, message)
     this.stateAnswers.failAll(error, message)
     this.failQueuedCommits(error, message)
+    this.queues?.close()
     this.wake()
   }
 
+  /** Everything appended is acknowledged, as far as the logs take anything. */
+  get atRest (): boolean {
+    const { log, stateLog, queues } = this
+    if (log.state === 'online' && log.acknowledgedOffset < log.nextOffset) return false
+    if (stateLog?.state !== 'online') return true
+    return stateLog.acknowledgedOffset >= stateLog.nextOffset && (queues?.atRest ?? true)
+  }
+
   get closed (): boolean { return this.closedBy !== null }
+
+  wallMs (): number { return this.host.wallMs() }
+
+  endOfTurn (run: () => void): void { this.host.endOfTurn(run) }
+
+  get isQuiet (): boolean { return this.queues?.isQuiet ?? true }
+
+  groups (): Iterable<HostedQueueGroup> { return this.queues?.all() ?? [] }
+
+  * committedOffsets (): Iterable<readonly [string, GroupOffset]> {
+    for (const group of this.offsets.groups()) {
+      if (!this.commitsUnderWay.has(group)) yield [group, this.offsets.get(group)!]
+    }
+    for (const [group, offset] of this.commitsUnderWay) if (offset !== null) yield [group, offset]
+  }
+
+  appendDeadLetter (_group: string, _letter: DeadLetter, done: (isCommitted: boolean) => void): void {
+    this.host.endOfTurn(() => done(false))
+  }
 
   /** For messages: which partition this is. */
   get label (): string { return `partition ${this.topicName}/${this.index}` }
@@ -172,6 +233,7 @@ export class Partition {
   private onAdvance (): void {
     this.acks.completeUpTo(this.highWatermark)
     this.log.retentionLimitOffset = this.highWatermark
+    this.queues?.onHighWatermark(this.highWatermark)
     this.wake()
   }
 
@@ -235,18 +297,25 @@ export class Partition {
     }
     const epoch = Math.max(this.leaderEpoch, log.lastEpoch)
     const endOffset = log.append(batch, epoch, log.durableOffset) + commits.length
+    for (const { group, offset } of commits) this.commitsUnderWay.set(group, offset)
     // Applying never fails, unlike answering: what the disk refused for now may be stored later.
     this.stateToApply.push(endOffset, () => {
-      for (const commit of commits) this.offsets.set(commit.group, commit.offset)
+      for (const { group, offset } of commits) {
+        this.offsets.set(group, offset)
+        if (this.commitsUnderWay.get(group) === offset) this.commitsUnderWay.delete(group)
+      }
     })
     this.stateAnswers.push(endOffset, (error, message) => {
       for (const commit of commits) commit.done(error, message)
     })
+    this.images!.onAppended(batch.length)
   }
 
   private onStateAdvance (log: PartitionLog): void {
     this.stateToApply.completeUpTo(log.acknowledgedOffset)
     this.stateAnswers.completeUpTo(log.acknowledgedOffset)
+    this.queues?.onStateAdvance()
+    this.images!.onAdvance()
   }
 
   private failQueuedCommits (error: number, message: string): void {

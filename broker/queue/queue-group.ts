@@ -86,6 +86,8 @@ export class QueueGroup {
   private trimmableOffset = 0
   /** Where the log starts. */
   private startOffset = 0
+  /** Where a group that is new begins. */
+  private firstOffset = 0
   private isLeading = false
   private isCatchingUp = false
 
@@ -151,6 +153,11 @@ export class QueueGroup {
     readDelta(delta, header => header.sequence <= this.state.sequence ? null : this.state.begin(header))
   }
 
+  /** A group that is new begins at `offset`, or where the log starts: what lies before does not concern it. */
+  beginAt (offset: number): void {
+    if (this.state.sequence === 0) this.firstOffset = offset
+  }
+
   /**
    * This broker leads, under an epoch above all earlier ones, restarts included: it fences the handles of lost leases.
    * A turn has begun: call `endTurn`.
@@ -163,8 +170,10 @@ export class QueueGroup {
     this.deadLetters.onDurable(this.state.sequence)
     this.trimmableOffset = this.state.floor
     this.rates.start()
+    const isNew = this.state.sequence === 0
     this.journal.startEpoch(epoch)
     this.journal.lead()
+    if (isNew) this.journal.next(Math.max(this.firstOffset, this.startOffset))
     this.deadLetters.rebuild()
     this.expiry.rebuild()
     this.changes.rebuild()
@@ -207,9 +216,13 @@ export class QueueGroup {
       this.laneIndex.trimBelow(Math.min(floor, this.trimmableOffset))
     }
     this.answers.flush()
-    const canGrant = !this.isCatchingUp && !this.state.paused && this.room > 0
-    if (canGrant && this.picker.hasWork) this.host.wake()
+    if (this.canReceive) this.host.wake()
     return delta
+  }
+
+  /** False where `receive` would find nothing. */
+  get canReceive (): boolean {
+    return this.isLeading && !this.isCatchingUp && !this.state.paused && this.room > 0 && this.picker.hasWork
   }
 
   /** Everything up to this delta is durable (in a cluster: at a majority). */

@@ -22,9 +22,10 @@ const BROKER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   replication: [],
   queue: [],
   group: [],
-  partition: ['runtime', 'replication', 'queue', 'group', 'control'], // of control the topic's record and settings
-  control: ['runtime', 'partition', 'group'],
-  api: ['runtime', 'net', 'partition', 'control', 'group', 'queue'],
+  'queue-host': ['runtime', 'queue'],
+  partition: ['runtime', 'replication', 'queue', 'queue-host', 'group', 'control'], // of control the topic's record and settings
+  control: ['runtime', 'partition', 'group', 'queue'], // of queue the settings
+  api: ['runtime', 'net', 'partition', 'control', 'group', 'queue', 'queue-host'],
   security: ['runtime', 'control'],
 }
 

@@ -1,0 +1,205 @@
+// A queue group in its surroundings: turns, time, records from the log, receives that wait.
+//
+//   request, timer, high watermark ─▶ turn() ─▶ QueueGroup … ─▶ end of turn ─▶ delta ─▶ state log
+//                                                                    └▶ wake ─▶ waiting receives, in the next turn
+//
+// A group begins to lead when it is first needed, since that writes to its state log: ten thousand idle queues must
+// start for nothing. One that has records on their way needs it at once.
+
+import type { Deadline } from '../runtime/deadline-queue.js'
+import { MemoryLaneIndex } from '../queue/memory-lane-index.js'
+import { QueueGroup } from '../queue/queue-group.js'
+import type { QueueConfig } from '../queue/queue-settings.js'
+import { ORDER, type DeadLetter, type QueueHost } from '../queue/queue-types.js'
+import { LogRecordFeed } from './log-record-feed.js'
+import type { QueuePartition, QueueSurroundings } from './queue-surroundings.js'
+import type { QueueWaiter } from './queue-waiter.js'
+import type { StoredDelayStore } from './stored-delay-store.js'
+
+export interface HostedGroupOptions {
+  readonly name: string
+  readonly config: QueueConfig
+  readonly partition: QueuePartition
+  readonly surroundings: QueueSurroundings
+  readonly delayed: StoredDelayStore
+  /** The group has something to write at the end of this turn, or its timer may have to be set. */
+  onTurn (group: HostedQueueGroup): void
+}
+
+/** A disk that failed is asked again after so long, in milliseconds. */
+const READ_RETRY_MS = 500
+
+export class HostedQueueGroup implements QueueHost {
+  readonly name: string
+  readonly delayed: StoredDelayStore
+  config: QueueConfig
+  private readonly queue: QueueGroup
+  private readonly options: HostedGroupOptions
+  private readonly feed: LogRecordFeed
+  private readonly waiters = new Set<QueueWaiter>()
+  private inTurn = false
+  private leads = false
+  private stopped = false
+  private wakeAsked = false
+  private wakeScheduled = false
+  private deadline: Deadline | null = null
+
+  constructor (options: HostedGroupOptions) {
+    this.options = options
+    this.name = options.name
+    this.config = options.config
+    this.delayed = options.delayed
+    const { partition, surroundings, config } = options
+    this.feed = new LogRecordFeed({
+      log: partition.log,
+      highWatermark: () => partition.highWatermark,
+      withLanes: config.order === ORDER.key || config.order === ORDER.fair,
+      onLoaded: () => this.onFactsLoaded(),
+      later: run => this.later(READ_RETRY_MS, run),
+    })
+    this.queue = new QueueGroup({
+      config,
+      host: this,
+      feed: this.feed,
+      laneIndex: new MemoryLaneIndex(),
+      delayed: options.delayed,
+      random: surroundings.random,
+    })
+  }
+
+  /** The group, in a turn: whatever is called on it is written at the end of this turn. */
+  turn (): QueueGroup {
+    if (!this.leads) this.lead()
+    if (!this.inTurn) {
+      this.inTurn = true
+      const { clock } = this.options.surroundings
+      this.queue.tick(clock.monotonicMs(), clock.wallMs())
+      this.options.onTurn(this)
+    }
+    return this.queue
+  }
+
+  /** For a look at it, outside of any turn. */
+  get idle (): QueueGroup { return this.queue }
+
+  get isLeading (): boolean { return this.leads }
+
+  /** True where the group must lead now, without being asked: it has something that time or a restart moves. */
+  get hasOutstanding (): boolean { return this.queue.state.ledger.size > 0 || this.delayed.size > 0 }
+
+  /** Everything below is terminal for good; -1 where that is not known yet. */
+  get releasedOffset (): number { return this.leads ? this.queue.durableFloor : -1 }
+
+  /** Ends the turn. What is answered is to be appended to the state log. */
+  endTurn (): Uint8Array | null {
+    if (!this.inTurn) return null
+    this.inTurn = false
+    const delta = this.queue.endTurn()
+    this.schedule()
+    if (this.wakeAsked) {
+      this.wakeAsked = false
+      this.wakeWaiters()
+    }
+    return delta
+  }
+
+  onDeltaDurable (sequence: number): void {
+    this.queue.onDeltaDurable(sequence)
+  }
+
+  onHighWatermark (offset: number): void {
+    if (!this.leads) return
+    this.queue.onHighWatermark(offset)
+    this.wakeWaiters()
+  }
+
+  onStartOffset (offset: number): void {
+    if (this.leads) this.turn().onStartOffsetMoved(offset)
+  }
+
+  /** `waiter` hears when there may be something to receive, until it says it waits no more. */
+  addWaiter (waiter: QueueWaiter): void { this.waiters.add(waiter) }
+
+  removeWaiter (waiter: QueueWaiter): void { this.waiters.delete(waiter) }
+
+  configure (config: QueueConfig): void {
+    this.config = config
+    this.queue.configure(config)
+  }
+
+  /** Everybody who waits is told that nobody will know; nothing happens any more. */
+  stop (): void {
+    if (this.stopped) return
+    this.stopped = true
+    this.feed.close()
+    if (this.deadline !== null) this.options.surroundings.deadlines.cancel(this.deadline)
+    this.queue.stop()
+    const waiters = [...this.waiters]
+    this.waiters.clear()
+    for (const waiter of waiters) waiter.offer(this)
+  }
+
+  get isStopped (): boolean { return this.stopped }
+
+  wake (): void { this.wakeAsked = true }
+
+  appendDeadLetter (letter: DeadLetter): void {
+    this.options.partition.appendDeadLetter(this.name, letter, isCommitted => {
+      if (this.stopped) return
+      const queue = this.turn()
+      if (isCommitted) queue.onDeadLetterAppended(letter.offset)
+      else queue.onDeadLetterFailed(letter.offset)
+    })
+  }
+
+  private lead (): void {
+    const { partition, surroundings: { clock } } = this.options
+    const { queue } = this
+    this.leads = this.inTurn = true
+    queue.onHighWatermark(partition.highWatermark)
+    queue.onStartOffsetMoved(partition.log.logStartOffset)
+    queue.lead(Math.max(partition.leaderEpoch, queue.state.epoch + 1), clock.monotonicMs(), clock.wallMs())
+    this.options.onTurn(this)
+  }
+
+  private onFactsLoaded (): void {
+    if (this.stopped || !this.leads) return
+    this.turn().onFactsLoaded()
+    this.wakeWaiters()
+  }
+
+  private wakeWaiters (): void {
+    if (this.wakeScheduled || this.waiters.size === 0) return
+    this.wakeScheduled = true
+    this.options.surroundings.endOfTurn(() => {
+      this.wakeScheduled = false
+      if (this.stopped || this.waiters.size === 0) return
+      const queue = this.turn()
+      for (const waiter of [...this.waiters]) {
+        if (!queue.canReceive) break
+        if (this.waiters.has(waiter) && waiter.offer(this)) this.waiters.delete(waiter)
+      }
+    })
+  }
+
+  private schedule (): void {
+    const { deadlines } = this.options.surroundings
+    const dueMs = this.queue.nextDueMs
+    if (this.deadline !== null) {
+      if (this.deadline.run !== null && this.deadline.dueMs === dueMs) return
+      deadlines.cancel(this.deadline)
+      this.deadline = null
+    }
+    if (dueMs !== Infinity && !this.stopped) this.deadline = deadlines.add(dueMs, () => this.onDue())
+  }
+
+  private onDue (): void {
+    this.deadline = null
+    if (!this.stopped) this.turn()
+  }
+
+  private later (delayMs: number, run: () => void): void {
+    const { clock, deadlines } = this.options.surroundings
+    deadlines.add(clock.monotonicMs() + delayMs, run)
+  }
+}

@@ -1,0 +1,121 @@
+// A partition's log as a queue group sees it: facts about records, from the tail in memory where they are there, from
+// segments on disk otherwise.
+//
+//   read ── the batch that was read last ── the tail cache ── pieces loaded before ── none: load, later `onLoaded`
+//
+// Offsets that the log does not hold any more, or that are damaged, hold no record for a group: it goes on behind them.
+
+import type { LogReadError, LogSlice, PartitionLog } from '@sluice/storage'
+import { BATCH_POSITION, readInt64 } from '@sluice/protocol'
+import type { RecordFacts, RecordFeed } from '../queue/queue-types.js'
+import { BatchFacts } from './batch-facts.js'
+
+export interface FeedOptions {
+  readonly log: PartitionLog
+  /** Offset after the last committed record. */
+  highWatermark (): number
+  /** Keys are needed: the order is by key, or fair. */
+  readonly withLanes: boolean
+  /** What was not at hand may be now. */
+  onLoaded (): void
+  /** Runs something a while later: the disk failed, and is asked again. */
+  later (run: () => void): void
+}
+
+/** Bytes read from disk at once, and how many such pieces are kept. */
+const PIECE_BYTES = 128 * 1024
+const PIECES_MAX = 4
+const ESTIMATED_BYTES = 256
+
+export class LogRecordFeed implements RecordFeed {
+  private readonly options: FeedOptions
+  private readonly batch: BatchFacts
+  private pieces: LogSlice[] = []
+  private gaps: { from: number, to: number }[] = []
+  private isLoading = false
+  private isClosed = false
+
+  constructor (options: FeedOptions) {
+    this.options = options
+    this.batch = new BatchFacts(options.withLanes)
+  }
+
+  read (fromOffset: number, endOffset: number, facts: RecordFacts): boolean {
+    const { log } = this.options
+    if (fromOffset < log.logStartOffset) {
+      facts.endOffset = Math.min(endOffset, log.logStartOffset)
+      return true
+    }
+    const gap = this.gaps.length === 0 ? undefined : this.gaps.find(({ from, to }) => fromOffset >= from && fromOffset < to)
+    if (gap !== undefined) {
+      facts.endOffset = Math.min(endOffset, gap.to)
+      return true
+    }
+    if (!this.batch.covers(fromOffset) && !this.openBatch(fromOffset)) {
+      this.load(fromOffset)
+      return false
+    }
+    this.batch.copyTo(facts, fromOffset, endOffset)
+    return true
+  }
+
+  sizeOf (offset: number): number {
+    if (this.batch.covers(offset) || this.batch.averageBytes > 0) return this.batch.averageBytes
+    return ESTIMATED_BYTES
+  }
+
+  close (): void {
+    this.isClosed = true
+    this.pieces = []
+  }
+
+  private openBatch (offset: number): boolean {
+    const { log } = this.options
+    const cached = log.readCached(offset, 1, this.options.highWatermark())
+    if (cached !== null && cached.sizeBytes > 0) {
+      this.batch.open(cached.buffers.length === 1 ? cached.buffers[0]! : Buffer.concat(cached.buffers))
+      return true
+    }
+    const piece = this.pieces.find(({ baseOffset, nextOffset }) => offset >= baseOffset && offset < nextOffset)
+    if (piece === undefined) return false
+    for (const bytes of piece.buffers) {
+      for (let at = 0; at < bytes.length;) {
+        const size = bytes.readUInt32BE(at + BATCH_POSITION.size)
+        const nextOffset = readInt64(bytes, at) + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1
+        if (offset < nextOffset) {
+          this.batch.open(bytes.subarray(at, at + size))
+          return true
+        }
+        at += size
+      }
+    }
+    return false
+  }
+
+  private load (offset: number): void {
+    // One at a time: who asked for another place is told when this one has come, and asks again.
+    if (this.isClosed || this.isLoading) return
+    this.isLoading = true
+    const { log } = this.options
+    log.read(offset, PIECE_BYTES, this.options.highWatermark(), (error, slice) => {
+      this.isLoading = false
+      if (this.isClosed) return
+      if (error !== null) return this.onError(offset, error)
+      if (slice!.sizeBytes > 0) this.pieces = [slice!, ...this.pieces].slice(0, PIECES_MAX)
+      this.options.onLoaded()
+    })
+  }
+
+  private onError (offset: number, error: LogReadError): void {
+    switch (error.kind) {
+      case 'corrupt':
+        this.gaps = [{ from: Math.min(offset, error.from), to: error.to }, ...this.gaps].slice(0, 64)
+        return this.options.onLoaded()
+      case 'out-of-range':
+        return this.options.onLoaded()
+      case 'io':
+      case 'truncated':
+        this.options.later(() => { if (!this.isClosed) this.options.onLoaded() })
+    }
+  }
+}

@@ -1,0 +1,217 @@
+// The queue groups of one partition, and how what they change reaches its state log.
+//
+//   groups ─ deltas of a turn ─▶ one batch ─▶ state log ─ durable ─▶ the groups: answers, grants, dead letters
+//                 └ held, in order, while the log takes nothing
+//
+// A delta is never lost or overtaken: what the log does not take for now is held, and nothing new is begun meanwhile
+// (`blockedBy`). A log that has failed ends the groups; a restart brings them back to what is durable.
+
+import { BATCH_FLAG, RecordBatchBuilder } from '@sluice/protocol'
+import type { PartitionLog } from '@sluice/storage'
+import type { QueueConfig } from '../queue/queue-settings.js'
+import { HostedQueueGroup } from './hosted-queue-group.js'
+import { QueueCheckpoints } from './queue-checkpoints.js'
+import { findImage, replayDeltas, restoreImage } from './queue-restore.js'
+import type { QueuePartition, QueueSurroundings } from './queue-surroundings.js'
+import { STATE_KEY } from './state-records.js'
+
+/** A delta on its way: `sequence` is the group's. */
+interface Delta { readonly group: HostedQueueGroup, readonly sequence: number, readonly bytes: Uint8Array }
+
+interface Sent { readonly endOffset: number, readonly deltas: readonly Delta[] }
+
+/** Bytes of deltas in one batch, about. */
+const BATCH_BYTES = 1024 * 1024
+/** Bytes of deltas that the log has not taken, above which nothing new is begun. */
+const HELD_BYTES_MAX = 4 * 1024 * 1024
+
+export class PartitionQueues {
+  readonly partition: QueuePartition
+  private readonly surroundings: QueueSurroundings
+  private readonly groups = new Map<string, HostedQueueGroup>()
+  private readonly checkpoints: QueueCheckpoints
+  private readonly builder = new RecordBatchBuilder()
+  private log: PartitionLog | null = null
+  private dirty: HostedQueueGroup[] = []
+  private turnScheduled = false
+  private held: Delta[] = []
+  private heldBytes = 0
+  private sent: Sent[] = []
+  /** Appended since the last checkpoint. */
+  private loggedBytes = 0
+  private isClosed = false
+  /** Called when deltas were appended to the state log. */
+  onAppended: ((bytes: number) => void) | null = null
+
+  constructor (partition: QueuePartition, surroundings: QueueSurroundings) {
+    this.partition = partition
+    this.surroundings = surroundings
+    this.checkpoints = new QueueCheckpoints(surroundings.meta, partition)
+  }
+
+  find (name: string): HostedQueueGroup | undefined { return this.groups.get(name) }
+
+  all (): IterableIterator<HostedQueueGroup> { return this.groups.values() }
+
+  /** Adds a group, before `restore` or while the broker runs. */
+  add (name: string, config: QueueConfig): HostedQueueGroup {
+    const group = new HostedQueueGroup({
+      name,
+      config,
+      partition: this.partition,
+      surroundings: this.surroundings,
+      delayed: this.checkpoints.delayStoreOf(name),
+      onTurn: dirty => this.onTurn(dirty),
+    })
+    this.groups.set(name, group)
+    return group
+  }
+
+  /**
+   * Brings the groups back to what the state log says, and takes it over.
+   *
+   * @returns false where the log has a hole that lost changes: what is known was restored, and an image of it has to be
+   *   written before anything else
+   */
+  async restore (log: PartitionLog): Promise<boolean> {
+    const { logger } = this.surroundings
+    const groupOf = (name: string): HostedQueueGroup | null => this.groups.get(name) ?? null
+    let from = -1
+    try {
+      from = await this.checkpoints.restore(log, this.groups)
+    } catch (cause) {
+      logger.warn({ partition: this.partition.label, err: cause },
+        'what the meta store knows of a queue is damaged; reading its state log instead')
+      await this.checkpoints.forget()
+      for (const { name, config } of this.groups.values()) this.add(name, config)
+    }
+    if (from < 0) {
+      const image = await findImage(log)
+      if (image !== null) await restoreImage(log, image, groupOf)
+      from = image?.begin ?? log.logStartOffset
+    }
+    this.log = log
+    const faults = await replayDeltas(log, from, groupOf)
+    for (const [group, cause] of faults) {
+      logger.error({ partition: this.partition.label, group, err: cause },
+        'the state log of a queue has a hole: settles behind it are lost, and their records will be delivered again')
+    }
+    return faults.size === 0
+  }
+
+  /** Groups with records on their way go on at once; the others when they are needed. */
+  begin (): void {
+    for (const group of this.groups.values()) if (group.hasOutstanding) group.turn()
+  }
+
+  /** Why nothing can be begun for now; null where it can. */
+  get blockedBy (): 'busy' | 'unavailable' | null {
+    const { log } = this
+    if (log === null || log.state !== 'online') return 'unavailable'
+    return this.heldBytes > HELD_BYTES_MAX ? 'busy' : null
+  }
+
+  /** Every group's changes are in the state log. */
+  get isQuiet (): boolean { return this.dirty.length === 0 && this.held.length === 0 }
+
+  /** Nothing is on its way to the state log. */
+  get atRest (): boolean { return this.isQuiet && this.sent.length === 0 }
+
+  /** Every queue group is done with all records below; Infinity where there is no group. */
+  get releasedOffset (): number {
+    let lowest = Infinity
+    for (const group of this.groups.values()) lowest = Math.min(lowest, group.releasedOffset)
+    return lowest
+  }
+
+  onHighWatermark (offset: number): void {
+    for (const group of this.groups.values()) group.onHighWatermark(offset)
+  }
+
+  onStartOffset (offset: number): void {
+    for (const group of this.groups.values()) group.onStartOffset(offset)
+  }
+
+  /** More of the state log is durable. */
+  onStateAdvance (): void {
+    const { sent } = this
+    const acknowledged = this.log!.acknowledgedOffset
+    let count = 0
+    while (count < sent.length && sent[count]!.endOffset <= acknowledged) {
+      for (const { group, sequence } of sent[count++]!.deltas) group.onDeltaDurable(sequence)
+    }
+    if (count > 0) this.sent = this.sent.slice(count)
+    if (this.held.length > 0) this.write()
+  }
+
+  onStateLogChange (): void {
+    if (this.log!.state === 'failed') this.close()
+    else if (this.log!.state === 'online' && this.held.length > 0) this.write()
+  }
+
+  /** Writes what has changed since the last checkpoint, as far as it is durable. See QueueCheckpoints. */
+  checkpoint (all: boolean): void {
+    if (this.log === null || this.log.state === 'failed' || !this.isQuiet) return
+    if (this.checkpoints.write(this.log, this.groups, this.loggedBytes, all)) this.loggedBytes = 0
+  }
+
+  /** Ends the groups: what they have changed is on its way to the state log, and nothing more comes. */
+  close (): void {
+    if (this.isClosed) return
+    this.endTurn()
+    this.isClosed = true
+    for (const group of this.groups.values()) group.stop()
+  }
+
+  get closed (): boolean { return this.isClosed }
+
+  private onTurn (group: HostedQueueGroup): void {
+    this.dirty.push(group)
+    if (this.turnScheduled) return
+    this.turnScheduled = true
+    this.surroundings.endOfTurn(() => this.endTurn())
+  }
+
+  private endTurn (): void {
+    this.turnScheduled = false
+    const { dirty } = this
+    this.dirty = []
+    if (this.isClosed) return
+    for (const group of dirty) {
+      const bytes = group.endTurn()
+      if (bytes === null) continue
+      this.held.push({ group, sequence: group.idle.sequence, bytes })
+      this.heldBytes += bytes.length
+    }
+    if (this.held.length > 0) this.write()
+  }
+
+  private write (): void {
+    const log = this.log!
+    let written = 0
+    while (this.held.length > 0) {
+      const { batch, count } = this.nextBatch()
+      if (!log.hasRoom(batch.length)) break
+      const epoch = Math.max(this.partition.leaderEpoch, log.lastEpoch)
+      const endOffset = log.append(batch, epoch, log.durableOffset) + count
+      const deltas = count === this.held.length ? this.held : this.held.slice(0, count)
+      this.held = count === this.held.length ? [] : this.held.slice(count)
+      for (const { bytes } of deltas) this.heldBytes -= bytes.length
+      this.sent.push({ endOffset, deltas })
+      written += batch.length
+    }
+    this.loggedBytes += written
+    if (written > 0) this.onAppended?.(written)
+  }
+
+  private nextBatch (): { batch: Buffer, count: number } {
+    const { builder, held } = this
+    const nowMs = Math.max(0, this.surroundings.clock.wallMs())
+    let count = 0
+    while (count < held.length && (count === 0 || builder.size + held[count]!.bytes.length < BATCH_BYTES)) {
+      const { group, bytes } = held[count++]!
+      builder.append(STATE_KEY.delta + group.name, bytes, nowMs)
+    }
+    return { batch: builder.build({ flags: BATCH_FLAG.control }), count }
+  }
+}

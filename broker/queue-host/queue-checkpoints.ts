@@ -1,0 +1,132 @@
+// What the queue groups of a partition keep in the meta store, so that a start need not read the whole state log, and so
+// that delayed records need not be in memory. The state log is the truth: rows that do not fit it are dropped.
+//
+//   take:   snapshots of the groups, what their delay stores changed, and the state log's end they stand for
+//   write:  all of it at once, when the state log is durable up to there
+//
+// A snapshot costs as much as there is outstanding, so one is due when the log has grown by a fair part of that.
+
+import { readInt64, writeInt64 } from '@sluice/protocol'
+import type { MetaStore, MetaWrite, PartitionLog } from '@sluice/storage'
+import type { HostedQueueGroup } from './hosted-queue-group.js'
+import {
+  CHECKPOINT_TABLE, GROUP_TABLE, QUEUE_META_TABLES, groupKey, rowsOf,
+} from './queue-keys.js'
+import type { QueuePartition } from './queue-surroundings.js'
+import { StoredDelayStore } from './stored-delay-store.js'
+
+interface Taken { readonly offset: number, readonly writes: MetaWrite[], readonly groups: readonly HostedQueueGroup[] }
+
+/** Changes in the memory of delay stores that make a checkpoint due. */
+const DELAY_CHANGES_MAX = 20_000
+/** Snapshots so small are written with every round. */
+const SMALL_BYTES = 64 * 1024
+
+export class QueueCheckpoints {
+  private readonly meta: MetaStore
+  private readonly key: Buffer
+  /** Sequence of each group in its row. */
+  private readonly sequences = new Map<string, number>()
+  private taken: Taken | null = null
+  /** Bytes of the snapshots written last. */
+  private storedBytes = 0
+  /** End of the state log that the rows stand for. */
+  private storedOffset = -1
+
+  constructor (meta: MetaStore, { metaKey }: QueuePartition) {
+    this.meta = meta
+    this.key = metaKey
+  }
+
+  delayStoreOf (name: string): StoredDelayStore {
+    return new StoredDelayStore(this.meta, groupKey(this.key, name))
+  }
+
+  /**
+   * Brings groups back that are new.
+   *
+   * @returns from where on the state log has to be read; -1 where there is no checkpoint that fits it: nothing is
+   *   restored then, and no row is left
+   */
+  async restore (log: PartitionLog, groups: ReadonlyMap<string, HostedQueueGroup>): Promise<number> {
+    const offset = this.offsetStored()
+    // A checkpoint of more than the log holds says things that a crash has cut off.
+    if (offset < log.logStartOffset || offset > log.nextOffset) {
+      await this.forget()
+      return -1
+    }
+    for (const group of groups.values()) {
+      const row = this.meta.get(GROUP_TABLE, groupKey(this.key, group.name))
+      if (row === null) continue
+      group.delayed.restore(readInt64(row, 0))
+      group.idle.restore(row.subarray(8))
+      this.sequences.set(group.name, group.idle.sequence)
+    }
+    this.storedOffset = offset
+    return offset
+  }
+
+  /**
+   * Writes what has changed, where that is due.
+   *
+   * @param loggedBytes appended to the state log since the last checkpoint, about
+   * @param all whether it is due or not
+   * @returns true where the rows now stand for a later offset
+   */
+  write (
+    log: PartitionLog, groups: ReadonlyMap<string, HostedQueueGroup>, loggedBytes: number, all: boolean,
+  ): boolean {
+    if (this.taken === null && log.nextOffset !== this.storedOffset && (all || this.isDue(groups, loggedBytes))) {
+      this.taken = this.take(log, groups)
+    }
+    // Only what is durable may be called known.
+    if (this.taken === null || log.durableOffset < this.taken.offset) return false
+    const { offset, writes, groups: frozen } = this.taken
+    for (const group of frozen) for (const change of group.delayed.writesOfFrozen()) writes.push(change)
+    const value = Buffer.alloc(8)
+    writeInt64(value, offset, 0)
+    writes.push({ table: CHECKPOINT_TABLE, key: this.key, value })
+    this.meta.write(writes)
+    for (const group of frozen) group.delayed.onCheckpointed()
+    this.taken = null
+    this.storedOffset = offset
+    return true
+  }
+
+  private isDue (groups: ReadonlyMap<string, HostedQueueGroup>, loggedBytes: number): boolean {
+    if (this.storedBytes < SMALL_BYTES || loggedBytes * 2 >= this.storedBytes) return true
+    let changes = 0
+    for (const { delayed } of groups.values()) changes += delayed.changes
+    return changes > DELAY_CHANGES_MAX
+  }
+
+  private take (log: PartitionLog, groups: ReadonlyMap<string, HostedQueueGroup>): Taken {
+    const writes: MetaWrite[] = []
+    const changed: HostedQueueGroup[] = []
+    this.storedBytes = 0
+    for (const group of groups.values()) {
+      const { sequence, state } = group.idle
+      if (this.sequences.get(group.name) === sequence) continue
+      this.sequences.set(group.name, sequence)
+      changed.push(group)
+      group.delayed.freeze()
+      const count = Buffer.alloc(8)
+      writeInt64(count, group.delayed.size, 0)
+      const value = Buffer.concat([count, state.snapshot()])
+      this.storedBytes += value.length
+      writes.push({ table: GROUP_TABLE, key: groupKey(this.key, group.name), value })
+    }
+    return { offset: log.nextOffset, writes, groups: changed }
+  }
+
+  private offsetStored (): number {
+    const row = this.meta.get(CHECKPOINT_TABLE, this.key)
+    return row === null || row.length !== 8 ? -1 : readInt64(row, 0)
+  }
+
+  /** Removes every row. */
+  async forget (): Promise<void> {
+    this.meta.write([{ table: CHECKPOINT_TABLE, key: this.key, value: null }])
+    for (const table of QUEUE_META_TABLES) await this.meta.deleteRange(table, rowsOf(this.key))
+  }
+}
