@@ -17,6 +17,7 @@ import {
 import { Dispatcher } from './api/dispatcher.js'
 import { Groups } from './api/groups.js'
 import { apiHandlers } from './api/handlers.js'
+import { QueueSessions } from './api/queue-sessions.js'
 import type { BrokerServices } from './api/services.js'
 import type { BrokerConfig } from './config.js'
 import { CONTROL_META_TABLES, LmdbControlStore } from './control/lmdb-control-store.js'
@@ -125,6 +126,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const limits = groupLimits(config)
   const groups = await Groups.start({ control, topics, partitions, clock, deadlines, endOfTurn, logger, limits })
   undo.push(() => groups.stop(STOPPING))
+  const sessions = await QueueSessions.start({ control, partitions, clock, deadlines })
 
   const dispatcher = new Dispatcher(logger)
   const server = new TcpServer({
@@ -148,6 +150,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     topics,
     partitions,
     groups,
+    sessions,
     producerIds: new ProducerIds(control, LIMITS.producerIdBlock, wallMs, () => partitions.highestProducerId()),
     unsent: server.unsent,
   }

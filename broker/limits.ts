@@ -23,7 +23,11 @@ export const LIMITS = {
   recordsPerSettle: 10_000,
   /** Partitions or records that any other request about queues may name. */
   itemsPerQueueRequest: 1_000,
-  /** Longest long poll, in milliseconds. */
+  /** A receive whose time is over waits so long for records that are being read from disk, in milliseconds. */
+  receiveLoadMs: 5_000,
+  /** Longest long poll of a receive, in milliseconds. */
+  receiveWaitMs: 60_000,
+  /** Longest long poll of a fetch, in milliseconds. */
   fetchWaitMs: 5 * 60_000,
   /** Longest time a request may ask to be worked on, in milliseconds. */
   requestTimeoutMs: 10 * 60_000,

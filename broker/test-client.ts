@@ -76,8 +76,10 @@ export class TestClient {
   }
 
   /** Creates a topic and resolves with its id. */
-  async createTopic (name: string, partitions = 1, config: Record<string, string> = {}): Promise<string> {
-    const topics = [{ name, kind: 'stream' as const, partitions, replicationFactor: 0, config }]
+  async createTopic (
+    name: string, partitions = 1, config: Record<string, string> = {}, kind: 'stream' | 'queue' = 'stream',
+  ): Promise<string> {
+    const topics = [{ name, kind, partitions, replicationFactor: 0, config }]
     const answer = await this.call('createTopics', { timeoutMs: 10_000, validateOnly: false, topics })
     const [topic] = answer.topics
     if (topic!.error !== 0) throw new RefusedError(topic!.error, topic!.message)

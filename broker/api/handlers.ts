@@ -19,7 +19,10 @@ import { listGroupsHandler } from './list-groups.js'
 import { listOffsetsHandler } from './list-offsets.js'
 import { metadataHandler } from './metadata.js'
 import { produceHandler } from './produce.js'
+import { receiveHandler } from './receive.js'
 import type { BrokerServices } from './services.js'
+import { closeSessionHandler, heartbeatSessionHandler, openSessionHandler } from './sessions.js'
+import { settleHandler } from './settle.js'
 import { alterTopicsHandler, createTopicsHandler, deleteTopicsHandler, listTopicsHandler } from './topics.js'
 
 /** @param served the apis of the dispatcher that will hold these handlers. */
@@ -47,6 +50,11 @@ export function apiHandlers (
     describeGroupsHandler(services),
     listGroupsHandler(services),
     deleteGroupsHandler(services),
+    openSessionHandler(services),
+    heartbeatSessionHandler(services),
+    closeSessionHandler(services),
+    receiveHandler(services),
+    settleHandler(services),
     describeBrokerHandler(services, facts),
   ] as ApiHandler<never, never>[]
 }

@@ -5,6 +5,7 @@ import type { TopicCatalog } from '../control/topic-catalog.js'
 import type { ProducerIds } from '../control/producer-ids.js'
 import type { ByteBudget } from '../net/byte-budget.js'
 import type { Groups } from './groups.js'
+import type { QueueSessions } from './queue-sessions.js'
 import type { PartitionTable } from '../partition/partition-table.js'
 import type { Clock } from '../runtime/clock.js'
 import type { DeadlineQueue } from '../runtime/deadline-queue.js'
@@ -25,6 +26,7 @@ export interface BrokerServices {
   readonly topics: TopicCatalog
   readonly partitions: PartitionTable
   readonly groups: Groups
+  readonly sessions: QueueSessions
   readonly producerIds: ProducerIds
   /** Bytes of fetch responses that are being read or not taken yet, over all connections. */
   readonly unsent: ByteBudget

@@ -222,13 +222,15 @@ export class PartitionTable implements PartitionHost {
     await this.loadProducers(partition)
     if (record.kind === 'queue') partition.queues?.add('', queueConfigOf(queueSettingsOf(record)))
     const hasQueues = record.kind === 'queue' && queues !== null
-    if (hasQueues || this.withStateLog.has(stateLogName(record.topicId, index))) await this.loadState(partition, record)
+    const hasState = hasQueues || this.withStateLog.has(stateLogName(record.topicId, index))
+    if (hasState) await this.loadState(partition, record)
     return partition
   }
 
   private async loadState (partition: Partition, record: TopicRecord): Promise<void> {
     const { topicId, index } = partition
-    const stateLog = await this.options.store.openLog({ topicId, partition: index, kind: 'state' }, this.stateLogConfig(record))
+    const id: LogId = { topicId, partition: index, kind: 'state' }
+    const stateLog = await this.options.store.openLog(id, this.stateLogConfig(record))
     this.withStateLog.add(stateLogName(topicId, index))
     const from = this.checkpoints.restoreOffsets(partition, stateLog)
     if (from < stateLog.nextOffset) await replayOffsets(stateLog, partition.offsets, from)
@@ -247,7 +249,8 @@ export class PartitionTable implements PartitionHost {
   /** Removes all that the meta store holds about a topic. */
   private async forget (topicId: string): Promise<void> {
     const range = keysBelow(partitionKey(topicId, 0).subarray(0, 16))
-    for (const table of [...PARTITION_META_TABLES, ...QUEUE_META_TABLES]) await this.options.meta.deleteRange(table, range)
+    const tables = [...PARTITION_META_TABLES, ...QUEUE_META_TABLES]
+    for (const table of tables) await this.options.meta.deleteRange(table, range)
   }
 
   private batchBytesMax (settings: TopicSettings): number {

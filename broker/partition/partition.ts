@@ -152,7 +152,10 @@ export class Partition implements QueuePartition, StateImageSource {
   attachStateLog (log: PartitionLog): void {
     this.stateLog = log
     const images = this.images = new StateImageWriter(log, this)
-    if (this.queues !== null) this.queues.onAppended = bytes => images.onAppended(bytes)
+    if (this.queues !== null) {
+      this.queues.attach(log)
+      this.queues.onAppended = bytes => images.onAppended(bytes)
+    }
     log.onAdvance = () => this.onStateAdvance(log)
     log.onStateChange = () => {
       this.onStateChange(log, this.stateAnswers)
@@ -165,7 +168,7 @@ export class Partition implements QueuePartition, StateImageSource {
   async restoreQueues (log: PartitionLog): Promise<void> {
     this.attachStateLog(log)
     if (this.queues === null) return
-    const isWhole = await this.queues.restore(log)
+    const isWhole = await this.queues.restore()
     // What follows must not be read as the continuation of what was lost.
     if (!isWhole) await this.images!.writeNow()
     this.queues.begin()

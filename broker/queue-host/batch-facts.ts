@@ -86,7 +86,9 @@ export class BatchFacts {
       const reader = this.reader.open(batch)
       while (row < recordCount && reader.next()) {
         offsets[row] = reader.offset
-        if (lanes !== null) lanes[row] = reader.keyStart < 0 ? NO_LANE : laneOfKey(reader.bytes, reader.keyStart, reader.keyEnd)
+        if (lanes !== null) {
+          lanes[row] = reader.keyStart < 0 ? NO_LANE : laneOfKey(reader.bytes, reader.keyStart, reader.keyEnd)
+        }
         row++
       }
     } catch {

@@ -31,6 +31,7 @@ const READ_RETRY_MS = 500
 
 export class HostedQueueGroup implements QueueHost {
   readonly name: string
+  readonly partition: QueuePartition
   readonly delayed: StoredDelayStore
   config: QueueConfig
   private readonly queue: QueueGroup
@@ -47,6 +48,7 @@ export class HostedQueueGroup implements QueueHost {
   constructor (options: HostedGroupOptions) {
     this.options = options
     this.name = options.name
+    this.partition = options.partition
     this.config = options.config
     this.delayed = options.delayed
     const { partition, surroundings, config } = options
@@ -81,6 +83,12 @@ export class HostedQueueGroup implements QueueHost {
 
   /** For a look at it, outside of any turn. */
   get idle (): QueueGroup { return this.queue }
+
+  /** About how many bytes a record has. */
+  sizeOf (offset: number): number { return this.feed.sizeOf(offset) }
+
+  /** Records are being read from disk: there may be something to receive soon. */
+  get isLoading (): boolean { return this.feed.isLoading }
 
   get isLeading (): boolean { return this.leads }
 

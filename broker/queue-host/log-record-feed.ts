@@ -32,7 +32,7 @@ export class LogRecordFeed implements RecordFeed {
   private readonly batch: BatchFacts
   private pieces: LogSlice[] = []
   private gaps: { from: number, to: number }[] = []
-  private isLoading = false
+  private loading = false
   private isClosed = false
 
   constructor (options: FeedOptions) {
@@ -46,7 +46,7 @@ export class LogRecordFeed implements RecordFeed {
       facts.endOffset = Math.min(endOffset, log.logStartOffset)
       return true
     }
-    const gap = this.gaps.length === 0 ? undefined : this.gaps.find(({ from, to }) => fromOffset >= from && fromOffset < to)
+    const gap = this.gaps.find(({ from, to }) => fromOffset >= from && fromOffset < to)
     if (gap !== undefined) {
       facts.endOffset = Math.min(endOffset, gap.to)
       return true
@@ -63,6 +63,9 @@ export class LogRecordFeed implements RecordFeed {
     if (this.batch.covers(offset) || this.batch.averageBytes > 0) return this.batch.averageBytes
     return ESTIMATED_BYTES
   }
+
+  /** True while something is being read from disk that was asked for. */
+  get isLoading (): boolean { return this.loading }
 
   close (): void {
     this.isClosed = true
@@ -94,11 +97,11 @@ export class LogRecordFeed implements RecordFeed {
 
   private load (offset: number): void {
     // One at a time: who asked for another place is told when this one has come, and asks again.
-    if (this.isClosed || this.isLoading) return
-    this.isLoading = true
+    if (this.isClosed || this.loading) return
+    this.loading = true
     const { log } = this.options
     log.read(offset, PIECE_BYTES, this.options.highWatermark(), (error, slice) => {
-      this.isLoading = false
+      this.loading = false
       if (this.isClosed) return
       if (error !== null) return this.onError(offset, error)
       if (slice!.sizeBytes > 0) this.pieces = [slice!, ...this.pieces].slice(0, PIECES_MAX)

@@ -68,12 +68,13 @@ export class PartitionQueues {
   }
 
   /**
-   * Brings the groups back to what the state log says, and takes it over.
+   * Brings the groups back to what the state log says.
    *
    * @returns false where the log has a hole that lost changes: what is known was restored, and an image of it has to be
    *   written before anything else
    */
-  async restore (log: PartitionLog): Promise<boolean> {
+  async restore (): Promise<boolean> {
+    const log = this.log!
     const { logger } = this.surroundings
     const groupOf = (name: string): HostedQueueGroup | null => this.groups.get(name) ?? null
     let from = -1
@@ -90,7 +91,6 @@ export class PartitionQueues {
       if (image !== null) await restoreImage(log, image, groupOf)
       from = image?.begin ?? log.logStartOffset
     }
-    this.log = log
     const faults = await replayDeltas(log, from, groupOf)
     for (const [group, cause] of faults) {
       logger.error({ partition: this.partition.label, group, err: cause },
@@ -98,6 +98,9 @@ export class PartitionQueues {
     }
     return faults.size === 0
   }
+
+  /** Takes over the state log, when it is open. */
+  attach (log: PartitionLog): void { this.log = log }
 
   /** Groups with records on their way go on at once; the others when they are needed. */
   begin (): void {

@@ -1,5 +1,5 @@
-// What the queue groups of a partition keep in the meta store, so that a start need not read the whole state log, and so
-// that delayed records need not be in memory. The state log is the truth: rows that do not fit it are dropped.
+// What the queue groups of a partition keep in the meta store, so that a start need not read the whole state log, and
+// delayed records need no memory. The state log is the truth: rows that do not fit it are dropped.
 //
 //   take:   snapshots of the groups, what their delay stores changed, and the state log's end they stand for
 //   write:  all of it at once, when the state log is durable up to there

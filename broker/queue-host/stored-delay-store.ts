@@ -5,8 +5,8 @@
 //   stored ── rows of the last checkpoint, in the meta store ──────┘
 //
 // The rows change in checkpoints only, together with the group's snapshot: a restart begins with both as of one moment.
-// A checkpoint is written when the state log is durable up to it, so what has changed by then waits in `frozen`, and what
-// changes meanwhile in `recent`.
+// A checkpoint is written when the state log is durable up to it: what has changed by then waits in `frozen`, what
+// changes meanwhile is in `recent`.
 //
 // The lowest offset and what is due first are read a page of rows at a time; rows that a layer above knows better are
 // passed over.
@@ -77,7 +77,8 @@ export class StoredDelayStore implements DelayStore {
   minOffset (): number {
     if (this.count === 0) return Infinity
     while (this.offsets.size > 0 && !this.isLayered(this.offsets.first)) this.offsets.pop()
-    return Math.min(this.offsets.first, this.storedOffsets.first(row => !this.isOverlaid(row.offset))?.offset ?? Infinity)
+    const stored = this.storedOffsets.first(row => !this.isOverlaid(row.offset))
+    return Math.min(this.offsets.first, stored?.offset ?? Infinity)
   }
 
   firstDueMs (clock: DelayClock): number { return this.firstDue(clock)?.dueMs ?? Infinity }

@@ -78,8 +78,14 @@ export class Expiry {
     }
   }
 
-  /** A session ends: by its own word, or because it is gone. */
-  endSession (session: Session, isGone: boolean): void {
+  /** A session ends by its own word: its leases are given back, but for those that outlive it. */
+  close (session: Session): void {
+    if (!isOutlived(session)) return this.endSession(session, false)
+    session.goneAtMs = this.clock.nowMs
+    this.sessionsDueMs = Math.min(this.sessionsDueMs, session.goneAtMs)
+  }
+
+  private endSession (session: Session, isGone: boolean): void {
     const { ledger } = this.state
     for (const offset of this.state.sessions.leasesOf(session, ledger)) {
       const slot = ledger.find(offset)
@@ -100,8 +106,10 @@ export class Expiry {
       const silentAtMs = session.heardMs + sessionTimeoutMs
       const isSilent = session.goneAtMs === Infinity && this.clock.passedMs >= silentAtMs
       if (isSilent) session.goneAtMs = silentAtMs + disconnectGraceMs
-      if (this.clock.passedMs >= session.goneAtMs) this.endSession(session, true)
-      else dueMs = Math.min(dueMs, session.goneAtMs, session.goneAtMs === Infinity ? silentAtMs : Infinity)
+      if (this.clock.passedMs >= session.goneAtMs) {
+        if (!isOutlived(session)) this.endSession(session, true)
+        else dueMs = Math.min(dueMs, this.clock.passedMs + sessionTimeoutMs)
+      } else dueMs = Math.min(dueMs, session.goneAtMs, session.goneAtMs === Infinity ? silentAtMs : Infinity)
     }
     this.sessionsDueMs = dueMs
   }
@@ -141,4 +149,9 @@ export class Expiry {
     const heldMs = session.goneAtMs === Infinity ? session.heardMs + visibilityMs : session.goneAtMs
     return Math.min(heldMs, leasedAtMs + leaseTotalMs)
   }
+}
+
+/** True while leases of the session are there that do not end with it. */
+function isOutlived (session: Session): boolean {
+  return (session.flags & SESSION_FLAG.outlived) !== 0 && session.leaseCount > 0
 }

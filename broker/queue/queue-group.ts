@@ -309,7 +309,7 @@ export class QueueGroup {
   closeSession (sessionId: number): void {
     const session = this.state.sessions.find(sessionId)
     if (session === undefined || this.isCatchingUp) return
-    this.expiry.endSession(session, false)
+    this.expiry.close(session)
   }
 
   /**

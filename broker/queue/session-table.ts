@@ -16,6 +16,8 @@ export const SESSION_FLAG = {
   explicitStart: 1 << 0,
   /** Heartbeats renew the leases of started records. */
   renews: 1 << 1,
+  /** Leases last for their visibility time, whatever becomes of the session: it is forgotten when they are over. */
+  outlived: 1 << 2,
 } as const
 
 export interface Session {

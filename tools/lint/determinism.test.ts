@@ -7,7 +7,11 @@ import { importsOf, productSources, withoutComments } from './sources.js'
 const CORE = /^broker\/(partition|group|queue|replication)\//
 
 /** Files that open, delete and replay logs: asynchronous at the border of the core, and nothing else. */
-const ASYNCHRONOUS: ReadonlySet<string> = new Set(['broker/partition/partition-table.ts', 'broker/partition/partition.ts'])
+const ASYNCHRONOUS: ReadonlySet<string> = new Set([
+  'broker/partition/partition-table.ts',
+  'broker/partition/partition.ts',
+  'broker/partition/state-image-writer.ts', // once, before a partition opens
+])
 
 const IMPURE: readonly [string, RegExp][] = [
   ['the clock', /\bDate\.|\bnew Date\b|\bperformance\.|\bhrtime\b/],

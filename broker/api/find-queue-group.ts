@@ -1,0 +1,41 @@
+// The queue group that a request item names, or the error to answer.
+
+import { ERROR } from '@sluice/protocol'
+import type { Partition } from '../partition/partition.js'
+import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
+import { findPartition } from './find-partition.js'
+import type { BrokerServices } from './services.js'
+
+/** How requests name a queue group. */
+export interface QueueGroupName { readonly topicId: string, readonly partition: number, readonly group: string }
+
+export type FoundQueueGroup =
+  | { group: HostedQueueGroup, partition: Partition }
+  | { group: null, partition: Partition | null, error: number, message: string }
+
+/** Finds the group. */
+export function findQueueGroup (services: BrokerServices, name: QueueGroupName): FoundQueueGroup {
+  const found = findPartition(services, name.topicId, name.partition)
+  if (found.partition === null) return { group: null, ...found }
+  const { partition } = found
+  const { queues } = partition
+  const group = queues?.find(name.group)
+  if (group === undefined || queues === null) {
+    return {
+      group: null,
+      partition,
+      error: ERROR.NOT_A_QUEUE,
+      message: `topic ${partition.topicName} is a stream, which has no queue group ${JSON.stringify(name.group.slice(0, 100))}; use a topic that was created as a queue, and its own group`,
+    }
+  }
+  const { blockedBy } = queues
+  if (blockedBy === null) return { group, partition }
+  return {
+    group: null,
+    partition,
+    error: blockedBy === 'busy' ? ERROR.BUSY : ERROR.STORAGE_UNAVAILABLE,
+    message: blockedBy === 'busy'
+      ? `the disk does not keep up with ${partition.label}; retry with back-off`
+      : `the state log of ${partition.label} takes nothing for now: ${partition.stateLog?.stateReason ?? 'it is not open'}`,
+  }
+}

@@ -1,0 +1,91 @@
+// Reads the batches that hold certain records of a partition: as slices of what is in memory, or pieces from the disk.
+// Batches without any of the records are left out; no byte is copied.
+
+import { BATCH_POSITION, readInt64 } from '@sluice/protocol'
+import type { LogReadError, LogSlice } from '@sluice/storage'
+import type { Partition } from '../partition/partition.js'
+
+/** `error` is what to tell people; where it is null, the batches rise by offset. */
+export type BatchesRead = (error: string | null, buffers: readonly Buffer[], sizeBytes: number) => void
+
+/** Read at once where many records lie close together, in bytes. */
+const READ_BYTES = 256 * 1024
+
+export class GrantedBatches {
+  private readonly partition: Partition
+  private readonly offsets: Float64Array
+  private row = 0
+  private readonly buffers: Buffer[] = []
+  private sizeBytes = 0
+
+  /** @param offsets ascending, below the high watermark. */
+  constructor (partition: Partition, offsets: Float64Array) {
+    this.partition = partition
+    this.offsets = offsets
+  }
+
+  read (done: BatchesRead): void {
+    const { log, highWatermark } = this.partition
+    while (this.row < this.offsets.length) {
+      const offset = this.offsets[this.row]!
+      const maxBytes = this.hasNeighbour ? READ_BYTES : 1
+      const cached = log.readCached(offset, maxBytes, highWatermark)
+      if (cached === null) {
+        return log.read(offset, maxBytes, highWatermark, (error, slice) => {
+          if (error !== null) return done(this.textOf(error, offset), [], 0)
+          if (!this.take(slice!)) return done(this.missing(offset), [], 0)
+          this.read(done)
+        })
+      }
+      if (!this.take(cached)) return done(this.missing(offset), [], 0)
+    }
+    done(null, this.buffers, this.sizeBytes)
+  }
+
+  /** True where the next record may well be in the next batch. */
+  private get hasNeighbour (): boolean {
+    return this.row + 1 < this.offsets.length && this.offsets[this.row + 1]! === this.offsets[this.row]! + 1
+  }
+
+  /** Keeps the batches of a slice that hold records. False where the first one wanted is not in it. */
+  private take (slice: LogSlice): boolean {
+    const before = this.row
+    for (const bytes of slice.buffers) {
+      let start = -1
+      let at = 0
+      while (at < bytes.length && this.row < this.offsets.length) {
+        const size = bytes.readUInt32BE(at + BATCH_POSITION.size)
+        const nextOffset = readInt64(bytes, at) + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1
+        const isWanted = this.offsets[this.row]! < nextOffset
+        if (isWanted && start < 0) start = at
+        if (!isWanted && start >= 0) {
+          this.keep(bytes.subarray(start, at))
+          start = -1
+        }
+        while (this.row < this.offsets.length && this.offsets[this.row]! < nextOffset) this.row++
+        at += size
+      }
+      if (start >= 0) this.keep(bytes.subarray(start, at))
+    }
+    return this.row > before
+  }
+
+  private keep (bytes: Buffer): void {
+    this.buffers.push(bytes)
+    this.sizeBytes += bytes.length
+  }
+
+  private missing (offset: number): string {
+    return `the record at offset ${offset} of ${this.partition.label} is not there any more`
+  }
+
+  private textOf (error: LogReadError, offset: number): string {
+    const { label } = this.partition
+    switch (error.kind) {
+      case 'corrupt': return `offsets ${error.from} to ${error.to - 1} of ${label} are damaged on disk; run sluice segment verify on the data folder`
+      case 'io': return `reading ${label} failed: ${error.message}`
+      case 'out-of-range': return this.missing(offset)
+      case 'truncated': return `${label} was cut while it was read; receive again`
+    }
+  }
+}

@@ -1,0 +1,67 @@
+// One session of a client: its connection, and the queue groups that know it.
+
+import type { Connection } from '../net/connection.js'
+import { SESSION_FLAG } from '../queue/session-table.js'
+import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
+
+export class QueueSession {
+  readonly sessionId: number
+  readonly flags: number
+  readonly clientName: string
+  readonly groups = new Set<HostedQueueGroup>()
+  /** Where the next receive begins among its partitions. */
+  rotation = 0
+  /** Null once it is gone. */
+  connection: Connection | null
+  onDisconnected: (() => void) | null = null
+  private readonly onConnectionClosed = (): void => this.disconnect()
+
+  constructor (sessionId: number, flags: number, clientName: string, connection: Connection) {
+    this.sessionId = sessionId
+    this.flags = flags
+    this.clientName = clientName
+    this.connection = connection
+    connection.onClosed.add(this.onConnectionClosed)
+  }
+
+  /** Makes the session known to a group. A turn of the group has begun then. */
+  join (group: HostedQueueGroup): void {
+    const queue = group.turn()
+    if (this.groups.has(group) && queue.state.sessions.find(this.sessionId) !== undefined) return
+    queue.openSession(this.sessionId, this.flags)
+    this.groups.add(group)
+  }
+
+  /** Tells a group that the session is there again. Where it has ended meanwhile, its heartbeat says so. */
+  rejoin (group: HostedQueueGroup): void {
+    this.groups.add(group)
+    if (!group.isStopped) group.turn().heartbeat(this.sessionId)
+  }
+
+  /** A third of the shortest session timeout among its groups, in milliseconds; -1 where no heartbeat is needed. */
+  get heartbeatMs (): number {
+    if ((this.flags & SESSION_FLAG.outlived) !== 0) return -1
+    let shortestMs = Infinity
+    for (const { config } of this.groups) shortestMs = Math.min(shortestMs, config.sessionTimeoutMs)
+    return shortestMs === Infinity ? -1 : Math.floor(shortestMs / 3)
+  }
+
+  /** The session goes on elsewhere: nobody begins a grace for this connection any more. */
+  leave (): void {
+    this.connection?.onClosed.delete(this.onConnectionClosed)
+    this.connection = null
+  }
+
+  /** The client ends it. */
+  close (): void {
+    this.leave()
+    for (const group of this.groups) if (!group.isStopped) group.turn().closeSession(this.sessionId)
+    this.groups.clear()
+  }
+
+  private disconnect (): void {
+    this.connection = null
+    for (const group of this.groups) if (!group.isStopped) group.turn().sessionDisconnected(this.sessionId)
+    this.onDisconnected?.()
+  }
+}

@@ -1,0 +1,110 @@
+// A bare consumer of queues for tests: one session on one connection, handles as plain objects.
+
+import { FRAME_FLAG, RecordReader, type LeaseMode, type ReceiveResponse, type SettleAnswer, type SettleKind } from '@sluice/protocol'
+import { TestClient } from './test-client.js'
+
+/** A lease, with the record's value. */
+export interface TestLease {
+  readonly partition: number
+  readonly offset: number
+  readonly leaseEpoch: number
+  readonly leaseSequence: number
+  readonly deliveries: number
+  readonly key: string | null
+  readonly value: string | null
+}
+
+export class QueueTestClient implements Disposable {
+  readonly client: TestClient
+  readonly topicId: string
+  readonly partitions: number
+  sessionId = 0
+  token = ''
+  private readonly leases: LeaseMode
+
+  private constructor (client: TestClient, topicId: string, partitions: number, leases: LeaseMode) {
+    this.client = client
+    this.topicId = topicId
+    this.partitions = partitions
+    this.leases = leases
+  }
+
+  static async connect (
+    port: number, topicId: string, options: { partitions?: number, leases?: LeaseMode, resume?: QueueTestClient } = {},
+  ): Promise<QueueTestClient> {
+    const { partitions = 1, leases = 'session', resume } = options
+    const consumer = new QueueTestClient(await TestClient.connect(port), topicId, partitions, leases)
+    await consumer.open(resume?.sessionId ?? 0, resume?.token ?? '')
+    return consumer
+  }
+
+  async open (sessionId = 0, token = ''): Promise<void> {
+    const opened = await this.client.call('openSession', { sessionId, token, clientName: 'worker', leases: this.leases })
+    this.sessionId = opened.sessionId
+    this.token = opened.token
+  }
+
+  async receive (maxRecords = 100, maxWaitMs = 0): Promise<TestLease[]> {
+    return (await this.exchange(maxRecords, maxWaitMs)).leases
+  }
+
+  async exchange (
+    maxRecords: number, maxWaitMs: number, maxBytes = 1 << 20,
+  ): Promise<{ response: ReceiveResponse, leases: TestLease[] }> {
+    const partitions = Array.from({ length: this.partitions }, (_, partition) =>
+      ({ topicId: this.topicId, partition, group: '' }))
+    const { body, payload } = await this.client.exchange('receive',
+      { sessionId: this.sessionId, maxRecords, maxBytes, maxWaitMs, partitions }, { flags: FRAME_FLAG.unordered })
+    const response = body as ReceiveResponse
+    return { response, leases: leasesOf(response, payload) }
+  }
+
+  /** Settles leases one by one in one request; the answers in their order. */
+  async settle (
+    kind: SettleKind, leases: readonly TestLease[], options: { delayMs?: number, reason?: string } = {},
+  ): Promise<SettleAnswer[]> {
+    const { delayMs = -1, reason = '' } = options
+    const partitions = leases.map(({ partition, offset, leaseEpoch, leaseSequence }) => ({
+      topicId: this.topicId,
+      partition,
+      group: '',
+      items: [{ kind, offset, count: 1, leaseEpoch, leaseSequence, delayMs, reason }],
+    }))
+    const { results } = await this.client.call('settle', { acks: 'quorum', timeoutMs: 10_000, partitions })
+    return results.map(result => {
+      if (result.error !== 0) throw new Error(result.message)
+      return result.answers[0]!.answer
+    })
+  }
+
+  close (): void { this.client.close() }
+
+  [Symbol.dispose] (): void { this.close() }
+}
+
+function leasesOf (response: ReceiveResponse, payload: Buffer): TestLease[] {
+  const leases: TestLease[] = []
+  let at = 0
+  for (const { partition, leaseEpoch, leases: runs, size } of response.partitions) {
+    const records = new Map<number, { key: string | null, value: string | null }>()
+    const reader = new RecordReader()
+    const end = at + size
+    for (; at < end; at += payload.readUInt32BE(at + 8)) {
+      reader.open(payload, at)
+      while (reader.next()) {
+        if (records.has(reader.offset)) throw new Error(`record ${reader.offset} comes twice in the payload`)
+        records.set(reader.offset, { key: reader.key?.toString() ?? null, value: reader.value?.toString() ?? null })
+      }
+    }
+    for (const { offset, count, leaseSequence, deliveries } of runs) {
+      for (let index = 0; index < count; index++) {
+        const record = records.get(offset + index)
+        if (record === undefined) throw new Error(`record ${offset + index} is leased and not in the payload`)
+        leases.push({
+          partition, offset: offset + index, leaseEpoch, leaseSequence: leaseSequence + index, deliveries, ...record,
+        })
+      }
+    }
+  }
+  return leases
+}
