@@ -5,9 +5,8 @@
 //   batch with extras                                 extras: delay, time to live, priority, lane
 //   lanes asked for and not in the extras             the records are decoded, and decompressed where they must be
 
-import { BATCH_FLAG, RecordReader, readBatchHeader } from '@sluice/protocol'
+import { BATCH_FLAG, EXTRAS_COLUMN, RecordExtrasReader, RecordReader, laneOf, readBatchHeader } from '@sluice/protocol'
 import { NO_LANE, type RecordFacts } from '../queue/queue-types.js'
-import { laneOfKey } from './lane-of-key.js'
 
 export class BatchFacts {
   baseOffset = 0
@@ -16,10 +15,14 @@ export class BatchFacts {
   private count = 0
   /** Bytes of a record, on average. */
   private sizeBytes = 0
-  /** Null where record i has offset `baseOffset + i` and no lane. */
+  /** Null where record i has offset `baseOffset + i`. The same for the other columns, where no record has any. */
   private offsets: Float64Array | null = null
   private lanes: Float64Array | null = null
+  private notBefore: Float64Array | null = null
+  private expires: Float64Array | null = null
+  private priorities: Uint8Array | null = null
   private readonly reader = new RecordReader()
+  private readonly extras = new RecordExtrasReader()
   private readonly withLanes: boolean
 
   constructor (withLanes: boolean) {
@@ -30,34 +33,39 @@ export class BatchFacts {
 
   covers (offset: number): boolean { return offset >= this.baseOffset && offset < this.endOffset }
 
-  close (): void { this.endOffset = this.baseOffset }
-
   /** Takes in a batch; nothing of it is held afterwards. */
   open (batch: Buffer): void {
-    const header = readBatchHeader(batch)
-    this.baseOffset = header.baseOffset
-    this.endOffset = header.baseOffset + header.lastOffsetDelta + 1
-    this.count = (header.flags & BATCH_FLAG.control) === 0 ? header.recordCount : 0
-    this.sizeBytes = Math.ceil(header.size / Math.max(1, header.recordCount))
-    this.offsets = this.lanes = null
-    const isDense = header.recordCount === header.lastOffsetDelta + 1
-    const isReadable = (header.flags & BATCH_FLAG.encrypted) === 0
-    if (this.count > 0 && (!isDense || (this.withLanes && isReadable))) this.decode(batch, header.recordCount)
+    const { baseOffset, lastOffsetDelta, recordCount, flags, size } = readBatchHeader(batch)
+    this.baseOffset = baseOffset
+    this.endOffset = baseOffset + lastOffsetDelta + 1
+    this.count = (flags & BATCH_FLAG.control) === 0 ? recordCount : 0
+    this.sizeBytes = Math.ceil(size / Math.max(1, recordCount))
+    this.offsets = this.lanes = this.notBefore = this.expires = this.priorities = null
+    if (this.count === 0) return
+    const { extras } = this
+    // A column of an unknown version is as good as none: such batches are refused when they are produced.
+    extras.open(batch)
+    const isDense = recordCount === lastOffsetDelta + 1
+    const lacksLanes = this.withLanes && (extras.columns & EXTRAS_COLUMN.lane) === 0
+    const canRead = (flags & BATCH_FLAG.encrypted) === 0
+    if (!isDense || (lacksLanes && canRead)) this.decode(batch)
+    if (extras.columns !== 0) this.readExtras()
   }
 
   /** Fills in the rows of records in [fromOffset, endOffset) as far as there is room; sets how far that is. */
   copyTo (facts: RecordFacts, fromOffset: number, endOffset: number): void {
     const limitOffset = Math.min(endOffset, this.endOffset)
+    const { offsets, lanes, notBefore, expires, priorities } = this
     let row = this.rowFrom(fromOffset)
     while (row < this.count && facts.count < facts.capacity) {
-      const offset = this.offsets === null ? this.baseOffset + row : this.offsets[row]!
+      const offset = offsets === null ? this.baseOffset + row : offsets[row]!
       if (offset >= limitOffset) break
       const target = facts.count++
       facts.offsets[target] = offset
-      facts.lanes[target] = this.lanes === null ? NO_LANE : this.lanes[row]!
-      facts.notBeforeMs[target] = 0
-      facts.expiresMs[target] = 0
-      facts.priorities[target] = 0
+      facts.lanes[target] = lanes === null ? NO_LANE : lanes[row]!
+      facts.notBeforeMs[target] = notBefore === null ? 0 : notBefore[row]!
+      facts.expiresMs[target] = expires === null ? 0 : expires[row]!
+      facts.priorities[target] = priorities === null ? 0 : priorities[row]!
       facts.sizes[target] = this.sizeBytes
       row++
     }
@@ -78,22 +86,40 @@ export class BatchFacts {
     return low
   }
 
-  private decode (batch: Buffer, recordCount: number): void {
-    const offsets = new Float64Array(recordCount)
-    const lanes = this.withLanes ? new Float64Array(recordCount) : null
+  /** Takes the columns of the extras over, for the records that are there: extras have a row for each offset. */
+  private readExtras (): void {
+    const { extras, count, offsets, baseOffset } = this
+    const hasLanes = this.withLanes && (extras.columns & EXTRAS_COLUMN.lane) !== 0
+    if (hasLanes) this.lanes = new Float64Array(count)
+    if ((extras.columns & EXTRAS_COLUMN.notBefore) !== 0) this.notBefore = new Float64Array(count)
+    if ((extras.columns & EXTRAS_COLUMN.expires) !== 0) this.expires = new Float64Array(count)
+    if ((extras.columns & EXTRAS_COLUMN.priority) !== 0) this.priorities = new Uint8Array(count)
+    const { notBefore, expires, priorities, lanes } = this
+    for (let index = 0; index < count; index++) {
+      const row = offsets === null ? index : offsets[index]! - baseOffset
+      if (hasLanes) lanes![index] = extras.laneOf(row)
+      if (notBefore !== null) notBefore[index] = extras.notBeforeOf(row)
+      if (expires !== null) expires[index] = extras.expiresOf(row)
+      if (priorities !== null) priorities[index] = extras.priorityOf(row)
+    }
+  }
+
+  private decode (batch: Buffer): void {
+    const { count } = this
+    const offsets = new Float64Array(count)
+    const lanes = this.withLanes ? new Float64Array(count) : null
     let row = 0
     try {
       const reader = this.reader.open(batch)
-      while (row < recordCount && reader.next()) {
+      while (row < count && reader.next()) {
         offsets[row] = reader.offset
-        if (lanes !== null) {
-          lanes[row] = reader.keyStart < 0 ? NO_LANE : laneOfKey(reader.bytes, reader.keyStart, reader.keyEnd)
-        }
+        const { key } = reader
+        if (lanes !== null) lanes[row] = key === null ? NO_LANE : laneOf(key)
         row++
       }
     } catch {
       // A batch that a faulty producer wrote: consumers are handed it as it is, and see that for themselves.
-      for (; row < recordCount; row++) {
+      for (; row < count; row++) {
         offsets[row] = row === 0 ? this.baseOffset : offsets[row - 1]! + 1
         if (lanes !== null) lanes[row] = NO_LANE
       }

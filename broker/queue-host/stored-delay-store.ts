@@ -17,10 +17,12 @@ import type { DelayClock, DelayStore } from '../queue/queue-types.js'
 import { DelayImage } from './delay-image.js'
 import { DueHeap } from './due-heap.js'
 import { heldOfRow, rowOfHeld, type HeldRecord } from './held-record.js'
-import { DELAYED_TABLE, DUE_TABLE, delayedKey, dueKey, offsetOfKey, rowsOf } from './queue-keys.js'
+import { DELAYED_TABLE, DUE_TABLE, delayedKey, dueKey, keyAfter, offsetOfKey, rowsOf } from './queue-keys.js'
 import { StoredRows } from './stored-rows.js'
 
 type Layer = Map<number, HeldRecord | null>
+
+const ROWS_PER_LOOK = 1_000
 
 export class StoredDelayStore implements DelayStore {
   private readonly meta: MetaStore
@@ -79,6 +81,23 @@ export class StoredDelayStore implements DelayStore {
     while (this.offsets.size > 0 && !this.isLayered(this.offsets.first)) this.offsets.pop()
     const stored = this.storedOffsets.first(row => !this.isOverlaid(row.offset))
     return Math.min(this.offsets.first, stored?.offset ?? Infinity)
+  }
+
+  offsetsIn (fromOffset: number, endOffset: number, max: number): number[] {
+    const found = new Set<number>()
+    for (const layer of [this.recent, this.frozen ?? new Map() as Layer]) {
+      for (const offset of layer.keys()) {
+        if (offset >= fromOffset && offset < endOffset && this.isLayered(offset)) found.add(offset)
+      }
+    }
+    const to = delayedKey(this.prefix, endOffset)
+    for (let from = delayedKey(this.prefix, fromOffset); ;) {
+      const rows = this.meta.range(DELAYED_TABLE, { from, to, limit: ROWS_PER_LOOK })
+      for (const { key } of rows) if (!this.isOverlaid(offsetOfKey(key))) found.add(offsetOfKey(key))
+      if (rows.length < ROWS_PER_LOOK || found.size >= max + this.changes) break
+      from = keyAfter(rows.at(-1)!.key)
+    }
+    return [...found].sort((a, b) => a - b).slice(0, max)
   }
 
   firstDueMs (clock: DelayClock): number { return this.firstDue(clock)?.dueMs ?? Infinity }
