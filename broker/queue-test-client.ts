@@ -1,6 +1,10 @@
 // A bare consumer of queues for tests: one session on one connection, handles as plain objects.
 
-import { FRAME_FLAG, RecordReader, type LeaseMode, type ReceiveResponse, type SettleAnswer, type SettleKind } from '@sluice/protocol'
+import {
+  FRAME_FLAG, RecordReader, type ChangeAnswer, type ControlResult, type LeaseMode, type PeekedRecord,
+  type PeekRecordsResponse, type QueueAction, type QueueStats, type ReceiveResponse, type RecordExplanation,
+  type SettleAnswer, type SettleKind,
+} from '@sluice/protocol'
 import { TestClient } from './test-client.js'
 
 /** A lease, with the record's value. */
@@ -75,6 +79,44 @@ export class QueueTestClient implements Disposable {
       if (result.error !== 0) throw new Error(result.message)
       return result.answers[0]!.answer
     })
+  }
+
+  /** How one record is explained. */
+  async explain (offset: number): Promise<RecordExplanation> {
+    const target = { topicId: this.topicId, partition: 0, group: '', offset, lane: -1, dedupId: null }
+    return (await this.client.call('explainRecords', { targets: [target] })).results[0]!
+  }
+
+  async stats (): Promise<QueueStats> {
+    const partitions = [{ topicId: this.topicId, partition: 0, group: '' }]
+    return (await this.client.call('queueStats', { partitions })).partitions[0]!
+  }
+
+  async control (action: QueueAction, lane = -1): Promise<ControlResult> {
+    const partitions = [{ topicId: this.topicId, partition: 0, group: '' }]
+    return (await this.client.call('controlQueue', { timeoutMs: 10_000, action, lane, partitions })).results[0]!
+  }
+
+  async cancel (offset: number): Promise<ChangeAnswer> {
+    const target = { topicId: this.topicId, partition: 0, group: '', offset, dedupId: null }
+    return (await this.client.call('cancelRecords', { timeoutMs: 10_000, targets: [target] })).results[0]!.answer
+  }
+
+  async reschedule (offset: number, delayMs: number): Promise<ChangeAnswer> {
+    const target = { topicId: this.topicId, partition: 0, group: '', offset, dedupId: null, delayMs, notBefore: -1 }
+    return (await this.client.call('rescheduleRecords', { timeoutMs: 10_000, targets: [target] })).results[0]!.answer
+  }
+
+  /** Offsets and states from `fromOffset` on. */
+  async peek (
+    fromOffset = -1, maxRecords = 100,
+  ): Promise<{ records: PeekedRecord[], nextOffset: number, bytes: number }> {
+    const request = {
+      topicId: this.topicId, partition: 0, group: '', fromOffset, maxRecords, maxBytes: 1 << 20, states: [],
+    }
+    const { body, payload } = await this.client.exchange('peekRecords', request)
+    const { records, nextOffset } = body as PeekRecordsResponse
+    return { records, nextOffset, bytes: payload.length }
   }
 
   close (): void { this.client.close() }

@@ -5,8 +5,8 @@ import { BATCH_POSITION, readInt64 } from '@sluice/protocol'
 import type { LogReadError, LogSlice } from '@sluice/storage'
 import type { Partition } from '../partition/partition.js'
 
-/** `error` is what to tell people; where it is null, the batches rise by offset. */
-export type BatchesRead = (error: string | null, buffers: readonly Buffer[], sizeBytes: number) => void
+/** `error` is what to tell people; where it is null, the batches rise by offset, and hold the first `count` records. */
+export type BatchesRead = (error: string | null, buffers: readonly Buffer[], sizeBytes: number, count: number) => void
 
 /** Read at once where many records lie close together, in bytes. */
 const READ_BYTES = 256 * 1024
@@ -17,29 +17,35 @@ export class GrantedBatches {
   private row = 0
   private readonly buffers: Buffer[] = []
   private sizeBytes = 0
+  private readonly maxBytes: number
+  private isFull = false
 
-  /** @param offsets ascending, below the high watermark. */
-  constructor (partition: Partition, offsets: Float64Array) {
+  /**
+   * @param offsets ascending, below the high watermark
+   * @param maxBytes of batches; what goes beyond is left out, also where it is the first batch
+   */
+  constructor (partition: Partition, offsets: Float64Array, maxBytes: number) {
     this.partition = partition
     this.offsets = offsets
+    this.maxBytes = maxBytes
   }
 
   read (done: BatchesRead): void {
     const { log, highWatermark } = this.partition
-    while (this.row < this.offsets.length) {
+    while (this.row < this.offsets.length && !this.isFull) {
       const offset = this.offsets[this.row]!
       const maxBytes = this.hasNeighbour ? READ_BYTES : 1
       const cached = log.readCached(offset, maxBytes, highWatermark)
       if (cached === null) {
         return log.read(offset, maxBytes, highWatermark, (error, slice) => {
-          if (error !== null) return done(this.textOf(error, offset), [], 0)
-          if (!this.take(slice!)) return done(this.missing(offset), [], 0)
+          if (error !== null) return done(this.textOf(error, offset), [], 0, 0)
+          if (!this.take(slice!)) return done(this.missing(offset), [], 0, 0)
           this.read(done)
         })
       }
-      if (!this.take(cached)) return done(this.missing(offset), [], 0)
+      if (!this.take(cached)) return done(this.missing(offset), [], 0, 0)
     }
-    done(null, this.buffers, this.sizeBytes)
+    done(null, this.buffers, this.sizeBytes, this.row)
   }
 
   /** True where the next record may well be in the next batch. */
@@ -53,10 +59,14 @@ export class GrantedBatches {
     for (const bytes of slice.buffers) {
       let start = -1
       let at = 0
-      while (at < bytes.length && this.row < this.offsets.length) {
+      while (at < bytes.length && this.row < this.offsets.length && !this.isFull) {
         const size = bytes.readUInt32BE(at + BATCH_POSITION.size)
         const nextOffset = readInt64(bytes, at) + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1
         const isWanted = this.offsets[this.row]! < nextOffset
+        if (isWanted && this.sizeBytes + (start < 0 ? 0 : at - start) + size > this.maxBytes) {
+          this.isFull = true
+          break
+        }
         if (isWanted && start < 0) start = at
         if (!isWanted && start >= 0) {
           this.keep(bytes.subarray(start, at))
@@ -67,7 +77,7 @@ export class GrantedBatches {
       }
       if (start >= 0) this.keep(bytes.subarray(start, at))
     }
-    return this.row > before
+    return this.row > before || this.isFull
   }
 
   private keep (bytes: Buffer): void {

@@ -19,6 +19,11 @@ import { listGroupsHandler } from './list-groups.js'
 import { listOffsetsHandler } from './list-offsets.js'
 import { metadataHandler } from './metadata.js'
 import { produceHandler } from './produce.js'
+import { cancelRecordsHandler, rescheduleRecordsHandler } from './change-records.js'
+import { controlQueueHandler } from './control-queue.js'
+import { explainRecordsHandler } from './explain-records.js'
+import { peekRecordsHandler } from './peek-records.js'
+import { queueStatsHandler } from './queue-stats.js'
 import { receiveHandler } from './receive.js'
 import type { BrokerServices } from './services.js'
 import { closeSessionHandler, heartbeatSessionHandler, openSessionHandler } from './sessions.js'
@@ -55,6 +60,12 @@ export function apiHandlers (
     closeSessionHandler(services),
     receiveHandler(services),
     settleHandler(services),
+    cancelRecordsHandler(services),
+    rescheduleRecordsHandler(services),
+    explainRecordsHandler(services),
+    queueStatsHandler(services),
+    peekRecordsHandler(services),
+    controlQueueHandler(services),
     describeBrokerHandler(services, facts),
   ] as ApiHandler<never, never>[]
 }

@@ -3,17 +3,40 @@
 import type { LeaseRun } from '@sluice/protocol'
 import type { Grants } from '../queue/queue-types.js'
 
-export function leaseRunsOf ({ count, offsets, leaseSequences, deliveries }: Grants): LeaseRun[] {
+/** Columns of grants, kept for longer than the group lends them. */
+export class HeldGrants {
+  readonly count: number
+  readonly leaseEpoch: number
+  readonly offsets: Float64Array
+  readonly leaseSequences: Float64Array
+  readonly deliveries: Uint16Array
+
+  constructor ({ count, leaseEpoch, offsets, leaseSequences, deliveries }: Grants) {
+    this.count = count
+    this.leaseEpoch = leaseEpoch
+    this.offsets = offsets.slice(0, count)
+    this.leaseSequences = leaseSequences.slice(0, count)
+    this.deliveries = deliveries.slice(0, count)
+  }
+}
+
+/** The runs of those records that `includes` says. */
+export function leaseRunsOf (grants: HeldGrants, includes: (offset: number) => boolean): LeaseRun[] {
+  const { count, offsets, leaseSequences, deliveries } = grants
   const runs: LeaseRun[] = []
-  for (let start = 0, row = 1; row <= count; row++) {
+  for (let start = 0, row = 0; row <= count; row++) {
+    const isIn = row < count && includes(offsets[row]!)
     const length = row - start
-    const goesOn = row < count && offsets[row] === offsets[start]! + length &&
+    const goesOn = isIn && length > 0 && offsets[row] === offsets[start]! + length &&
       leaseSequences[row] === leaseSequences[start]! + length && deliveries[row] === deliveries[start]
     if (goesOn) continue
-    runs.push({
-      offset: offsets[start]!, count: length, leaseSequence: leaseSequences[start]!, deliveries: deliveries[start]!,
-    })
-    start = row
+    if (length > 0) {
+      runs.push({
+        offset: offsets[start]!, count: length, leaseSequence: leaseSequences[start]!, deliveries: deliveries[start]!,
+      })
+    }
+    // A record that is left out ends a run, and begins none.
+    start = isIn ? row : row + 1
   }
   return runs
 }

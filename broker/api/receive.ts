@@ -18,7 +18,7 @@ import type { QueueWaiter } from '../queue-host/queue-waiter.js'
 import type { Deadline } from '../runtime/deadline-queue.js'
 import { findQueueGroup } from './find-queue-group.js'
 import { GrantedBatches } from './granted-batches.js'
-import { leaseRunsOf } from './lease-runs.js'
+import { HeldGrants, leaseRunsOf } from './lease-runs.js'
 import type { QueueSession } from './queue-session.js'
 import type { BrokerServices } from './services.js'
 import { unknownSession } from './sessions.js'
@@ -49,12 +49,15 @@ function requestFault ({ maxRecords, maxBytes, maxWaitMs, partitions }: ReceiveR
   return null
 }
 
+/** Bytes of one lease in a response, at most. */
+const LEASE_BYTES_MAX = 32
+
 /** Leases of one group, on their way into the response. */
 interface Leased {
   readonly item: ReceivedPartition
   readonly partition: Partition
   readonly group: HostedQueueGroup
-  readonly offsets: Float64Array
+  readonly grants: HeldGrants
 }
 
 /** One receive until it is answered. */
@@ -174,11 +177,11 @@ class Receive implements QueueWaiter {
         leaseEpoch,
         visibilityMs: group.config.visibilityMs,
         disconnectGraceMs: group.config.disconnectGraceMs,
-        leases: leaseRunsOf(grants),
+        leases: [],
         size: 0,
       }
       for (let row = 0; row < count; row++) this.bytesLeft -= group.sizeOf(grants.offsets[row]!)
-      this.leased.push({ item, partition, group, offsets: grants.offsets.slice(0, count).sort() })
+      this.leased.push({ item, partition, group, grants: new HeldGrants(grants) })
     }
     if (this.pending === 0 && this.reserved) this.readBatches(0)
   }
@@ -195,25 +198,29 @@ class Receive implements QueueWaiter {
   private readBatches (index: number): void {
     const leased = this.leased[index]
     if (leased === undefined) return this.respond()
-    const { item, partition, offsets } = leased
-    new GrantedBatches(partition, offsets).read((error, buffers, sizeBytes) => {
-      if (error === null) {
-        for (const buffer of buffers) this.payload.push(buffer)
-        this.payloadBytes += sizeBytes
-        this.results.push({ ...item, size: sizeBytes })
-      } else this.giveBack(leased, error)
+    const { item, partition, grants } = leased
+    const offsets = grants.offsets.slice().sort()
+    const roomBytes = this.services.config.maxFrameBytes - LIMITS.frameOverheadBytes * (1 + this.leased.length) -
+      grants.count * LEASE_BYTES_MAX - this.payloadBytes
+    new GrantedBatches(partition, offsets, roomBytes).read((error, buffers, size, count) => {
+      for (const buffer of buffers) this.payload.push(buffer)
+      this.payloadBytes += size
+      // The lowest offsets are there; what did not fit, or cannot be read, is given back.
+      const endOffset = count === 0 ? 0 : offsets[count - 1]! + 1
+      if (count < offsets.length) this.giveBack(leased, endOffset)
+      if (count > 0) this.results.push({ ...item, leases: leaseRunsOf(grants, offset => offset < endOffset), size })
+      else if (error !== null) this.addError(item, partition, ERROR.STORAGE_UNAVAILABLE, error)
       this.readBatches(index + 1)
     })
   }
 
-  /** The records cannot be read: others, or the same client, may try again. */
-  private giveBack ({ item, group }: Leased, message: string): void {
-    const { leaseEpoch } = item
-    if (!group.isStopped) {
-      group.turn().settle(item.leases.map(({ offset, count, leaseSequence }) =>
-        ({ kind: SETTLE_KIND.release, offset, count, leaseEpoch, leaseSequence })), () => {})
-    }
-    this.results.push({ ...item, error: ERROR.STORAGE_UNAVAILABLE, message, leaseEpoch: -1, leases: [] })
+  /** Others, or the same client, may try again. */
+  private giveBack ({ group, grants }: Leased, fromOffset: number): void {
+    if (group.isStopped) return
+    const { leaseEpoch } = grants
+    const items = leaseRunsOf(grants, offset => offset >= fromOffset).map(({ offset, count, leaseSequence }) =>
+      ({ kind: SETTLE_KIND.release, offset, count, leaseEpoch, leaseSequence }))
+    group.turn().settle(items, () => {})
   }
 
   /** True while the next records of some partition are being read from disk: they are there, so they are waited for. */
@@ -267,8 +274,11 @@ class Receive implements QueueWaiter {
   }
 
   private addError (asked: ReceivePartition, partition: Partition | null, error: number, message: string): void {
+    const { topicId, partition: index, group } = asked
     this.results.push({
-      ...asked,
+      topicId,
+      partition: index,
+      group,
       error,
       message,
       leader: this.services.brokerId,

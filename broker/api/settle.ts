@@ -5,8 +5,9 @@ import {
   type SettleRequest, type SettleResponse, type SettleResult,
 } from '@sluice/protocol'
 import { LIMITS } from '../limits.js'
-import type { ApiHandler, Call } from '../net/call.js'
+import type { ApiHandler } from '../net/call.js'
 import { SETTLE_ANSWER, SETTLE_KIND, type SettleItem as GroupItem } from '../queue/queue-types.js'
+import { DurableAnswers } from './durable-answers.js'
 import { findQueueGroup } from './find-queue-group.js'
 import type { BrokerServices } from './services.js'
 
@@ -28,7 +29,13 @@ export function settleHandler (services: BrokerServices): ApiHandler<SettleReque
     handle (request, call) {
       const fault = requestFault(request)
       if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
-      new Settle(services, request, call).start()
+      const { partitions, timeoutMs } = request
+      const results = partitions.map(({ partition }): SettleResult =>
+        ({ partition, error: ERROR.REQUEST_TIMED_OUT, message: 'it is not durable yet; it may still become so', answers: [] }))
+      const answers = new DurableAnswers(services, timeoutMs, () => call.respond({ results }))
+      partitions.forEach((item, index) => settle(services, item, results[index]!, answers))
+      if (request.acks === 'none') call.finishSilently()
+      answers.start()
     },
   }
 }
@@ -63,64 +70,20 @@ function isRun (first: number, count: number): boolean {
   return first >= 0 && Number.isSafeInteger(first + count)
 }
 
-/** One request until all its changes are durable. */
-class Settle {
-  private readonly services: BrokerServices
-  private readonly request: SettleRequest
-  private readonly call: Call<SettleResponse>
-  private readonly results: SettleResult[]
-  /** Items not durable yet, and one for the request while it is being taken in. */
-  private waiting = 1
-  private cancelDeadline: () => void = () => {}
-
-  constructor (services: BrokerServices, request: SettleRequest, call: Call<SettleResponse>) {
-    this.services = services
-    this.request = request
-    this.call = call
-    this.results = request.partitions.map(({ partition }) =>
-      ({ partition, error: ERROR.REQUEST_TIMED_OUT, message: 'the change is not durable yet; it may still become so', answers: [] }))
+function settle (services: BrokerServices, item: SettlePartition, result: SettleResult, answers: DurableAnswers): void {
+  const found = findQueueGroup(services, item)
+  if (found.group === null) {
+    Object.assign(result, { error: found.error, message: found.message })
+    return
   }
-
-  start (): void {
-    this.request.partitions.forEach((item, index) => this.settle(item, this.results[index]!))
-    if (this.request.acks === 'none') return this.call.finishSilently()
-    this.done()
-    if (this.call.answered) return
-    const { deadlines, clock } = this.services
-    const deadline = deadlines.add(clock.monotonicMs() + this.request.timeoutMs, () => this.respond())
-    this.cancelDeadline = () => deadlines.cancel(deadline)
-  }
-
-  private settle (item: SettlePartition, result: SettleResult): void {
-    const found = findQueueGroup(this.services, item)
-    if (found.group === null) {
-      result.error = found.error
-      result.message = found.message
-      return
-    }
-    const { label } = found.partition
-    this.waiting++
-    found.group.turn().settle(item.items.map(groupItemOf), answers => {
-      if (answers === null) {
-        result.error = ERROR.STORAGE_UNAVAILABLE
-        result.message = `nobody can tell whether ${label} has kept this; settle again`
-      } else {
-        result.error = 0
-        result.message = ''
-        result.answers = runsOf(answers)
-      }
-      this.done()
-    })
-  }
-
-  private done (): void {
-    if (--this.waiting === 0) this.respond()
-  }
-
-  private respond (): void {
-    this.cancelDeadline()
-    this.call.respond({ results: this.results })
-  }
+  const { label } = found.partition
+  const done = answers.expect()
+  found.group.turn().settle(item.items.map(groupItemOf), given => {
+    result.error = given === null ? ERROR.STORAGE_UNAVAILABLE : 0
+    result.message = given === null ? `nobody can tell whether ${label} has kept this; settle again` : ''
+    if (given !== null) result.answers = runsOf(given)
+    done()
+  })
 }
 
 function groupItemOf ({ kind, offset, count, leaseEpoch, leaseSequence, delayMs, reason }: SettleItem): GroupItem {

