@@ -1,7 +1,7 @@
 // One TCP or TLS connection to one broker: handshake, pipelined requests, answers by correlation.
 //
 //   request ──▶ waiting (over the broker's limits, or the socket is full)
-//          └──▶ pending ── written, corked once a turn ──▶ answer │ error frame │ timeout │ connection lost
+//          └──▶ pending ── written, corked once a callback ──▶ answer │ error frame │ timeout │ connection lost
 //
 // Invariants:
 // - Every request settles exactly once: it is taken out of `pending` or `waiting` before its promise is settled.
@@ -275,7 +275,7 @@ export class Connection {
     if (!this.corked) {
       this.corked = true
       this.socket.cork()
-      setImmediate(() => this.uncork())
+      process.nextTick(this.uncork)
     }
     this.socket.write(outgoing.frame)
     if (outgoing.payload !== undefined) for (const part of outgoing.payload) this.socket.write(part)
@@ -293,7 +293,8 @@ export class Connection {
     }
   }
 
-  private uncork (): void {
+  /** After the callback that sent something, not at the end of the turn: what goes together was sent in one go. */
+  private readonly uncork = (): void => {
     this.corked = false
     this.corkedBytes = 0
     this.socket.uncork()

@@ -7,12 +7,12 @@
 // Everything here is synchronous between two answers; the only things awaited are connections, identities, metadata and
 // replies. One timer serves linger, back-off and delivery deadlines together.
 //
-// Invariant: what is outstanding of a partition is at most what brokers remember of a producer; see PartitionQueue for
-// the order, BatchLedger for the outcomes.
+// Invariant: what is outstanding of a partition is at most what its leader remembers of a producer; see PartitionQueue
+// for the order, BatchLedger for the outcomes.
 
 import {
-  ERROR, EXTRAS_ROW_BYTES_MAX, RecordBatchBuilder, recordBytesMax, type DuplicateRecord, type ProduceResponse,
-  type RecordBytes, type RecordExtras, type RecordHeader,
+  ERROR, EXTRAS_ROW_BYTES_MAX, recordBytesMax, type DuplicateRecord, type ProduceResponse, type RecordBytes,
+  type RecordExtras, type RecordHeader,
 } from '@sluice/protocol'
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
@@ -20,6 +20,7 @@ import type { Connection } from '../connection/connection.js'
 import type { TopicInfo } from '../connection/metadata.js'
 import { backoffDelayMs, retryDelayMs } from '../waiting.js'
 import { BatchLedger, tooLarge, type LedgerListener } from './batch-ledger.js'
+import { BatchMemory } from './batch-memory.js'
 import { nextSequence, OutgoingBatch, type FlushTicket, type SendWaiter } from './outgoing-batch.js'
 import { PartitionQueue } from './partition-queue.js'
 import { ProducerIdentity } from './producer-identity.js'
@@ -27,17 +28,11 @@ import type { ProducerSettings } from './producer-options.js'
 
 interface Sending { queue: PartitionQueue, batch: OutgoingBatch }
 
-const BUILDERS_MAX = 32
-const BUILDER_SLACK_BYTES = 1024
-/** Memory of a builder begins so small: most batches of a quiet producer are. */
-const BUILDER_BYTES_MIN = 4 * 1024
 /** Room in a frame for what is not batches: header, body; a batch takes some 50 bytes of body. */
 const FRAME_RESERVE_BYTES = 16 * 1024
 const BATCHES_PER_FRAME_MAX = 200
 /** Small batches of a partition share a frame up to so many bytes; larger ones have one each. */
 const SHARED_FRAME_BYTES = 64 * 1024
-/** Memory of acknowledged batches that is kept for the next ones, in bytes. */
-const SPARE_BYTES_MAX = 4 * 1024 * 1024
 
 /** See the head of this file. */
 export class BatchSender {
@@ -50,8 +45,7 @@ export class BatchSender {
   private readonly ledger: BatchLedger
   /** Queues with batches. */
   private readonly active: Set<PartitionQueue>
-  private readonly builders: RecordBatchBuilder[] = []
-  private readonly spares: Buffer[] = []
+  private readonly memory: BatchMemory
   private readonly connecting = new Set<number>()
   private dirty: PartitionQueue[] = []
   private scheduled = false
@@ -71,13 +65,15 @@ export class BatchSender {
     this.ledger = new BatchLedger({
       topic: listener.topic,
       onSettled: () => {
-        if (this.active.size === 0) this.timer?.unref()
+        if (this.active.size === 0) this.rest()
         listener.onSettled()
       },
       onUnwatchedFailure: (error, records) => listener.onUnwatchedFailure(error, records),
     })
     this.active = this.ledger.active
     this.identity = new ProducerIdentity(cluster)
+    // Half of the buffer comes free before writers go on.
+    this.memory = new BatchMemory(settings.bufferBytes / 2)
     this.batchBytes = settings.batchBytes
   }
 
@@ -169,23 +165,20 @@ export class BatchSender {
     this.timer = null
   }
 
+  /** Nothing is on its way: the process may end, and memory go. */
+  private rest (): void {
+    this.timer?.unref()
+    this.memory.rest()
+  }
+
   private beginBatch (queue: PartitionQueue): OutgoingBatch {
-    const builder = this.builders.pop() ?? this.newBuilder()
-    const spare = this.spares.pop()
-    if (spare !== undefined) builder.useMemory(spare)
-    const batch = new OutgoingBatch(builder, performance.now())
+    const batch = new OutgoingBatch(this.memory.builder(this.batchBytes), performance.now())
     queue.add(batch)
     if (queue.batches.length === 1) this.active.add(queue)
     // Pending records keep the process alive, and nothing else of this does.
     this.timer?.ref()
     this.wakeAt(batch.createdAtMs + this.settings.deliveryTimeoutMs)
     return batch
-  }
-
-  /** Room for the last record's string guess on top, so that a full batch needs no larger buffer. */
-  private newBuilder (): RecordBatchBuilder {
-    const targetBytes = this.batchBytes + BUILDER_SLACK_BYTES
-    return new RecordBatchBuilder(Math.min(BUILDER_BYTES_MIN, targetBytes), targetBytes)
   }
 
   private markDirty (queue: PartitionQueue): void {
@@ -299,10 +292,7 @@ export class BatchSender {
       queue.nextSequence = nextSequence(queue.nextSequence, batch.recordCount)
     }
     const builder = batch.seal(this.settings.codec, stamp)
-    // A builder keeps room for a batch like its last one: not worth keeping where that was mostly unused.
-    if (this.builders.length < BUILDERS_MAX && batch.bytes!.length * 8 >= batch.bytes!.buffer.byteLength) {
-      this.builders.push(builder)
-    }
+    this.memory.giveBuilder(builder, batch.bytes!)
   }
 
   private sendFrame (connection: Connection, frame: readonly Sending[]): void {
@@ -331,7 +321,7 @@ export class BatchSender {
       this.notOutstanding(sending)
       if (result === undefined || result.error === ERROR.NONE) {
         this.succeed(sending, result?.baseOffset ?? -1, result?.duplicateRecords)
-        if (result !== undefined) this.reuseMemory(sending.batch)
+        if (result !== undefined) this.memory.giveBytes(sending.batch, this.batchBytes)
       } else if (result.error === ERROR.DUPLICATE_SEQUENCE) {
         this.succeed(sending, -1)
       } else {
@@ -342,16 +332,6 @@ export class BatchSender {
       }
       this.markDirty(sending.queue)
     }
-  }
-
-  /**
-   * Keeps the memory of an acknowledged batch for the next ones: buffers that come and go by the megabyte have the
-   * collector walk the whole heap. Not of a batch that was sent again: the socket of the first time may hold its bytes.
-   */
-  private reuseMemory ({ attempts, bytes }: OutgoingBatch): void {
-    const memory = bytes!.buffer as ArrayBuffer
-    if (attempts > 1 || memory.byteLength !== this.batchBytes + BUILDER_SLACK_BYTES) return
-    if ((this.spares.length + 1) * memory.byteLength <= SPARE_BYTES_MAX) this.spares.push(Buffer.from(memory))
   }
 
   private onFailure (frame: readonly Sending[], error: BrokerError): void {

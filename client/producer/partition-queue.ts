@@ -15,6 +15,12 @@
 import type { Identity } from './producer-identity.js'
 import type { OutgoingBatch } from './outgoing-batch.js'
 
+/**
+ * While so many batches are outstanding, the open one waits for company. The broker syncs two commits at a time: so
+ * what comes while one is under way need not wait for its answer, and what comes while two are goes together.
+ */
+const EAGER_MAX = 2
+
 /** See the head of this file. */
 export class PartitionQueue {
   readonly partition: number
@@ -86,7 +92,7 @@ export class PartitionQueue {
     const next = this.batches[this.sendIndex]
     if (next === undefined || this.outstanding >= this.outstandingMax) return Infinity
     if (next.closed || next.urgent) return 0
-    if (this.outstanding > 0) return Infinity // company may come until the answer is in
+    if (this.outstanding >= EAGER_MAX) return Infinity // company may come until an answer is in
     const lingeredAtMs = next.createdAtMs + lingerMs
     return lingeredAtMs <= nowMs ? 0 : lingeredAtMs
   }

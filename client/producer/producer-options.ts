@@ -15,8 +15,9 @@ export interface ProducerOptions<K = Uint8Array, V = Uint8Array> {
   /** Each record once and in order per partition, whatever is retried. Default true, and false with acks `none`. */
   idempotent?: boolean
   /**
-   * Time that a batch waits for company, in milliseconds, on top of the adaptive linger: what is sent while nothing of
-   * its partition is in flight leaves at the end of the turn; what comes meanwhile goes together. Default 0.
+   * Time that a batch waits for company, in milliseconds, on top of the adaptive linger: what is sent while at most one
+   * batch of its partition is in flight leaves at the end of the turn; what comes while two are goes together. Default
+   * 0.
    */
   lingerMs?: number
   /** Size at which a batch is full, before compression, in bytes, 1 KiB to 64 MiB. Default 256 KiB. */

@@ -75,22 +75,24 @@ t.test('Producer: what is sent in one turn goes in one batch', async t => {
   t.equal(bench.log.batches.length, 2)
 })
 
-t.test('Producer: what comes while a batch is in flight goes together', async t => {
+t.test('Producer: what comes while two batches are in flight goes together', async t => {
   await using bench = await setUp()
   let release = (): void => {}
   const held = new Promise<void>(resolve => { release = resolve })
-  bench.broker.intercept = first(1, () => ({ action: 'hold', until: held }))
+  bench.broker.intercept = first(2, () => ({ action: 'hold', until: held }))
   const sent = [bench.producer.send({ value: 'a' })]
   await until(() => bench.broker.requests('produce').length === 1)
-  for (const value of ['b', 'c', 'd']) {
+  sent.push(bench.producer.send({ value: 'b' }))
+  await until(() => bench.broker.requests('produce').length === 2)
+  for (const value of ['c', 'd', 'e']) {
     sent.push(bench.producer.send({ value }))
-    await new Promise(resolve => setTimeout(resolve, 5))
+    for (let turn = 0; turn < 10; turn++) await new Promise(resolve => setImmediate(resolve))
   }
-  t.equal(bench.broker.requests('produce').length, 1)
+  t.equal(bench.broker.requests('produce').length, 2)
   release()
   await Promise.all(sent)
-  t.equal(bench.log.batches.length, 2)
-  t.same(valuesOf(bench.log), ['a', 'b', 'c', 'd'])
+  t.equal(bench.log.batches.length, 3)
+  t.same(valuesOf(bench.log), ['a', 'b', 'c', 'd', 'e'])
 })
 
 for (const rememberedBatches of [1, 5, 64]) {
