@@ -8,7 +8,8 @@
 // but for those of requests with the UNORDERED flag, which leave when they are ready and hold up nothing.
 //
 // FrameReader never holds more than one incomplete frame, grows with the bytes that arrive and not with what a size
-// field claims, and refuses a size above its limit before it keeps a byte of it.
+// field claims, and refuses a size above its limit before it keeps a byte of it. Its frames are valid for a moment
+// only; FrameIntake is for receivers that keep them.
 
 import { ERROR } from './generated/errors.js'
 
@@ -99,7 +100,6 @@ export class FrameReader {
     bytes: Buffer.alloc(0), api: 0, version: 0, flags: 0, correlation: 0, bodyStart: 0, bodyEnd: 0, payloadEnd: 0,
   }
 
-  private readonly keep: boolean
   /** An incomplete frame: `held` bytes of it so far. */
   private partial: Buffer | null = null
   private held = 0
@@ -107,14 +107,10 @@ export class FrameReader {
   /** Largest size accepted, in bytes; may be changed between frames. */
   maxFrameBytes: number
 
-  /**
-   * @param onFrame called for each frame, in order, inside `push`. Its bytes are valid during the call only, unless
-   *   `keep` is set: then they are the receiver's, not shared with other frames of interest.
-   */
-  constructor (onFrame: (frame: Frame) => void, options: { maxFrameBytes?: number, keep?: boolean } = {}) {
+  /** @param onFrame called for each frame, in order, inside `push`. Its bytes are valid during the call only. */
+  constructor (onFrame: (frame: Frame) => void, options: { maxFrameBytes?: number } = {}) {
     this.onFrame = onFrame
     this.maxFrameBytes = options.maxFrameBytes ?? FRAME_BYTES_MAX_DEFAULT
-    this.keep = options.keep ?? false
   }
 
   /** Bytes of an incomplete frame that are held. */
@@ -133,13 +129,12 @@ export class FrameReader {
         continue
       }
       const available = chunk.length - position
-      const total = available >= FRAME_HEADER_BYTES ? this.totalBytes(chunk, position) : 0
+      const total = available >= FRAME_HEADER_BYTES ? frameBytesAt(chunk, position, this.maxFrameBytes) : 0
       if (total === 0 || total > available) {
         this.begin(chunk, position, total)
         return
       }
-      if (this.keep) this.emit(Buffer.from(chunk.subarray(position, position + total)), 0, total)
-      else this.emit(chunk, position, total)
+      this.emit(chunk, position, total)
       position += total
     }
   }
@@ -148,7 +143,7 @@ export class FrameReader {
   private begin (chunk: Buffer, position: number, total: number): void {
     const size = chunk.length - position
     const capacity = total === 0 ? FRAME_HEADER_BYTES : Math.min(total, Math.max(FIRST_BYTES, size * GROWTH))
-    this.partial = this.keep ? Buffer.allocUnsafeSlow(capacity) : takeBuffer(capacity)
+    this.partial = takeBuffer(capacity)
     chunk.copy(this.partial, 0, position)
     this.held = size
   }
@@ -163,13 +158,13 @@ export class FrameReader {
       position += taken
       if (this.held < FRAME_HEADER_BYTES) return position
     }
-    const total = this.totalBytes(partial, 0)
+    const total = frameBytesAt(partial, 0, this.maxFrameBytes)
     const taken = Math.min(total - this.held, chunk.length - position)
     if (this.held + taken > partial.length) {
       const capacity = Math.min(total, (this.held + taken) * GROWTH)
-      const grown = this.keep ? Buffer.allocUnsafeSlow(capacity) : takeBuffer(capacity)
+      const grown = takeBuffer(capacity)
       partial.copy(grown, 0, 0, this.held)
-      if (!this.keep) giveBuffer(partial)
+      giveBuffer(partial)
       this.partial = partial = grown
     }
     chunk.copy(partial, this.held, position, position + taken)
@@ -178,38 +173,47 @@ export class FrameReader {
       this.partial = null
       this.held = 0
       this.emit(partial, 0, total)
-      if (!this.keep) giveBuffer(partial)
+      giveBuffer(partial)
     }
     return position + taken
   }
 
-  private totalBytes (bytes: Buffer, position: number): number {
-    const size = bytes.readUInt32BE(position)
-    if (size < FRAME_SIZE_MIN) {
-      throw frameError(ERROR.MALFORMED_FRAME, `frame size ${size} is below the ${FRAME_SIZE_MIN} bytes of its header fields`, bytes, position)
-    }
-    if (size > this.maxFrameBytes) {
-      throw frameError(ERROR.FRAME_TOO_LARGE, `frame of ${size} bytes is above the limit of ${this.maxFrameBytes} bytes; send less at once`, bytes, position)
-    }
-    const bodySize = bytes.readUInt32BE(position + 12)
-    if (bodySize > size - FRAME_SIZE_MIN) {
-      throw frameError(ERROR.MALFORMED_FRAME, `body of ${bodySize} bytes does not fit a frame of size ${size}`, bytes, position)
-    }
-    return size + 4
-  }
-
   private emit (bytes: Buffer, position: number, total: number): void {
-    const frame = this.frame
-    frame.bytes = bytes
-    frame.api = bytes.readUInt16BE(position + 4)
-    frame.version = bytes[position + 6]!
-    frame.flags = bytes[position + 7]!
-    frame.correlation = bytes.readUInt32BE(position + 8)
-    frame.bodyStart = position + FRAME_HEADER_BYTES
-    frame.bodyEnd = frame.bodyStart + bytes.readUInt32BE(position + 12)
-    frame.payloadEnd = position + total
-    this.onFrame(frame)
+    placeFrame(this.frame, bytes, position, total)
+    this.onFrame(this.frame)
   }
+}
+
+/**
+ * Size of the frame at `position`, header and all, in bytes. Its header is there.
+ *
+ * @throws FrameError where it makes no sense, or `size` is above `maxFrameBytes`.
+ */
+export function frameBytesAt (bytes: Buffer, position: number, maxFrameBytes: number): number {
+  const size = bytes.readUInt32BE(position)
+  if (size < FRAME_SIZE_MIN) {
+    throw frameError(ERROR.MALFORMED_FRAME, `frame size ${size} is below the ${FRAME_SIZE_MIN} bytes of its header fields`, bytes, position)
+  }
+  if (size > maxFrameBytes) {
+    throw frameError(ERROR.FRAME_TOO_LARGE, `frame of ${size} bytes is above the limit of ${maxFrameBytes} bytes; send less at once`, bytes, position)
+  }
+  const bodySize = bytes.readUInt32BE(position + 12)
+  if (bodySize > size - FRAME_SIZE_MIN) {
+    throw frameError(ERROR.MALFORMED_FRAME, `body of ${bodySize} bytes does not fit a frame of size ${size}`, bytes, position)
+  }
+  return size + 4
+}
+
+/** Sets `frame` onto the `total` bytes of a frame at `position`. */
+export function placeFrame (frame: Frame, bytes: Buffer, position: number, total: number): void {
+  frame.bytes = bytes
+  frame.api = bytes.readUInt16BE(position + 4)
+  frame.version = bytes[position + 6]!
+  frame.flags = bytes[position + 7]!
+  frame.correlation = bytes.readUInt32BE(position + 8)
+  frame.bodyStart = position + FRAME_HEADER_BYTES
+  frame.bodyEnd = frame.bodyStart + bytes.readUInt32BE(position + 12)
+  frame.payloadEnd = position + total
 }
 
 function frameError (code: number, message: string, bytes: Buffer, position: number): FrameError {

@@ -20,10 +20,25 @@ export class CorruptBatchError extends Error {
   }
 }
 
+const NO_BYTES = Buffer.alloc(0)
+const SLOW: ReadPosition = { position: 0 }
+
+/** Memory that the records of a batch lie in: the batch as it came, or its decompressed records. */
+export interface RecordMemory {
+  readonly bytes: Buffer
+  /** What `bytes` is a view of, from `start` on: making a view of this costs half as much. */
+  readonly buffer: ArrayBufferLike
+  readonly start: number
+}
+
+const NO_MEMORY: RecordMemory = { bytes: NO_BYTES, buffer: NO_BYTES.buffer, start: 0 }
+
 /** Reads batches one after the other; see the head of this file. */
 export class RecordReader {
   /** What the positions below refer to: the batch itself, or its decompressed records. */
-  bytes: Buffer = Buffer.alloc(0)
+  bytes: Buffer = NO_BYTES
+  /** `bytes` for whoever keeps records: one object for all of a batch. */
+  memory = NO_MEMORY
   /** Offset of the record. */
   offset = 0
   /** Milliseconds since 1970-01-01 UTC. */
@@ -46,7 +61,8 @@ export class RecordReader {
   private lastOffset = -1
   private limitOffset = 0
   private firstTimestamp = 0
-  private readonly at: ReadPosition = { position: 0 }
+  /** Of the next record; behind the field when `varint` returns. */
+  private position = 0
 
   /**
    * Starts on the batch at `position`, whose bytes are all there (checkBatch).
@@ -59,19 +75,27 @@ export class RecordReader {
     const codec = batch[position + BATCH_POSITION.codec]!
     if (codec === CODEC.none) {
       this.bytes = batch
-      this.at.position = recordsStart
+      this.position = recordsStart
       this.end = position + size
     } else {
       this.bytes = decompressSync(codec, batch.subarray(recordsStart, position + size))
-      this.at.position = 0
+      this.position = 0
       this.end = this.bytes.length
     }
+    this.memory = { bytes: this.bytes, buffer: this.bytes.buffer, start: this.bytes.byteOffset }
     this.baseOffset = readInt64(batch, position)
     this.limitOffset = this.baseOffset + batch.readUInt32BE(position + BATCH_POSITION.lastOffsetDelta) + 1
     this.lastOffset = -1
     this.firstTimestamp = readInt64(batch, position + BATCH_POSITION.firstTimestamp)
     this.remaining = batch.readUInt32BE(position + BATCH_POSITION.recordCount)
     return this
+  }
+
+  /** Lets go of the batch. */
+  close (): void {
+    this.bytes = NO_BYTES
+    this.memory = NO_MEMORY
+    this.position = this.end = this.remaining = 0
   }
 
   /**
@@ -81,16 +105,26 @@ export class RecordReader {
    */
   next (): boolean {
     if (this.remaining === 0) {
-      if (this.at.position !== this.end) throw this.corrupt('bytes are left over behind the last record')
+      if (this.position !== this.end) throw this.corrupt('bytes are left over behind the last record')
       return false
     }
     this.remaining--
-    const { bytes, at, end } = this
-    const length = readSmall(bytes, at, end)
-    const recordEnd = at.position + length
-    if (length < 0 || recordEnd > end) throw this.corrupt('a record is longer than the batch')
-    const offset = this.baseOffset + readSmall(bytes, at, recordEnd)
-    const timestampDelta = readSmall(bytes, at, recordEnd)
+    const { bytes, end } = this
+    // Fields of one byte are read in line, others by a call. Reading in line may run past the end of a record that lies
+    // about its fields; what it finds there is refused, since no field may end behind its record.
+    let position = this.position
+    let length = bytes[position]!
+    if (length < 0x80) position++
+    else { length = this.varint(position, end); position = this.position }
+    const recordEnd = position + length
+    if (!(length >= 0 && recordEnd <= end)) throw this.corrupt('a record is longer than the batch')
+    let offsetDelta = bytes[position]!
+    if (offsetDelta < 0x80) position++
+    else { offsetDelta = this.varint(position, recordEnd); position = this.position }
+    const offset = this.baseOffset + offsetDelta
+    let timestampDelta = bytes[position]!
+    if (timestampDelta < 0x80) position++
+    else { timestampDelta = this.varint(position, recordEnd); position = this.position }
     // Written so that NaN, which stands for what no safe integer holds, fails.
     if (!(offset > this.lastOffset && offset >= this.baseOffset && offset < this.limitOffset)) {
       throw this.corrupt('offsets of its records do not rise inside the batch')
@@ -101,21 +135,34 @@ export class RecordReader {
     }
     this.offset = this.lastOffset = offset
     this.timestamp = timestamp
-    const keySize = readSmall(bytes, at, recordEnd) - 1
-    this.keyStart = keySize < 0 ? -1 : at.position
-    this.keyEnd = keySize < 0 ? -1 : at.position + keySize
-    if (keySize < -1 || this.keyEnd > recordEnd) throw this.corrupt('a key is longer than its record')
-    if (keySize > 0) at.position += keySize
-    const valueSize = readSmall(bytes, at, recordEnd) - 1
-    this.valueStart = valueSize < 0 ? -1 : at.position
-    this.valueEnd = valueSize < 0 ? -1 : at.position + valueSize
-    if (valueSize < -1 || this.valueEnd > recordEnd) throw this.corrupt('a value is longer than its record')
-    if (valueSize > 0) at.position += valueSize
-    this.headerCount = readSmall(bytes, at, recordEnd)
-    if (this.headerCount < 0 || this.headerCount > recordEnd - at.position) throw this.corrupt('headers are cut off')
-    if (this.headerCount > HEADER_COUNT_MAX) throw this.corrupt('a record has too many headers')
-    this.headersStart = at.position
-    at.position = this.recordEnd = recordEnd
+    let keySize = bytes[position]!
+    if (keySize < 0x80) position++
+    else { keySize = this.varint(position, recordEnd); position = this.position }
+    if (keySize === 0) {
+      this.keyStart = this.keyEnd = -1
+    } else {
+      this.keyStart = position
+      this.keyEnd = position += keySize - 1
+      if (!(keySize > 0 && position <= recordEnd)) throw this.corrupt('a key is longer than its record')
+    }
+    let valueSize = bytes[position]!
+    if (valueSize < 0x80) position++
+    else { valueSize = this.varint(position, recordEnd); position = this.position }
+    if (valueSize === 0) {
+      this.valueStart = this.valueEnd = -1
+    } else {
+      this.valueStart = position
+      this.valueEnd = position += valueSize - 1
+      if (!(valueSize > 0 && position <= recordEnd)) throw this.corrupt('a value is longer than its record')
+    }
+    let headerCount = bytes[position]!
+    if (headerCount < 0x80) position++
+    else { headerCount = this.varint(position, recordEnd); position = this.position }
+    if (!(headerCount >= 0 && headerCount <= recordEnd - position)) throw this.corrupt('headers are cut off')
+    if (headerCount > HEADER_COUNT_MAX) throw this.corrupt('a record has too many headers')
+    this.headerCount = headerCount
+    this.headersStart = position
+    this.position = this.recordEnd = recordEnd
     return true
   }
 
@@ -137,6 +184,19 @@ export class RecordReader {
   headers (): { name: string, value: Buffer | null }[] {
     if (this.headerCount === 0) return []
     return readHeaders(this.bytes, this.headersStart, this.recordEnd, this.headerCount, this.baseOffset)
+  }
+
+  /** A field of more than one byte at `position`: moves `this.position` behind it; negative where it is cut off. */
+  private varint (position: number, end: number): number {
+    const second = this.bytes[position + 1]!
+    if (second < 0x80 && position + 2 <= end) {
+      this.position = position + 2
+      return (this.bytes[position]! & 0x7f) | (second << 7)
+    }
+    SLOW.position = position
+    const value = readVarint(this.bytes, SLOW, end)
+    this.position = SLOW.position
+    return value
   }
 
   private corrupt (message: string): CorruptBatchError {

@@ -16,7 +16,7 @@ import {
 import type { DiskError } from './disk.js'
 import type { FileLease } from './file-cache.js'
 import type { IndexEntry } from './log-meta.js'
-import type { LogReadError, LogSlice, OffsetRange, ReadDone } from './log-types.js'
+import type { LogReadError, OffsetRange, ReadDone } from './log-types.js'
 import { type Segment, findSegmentIndex } from './segment.js'
 import { SEGMENT_HEADER_BYTES } from './segment-header.js'
 import type { StoreContext } from './store-context.js'
@@ -98,6 +98,8 @@ class DiskRead {
   #walkedBytes = 0
   #rescanned = false
   #restartsLeft = 3
+  /** What was read last lies in it. */
+  #memory: Buffer | null = null
 
   constructor (reader: LogReader, from: number, maxBytes: number, limitOffset: number, done: ReadDone) {
     this.#reader = reader
@@ -152,7 +154,9 @@ class DiskRead {
     const { files } = this.#reader.context
     files.acquire(this.#reader.log.segmentPath(segment), (openError, lease) => {
       if (openError !== null) return this.#onRead(openError, null, Buffer.alloc(0))
-      const target = Buffer.allocUnsafeSlow(this.#askedBytes)
+      this.#giveMemory()
+      this.#memory = this.#reader.context.readMemory.take(this.#askedBytes)
+      const target = this.#memory.subarray(0, this.#askedBytes)
       lease!.file.read(target, this.#position, (error, bytesRead) => {
         this.#onRead(error, lease, target.subarray(0, bytesRead))
       })
@@ -252,12 +256,22 @@ class DiskRead {
   }
 
   #finish (buffers: Buffer[], baseOffset: number, nextOffset: number): void {
-    const sizeBytes = buffers.length === 0 ? 0 : buffers[0]!.length
-    const slice: LogSlice = { buffers, sizeBytes, baseOffset, nextOffset }
-    this.#done(null, slice)
+    if (buffers.length === 0) {
+      this.#giveMemory()
+      return this.#done(null, { buffers, sizeBytes: 0, baseOffset, nextOffset })
+    }
+    const release = (): void => this.#giveMemory()
+    this.#done(null, { buffers, sizeBytes: buffers[0]!.length, baseOffset, nextOffset, release })
+  }
+
+  #giveMemory (): void {
+    if (this.#memory === null) return
+    this.#reader.context.readMemory.give(this.#memory)
+    this.#memory = null
   }
 
   #fail (error: LogReadError): void {
+    this.#giveMemory()
     this.#done(error, null)
   }
 }

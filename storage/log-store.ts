@@ -21,6 +21,7 @@ import type { MetaStore } from './meta-store.js'
 import { PartitionLog } from './partition-log.js'
 import { contentsOf, recoverLog } from './recovery.js'
 import type { StoreContext } from './store-context.js'
+import { ReadMemory } from './read-memory.js'
 import { TailCache } from './tail-cache.js'
 
 export interface LogStoreOptions {
@@ -66,6 +67,7 @@ export class LogStore {
       meta,
       files: new FileCache(disk, limits.openFiles),
       tail: new TailCache(limits.tailCacheBytes),
+      readMemory: new ReadMemory(),
       clock,
       limits,
       turn: new CommitTurn(endOfTurn),

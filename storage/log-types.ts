@@ -101,6 +101,11 @@ export interface LogSlice {
   readonly baseOffset: number
   /** Where to read on. */
   readonly nextOffset: number
+  /**
+   * To be called, once at most, when nobody looks at the buffers any more: their memory is then used for other reads.
+   * Left out where the memory is shared; where it is not called the collector takes care of it.
+   */
+  readonly release?: () => void
 }
 
 /** Why a read gave nothing. */

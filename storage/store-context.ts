@@ -3,6 +3,7 @@ import type { Disk } from './disk.js'
 import type { FileCache } from './file-cache.js'
 import type { Delay, LogClock, LogEvent, LogStoreLimits } from './log-types.js'
 import type { MetaStore } from './meta-store.js'
+import type { ReadMemory } from './read-memory.js'
 import type { TailCache } from './tail-cache.js'
 
 /** What all logs of a store share. */
@@ -13,6 +14,7 @@ export interface StoreContext {
   readonly meta: MetaStore
   readonly files: FileCache
   readonly tail: TailCache
+  readonly readMemory: ReadMemory
   readonly clock: LogClock
   readonly limits: LogStoreLimits
   readonly turn: CommitTurn

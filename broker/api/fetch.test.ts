@@ -142,6 +142,36 @@ t.test('fetch: a batch that is taken fits into a response (largest frame)', asyn
   t.match(await client.produceBatch(topicId, 0, above), { error: ERROR.RECORD_TOO_LARGE })
 })
 
+t.test('fetch: what is read from the disk stays as it was until it is sent (slow and fast clients, memory used again)',
+  async t => {
+    await using broker = await startTestBroker({ options: { 'tail-cache-bytes': '1MiB' } })
+    using client = await TestClient.connect(broker.port)
+    const topicId = await client.createTopic('orders')
+    const values = Array.from({ length: 24 }, (_, index) => `${index}-${String.fromCharCode(97 + index)}`.repeat(80_000))
+    for (const value of values) await client.produce(topicId, 0, [value])
+    const readers = await Promise.all(Array.from({ length: 6 }, () => TestClient.connect(broker.port)))
+    let wrong = 0
+    let seen = 0
+    const read = async (reader: TestClient, index: number): Promise<void> => {
+      for (let count = 0; count < 30; count++) {
+        const offset = (index * 7 + count * 5) % values.length
+        const isOrdered = count % 3 === 0
+        if (index % 2 === 0) reader.socket.pause()
+        const answer = reader.exchange('fetch', request([from(topicId, 0, offset, 3 * MiB)], 0, 3 * MiB),
+          { flags: isOrdered ? 0 : FRAME_FLAG.unordered })
+        if (index % 2 === 0) setTimeout(() => reader.socket.resume(), 2)
+        for (const record of recordsOf((await answer).payload, offset)) {
+          seen++
+          if (record.value !== values[record.offset]) wrong++
+        }
+      }
+    }
+    await Promise.all(readers.map(read))
+    for (const reader of readers) reader.close()
+    t.ok(seen >= 6 * 30)
+    t.equal(wrong, 0)
+  })
+
 t.test('deleteRecords: works whatever the flush policy', async t => {
   await using broker = await startTestBroker()
   using client = await TestClient.connect(broker.port)

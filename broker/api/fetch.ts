@@ -55,6 +55,8 @@ class Fetch {
   private readonly deadlineMs: number
   private results: FetchedPartition[] = []
   private payload: Buffer[] = []
+  /** Gives the payload's memory back, where it may be used again. */
+  private releases: (() => void)[] = []
   private bytes = 0
   private errorCount = 0
   /** True when the response takes no more, whatever the next partitions hold. */
@@ -99,6 +101,7 @@ class Fetch {
     this.reserved = true
     this.results = []
     this.payload = []
+    this.releases = []
     this.bytes = 0
     this.index = 0
     this.errorCount = 0
@@ -156,6 +159,8 @@ class Fetch {
 
   private park (): void {
     this.releaseReservation()
+    for (const release of this.releases) release()
+    this.releases = []
     this.results = []
     this.payload = []
     this.woken = false
@@ -182,7 +187,9 @@ class Fetch {
   }
 
   private respond (): void {
-    this.call.respond({ throttleMs: 0, partitions: this.results }, this.payload, this.bytes)
+    const { releases } = this
+    const onSent = releases.length === 0 ? null : () => { for (const release of releases) release() }
+    this.call.respond({ throttleMs: 0, partitions: this.results }, this.payload, this.bytes, onSent)
     this.finish()
   }
 
@@ -212,8 +219,9 @@ class Fetch {
     // next does not fit the response ends: looking for one that does could read from every partition in vain.
     if (this.bytes > 0 && this.bytes + slice.sizeBytes > this.maxBytes) {
       this.full = true
-      return
+      return slice.release?.()
     }
+    if (slice.release !== undefined) this.releases.push(slice.release)
     for (const buffer of slice.buffers) this.payload.push(buffer)
     this.bytes += slice.sizeBytes
     this.results.push(this.item(asked, partition, slice.sizeBytes))

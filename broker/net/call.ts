@@ -31,8 +31,15 @@ export class Call<Response = unknown> {
     this.codec = codec
   }
 
-  /** Sends the response; without effect where the call is answered already. */
-  respond (response: Response, payload: readonly Buffer[] = NOTHING, payloadBytes = 0): void {
+  /**
+   * Sends the response; without effect where the call is answered already.
+   *
+   * @param onSent called when the system has taken all of it, so that the payload's memory may be used again. Not
+   *   called where it could not be sent.
+   */
+  respond (
+    response: Response, payload: readonly Buffer[] = NOTHING, payloadBytes = 0, onSent: (() => void) | null = null,
+  ): void {
     if (this.answered) return
     const head = this.codec.encodeFrame(this.head(0), response, payloadBytes)
     // The client would have to take it for a broken stream. Nothing that changes anything has answers of this size.
@@ -41,7 +48,7 @@ export class Call<Response = unknown> {
       return this.fail(ERROR.FRAME_TOO_LARGE,
         `the answer has ${size} bytes, above the limit of ${this.connection.maxFrameBytes} bytes; ask for less at once`)
     }
-    this.finish(payload.length === 0 ? [head] : [head, ...payload])
+    this.finish(payload.length === 0 ? [head] : [head, ...payload], onSent)
   }
 
   /** Answers that the request failed as a whole. */
@@ -66,9 +73,9 @@ export class Call<Response = unknown> {
     return { api: this.api, version: this.version, flags, correlation: this.correlation }
   }
 
-  private finish (buffers: readonly Buffer[]): void {
+  private finish (buffers: readonly Buffer[], onSent: (() => void) | null = null): void {
     this.answered = true
-    this.connection.finish(this, buffers)
+    this.connection.finish(this, buffers, onSent)
   }
 }
 

@@ -54,9 +54,11 @@ export class Connection {
   private readonly socket: Socket
   private readonly host: ConnectionHost
   private readonly reader: FrameReader
-  private readonly responses = new ResponseQueue((buffers, sizeBytes) => this.write(buffers, sizeBytes))
+  private readonly responses = new ResponseQueue((buffers, sizeBytes, onSent) => this.write(buffers, sizeBytes, onSent))
   private outgoing: Buffer[] = []
   private outgoingBytes = 0
+  /** To be called when they are sent. */
+  private outgoingOnSent: (() => void)[] = []
   /** Frames that came in a chunk after a limit was met. */
   private deferred: Frame[] = []
   private deferredQueued = false
@@ -135,14 +137,14 @@ export class Connection {
   isFirst (slot: ResponseSlot): boolean { return this.responses.isFirst(slot) }
 
   /** Called by `Call` with the response's buffers. */
-  finish (call: Call, buffers: readonly Buffer[]): void {
+  finish (call: Call, buffers: readonly Buffer[], onSent: (() => void) | null = null): void {
     this.inFlightRequests--
     this.inFlightBytes -= call.requestBytes
     if (this.closed) return
     let sizeBytes = 0
     for (const buffer of buffers) sizeBytes += buffer.length
-    if (call.slot !== null) this.responses.fill(call.slot, buffers, sizeBytes)
-    else if (sizeBytes > 0) this.write(buffers, sizeBytes)
+    if (call.slot !== null) this.responses.fill(call.slot, buffers, sizeBytes, onSent)
+    else if (sizeBytes > 0) this.write(buffers, sizeBytes, onSent)
     if (this.closing) {
       this.progressMs = this.host.monotonicMs()
       if (this.inFlightRequests === 0) this.endAfterFlush()
@@ -267,10 +269,11 @@ export class Connection {
     return false
   }
 
-  private writeFrame (frame: Buffer): void { this.write([frame], frame.length) }
+  private writeFrame (frame: Buffer): void { this.write([frame], frame.length, null) }
 
-  private write (buffers: readonly Buffer[], sizeBytes: number): void {
+  private write (buffers: readonly Buffer[], sizeBytes: number, onSent: (() => void) | null): void {
     if (this.ended || this.closed) return
+    if (onSent !== null) this.outgoingOnSent.push(onSent)
     for (const buffer of buffers) this.outgoing.push(buffer)
     this.outgoingBytes += sizeBytes
     if (this.unsent === 0) this.progressMs = this.host.monotonicMs()
@@ -283,15 +286,20 @@ export class Connection {
 
   private flush (): void {
     this.flushQueued = false
-    const { outgoing, outgoingBytes, socket } = this
+    const { outgoing, outgoingBytes, outgoingOnSent, socket } = this
     if (outgoing.length === 0 || this.ended || this.closed) return
     this.outgoing = []
     this.outgoingBytes = 0
+    if (outgoingOnSent.length > 0) this.outgoingOnSent = []
     const writes = joinSmall(outgoing)
     const last = writes.length - 1
     socket.cork()
     for (let index = 0; index < last; index++) socket.write(writes[index]!)
-    socket.write(writes[last]!, () => this.onSent(outgoingBytes))
+    socket.write(writes[last]!, error => {
+      // Where the write failed some of it may still be looked at.
+      if (error == null) for (const run of outgoingOnSent) run()
+      this.onSent(outgoingBytes)
+    })
     socket.uncork()
     if (!this.paused && this.overLimit) this.updateReading()
   }

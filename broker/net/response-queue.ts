@@ -8,17 +8,21 @@ export interface ResponseSlot {
   /** Null while the response is not there; empty for a request without one. */
   buffers: readonly Buffer[] | null
   sizeBytes: number
+  /** Called when the system has taken all of the response; null where nobody wants to know. */
+  onSent: (() => void) | null
   /** Called once when the slot comes to the front and is not filled yet. */
   onFirst: (() => void) | null
 }
 
+type SendResponse = (buffers: readonly Buffer[], sizeBytes: number, onSent: (() => void) | null) => void
+
 export class ResponseQueue {
-  private readonly send: (buffers: readonly Buffer[], sizeBytes: number) => void
+  private readonly send: SendResponse
   private slots: ResponseSlot[] = []
   private head = 0
   private heldBytes = 0
 
-  constructor (send: (buffers: readonly Buffer[], sizeBytes: number) => void) {
+  constructor (send: SendResponse) {
     this.send = send
   }
 
@@ -28,7 +32,7 @@ export class ResponseQueue {
   get waitingBytes (): number { return this.heldBytes }
 
   take (): ResponseSlot {
-    const slot: ResponseSlot = { buffers: null, sizeBytes: 0, onFirst: null }
+    const slot: ResponseSlot = { buffers: null, sizeBytes: 0, onSent: null, onFirst: null }
     this.slots.push(slot)
     return slot
   }
@@ -37,14 +41,17 @@ export class ResponseQueue {
   isFirst (slot: ResponseSlot): boolean { return this.slots[this.head] === slot }
 
   /** Fills a slot and sends all that is ready. */
-  fill (slot: ResponseSlot, buffers: readonly Buffer[], sizeBytes: number): void {
+  fill (
+    slot: ResponseSlot, buffers: readonly Buffer[], sizeBytes: number, onSent: (() => void) | null = null,
+  ): void {
+    slot.onSent = onSent
     slot.buffers = buffers
     slot.sizeBytes = sizeBytes
     this.heldBytes += sizeBytes
     while (this.head < this.slots.length && this.slots[this.head]!.buffers !== null) {
       const ready = this.slots[this.head++]!
       this.heldBytes -= ready.sizeBytes
-      if (ready.sizeBytes > 0) this.send(ready.buffers!, ready.sizeBytes)
+      if (ready.sizeBytes > 0) this.send(ready.buffers!, ready.sizeBytes, ready.onSent)
     }
     if (this.head === this.slots.length) {
       this.slots.length = 0

@@ -13,7 +13,7 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import {
-  API_KEY, API_VERSIONS, apiName, decodeBody, ERROR, FRAME_FLAG, FRAME_SIZE_MIN, FrameError, FrameReader, messageCodec,
+  API_KEY, API_VERSIONS, apiName, decodeBody, ERROR, FRAME_FLAG, FRAME_SIZE_MIN, FrameError, FrameIntake, messageCodec,
   type ApiName, type Frame, type HelloResponse, type MessageCodec, type MessageOf,
 } from '@sluice/protocol'
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
@@ -36,6 +36,8 @@ export interface RequestOptions {
   payload?: readonly Buffer[]
   /** The answer may overtake others: for long polls. */
   unordered?: boolean
+  /** Leaves at once, not with all that is sent in this turn of the event loop. */
+  urgent?: boolean
   /** No answer will come: settles as soon as the request is handed to the socket, with an empty reply. */
   oneWay?: boolean
 }
@@ -67,7 +69,6 @@ const CHANGING_APIS: ReadonlySet<ApiName> = new Set<ApiName>([
   'cancelRecords', 'rescheduleRecords', 'controlQueue', 'startRedrive', 'cancelRedrive',
 ])
 
-const READ_BUFFER_BYTES = 256 * 1024
 const SOCKET_BYTES_MAX = 4 * 1024 * 1024
 /** Corked bytes that are worth a system call of their own before the turn ends. */
 const CORK_BYTES_MAX = 128 * 1024
@@ -84,7 +85,7 @@ export class Connection {
   greetedAtMs = 0
   private readonly listener: ConnectionListener
   private readonly socket: net.Socket
-  private readonly reader: FrameReader
+  private readonly intake: FrameIntake
   private readonly pending = new Map<number, Outgoing>()
   private waiting: Outgoing[] = []
   private waitingHead = 0
@@ -134,22 +135,22 @@ export class Connection {
   private constructor (address: Address, settings: Settings, listener: ConnectionListener, onOpen: () => void) {
     this.address = address
     this.listener = listener
-    this.reader = new FrameReader(frame => this.onFrame(frame), { keep: true })
+    this.intake = new FrameIntake(frame => this.onFrame(frame))
     if (settings.tls === null) {
       this.socket = net.connect({
         ...address,
         noDelay: true,
         keepAlive: true,
         onread: {
-          buffer: Buffer.allocUnsafeSlow(READ_BUFFER_BYTES),
-          callback: (size, buffer) => { this.onData((buffer as Buffer).subarray(0, size)); return true },
+          buffer: () => this.intake.target(),
+          callback: size => { this.onReceived(size, null); return true },
         },
       }, onOpen)
     } else {
       const servername = net.isIP(address.host) === 0 ? { servername: address.host } : {}
       this.socket = tls.connect({ ...address, ...servername, ...settings.tls }, onOpen)
       this.socket.setNoDelay(true).setKeepAlive(true)
-      this.socket.on('data', chunk => this.onData(chunk as Buffer))
+      this.socket.on('data', chunk => this.onReceived(0, chunk as Buffer))
     }
     this.socket.on('error', error => this.close(socketError(address, error)))
     this.socket.on('end', () => this.close(this.ending ? null : connectionLost(address)))
@@ -199,6 +200,7 @@ export class Connection {
       }
       if (this.waitingHead < this.waiting.length || !this.hasRoomFor(outgoing)) this.waiting.push(outgoing)
       else this.send(outgoing)
+      if (options.urgent === true) this.flushCorked()
       this.arm(outgoing.deadlineMs)
     })
     if (CHANNEL.request.hasSubscribers) this.publish(api, answer)
@@ -261,7 +263,7 @@ export class Connection {
       }
     }
     this.hello = message
-    this.reader.maxFrameBytes = Math.max(message.maxFrameBytes, FRAME_SIZE_MIN)
+    this.intake.maxFrameBytes = Math.max(message.maxFrameBytes, FRAME_SIZE_MIN)
   }
 
   private hasRoomFor (outgoing: Outgoing): boolean {
@@ -286,11 +288,15 @@ export class Connection {
       this.pending.set(outgoing.correlation, outgoing)
       this.pendingBytes += outgoing.sizeBytes
     }
-    if (this.corkedBytes >= CORK_BYTES_MAX) {
-      this.corkedBytes = 0
-      this.socket.uncork()
-      this.socket.cork()
-    }
+    if (this.corkedBytes >= CORK_BYTES_MAX) this.flushCorked()
+  }
+
+  /** Hands what is corked to the system now. */
+  private flushCorked (): void {
+    if (this.corkedBytes === 0) return
+    this.corkedBytes = 0
+    this.socket.uncork()
+    this.socket.cork()
   }
 
   /** After the callback that sent something, not at the end of the turn: what goes together was sent in one go. */
@@ -316,11 +322,13 @@ export class Connection {
     }
   }
 
-  private onData (chunk: Buffer): void {
+  /** So many bytes are in the target of the intake, or these came in another way. */
+  private onReceived (size: number, chunk: Buffer | null): void {
     if (this.closed) return
     this.lastReceivedMs = performance.now()
     try {
-      this.reader.push(chunk)
+      if (chunk === null) this.intake.took(size)
+      else this.intake.push(chunk)
     } catch (error) {
       const what = error instanceof FrameError ? error.message : String(error)
       this.close(new BrokerError('PROTOCOL', `${formatAddress(this.address)} does not speak the Sluice protocol: ${what}`,

@@ -20,7 +20,7 @@ export class Assignment<K, V> {
   /** Made with the first record. */
   origin: RecordOrigin<K, V> | null = null
   /** null while the offset to start at is not known. */
-  cursor: PartitionCursor | null = null
+  cursor: PartitionCursor<K, V> | null = null
   readonly tracker = new OffsetTracker(0)
   /** What the group has stored; -1 for nothing. */
   committed = -1

@@ -21,7 +21,7 @@ import { GroupMember, type MemberListener } from './group-member.js'
 import { LoopWatch } from './loop-watch.js'
 import { OffsetCommitter } from './offset-committer.js'
 import { PartitionCursor } from './partition-cursor.js'
-import { StoredRecord, type NackOptions } from './stored-record.js'
+import type { NackOptions, StoredRecord } from './stored-record.js'
 import { topicDeleted, topicReplaced } from './topic-gone.js'
 import type { ProducerTopic } from '../producer/producer.js'
 
@@ -36,7 +36,7 @@ export class ConsumerSession<K, V> implements MemberListener {
   /** By partition. */
   readonly assignments = new Map<number, Assignment<K, V>>()
   readonly committer: OffsetCommitter<K, V>
-  private readonly fetcher: Fetcher
+  private readonly fetcher: Fetcher<K, V>
   private readonly member: GroupMember
   private readonly watch: LoopWatch
   private readonly deadLetters: DeadLetters
@@ -50,12 +50,14 @@ export class ConsumerSession<K, V> implements MemberListener {
   private failure: BrokerError | null = null
   /** Records handed out and not done. */
   private inHand = 0
+  /** A place for one record. */
+  private readonly taken: StoredRecord<K, V>[] = []
 
   constructor (cluster: Cluster, topic: ProducerTopic<K, V>, settings: ConsumerSettings) {
     this.cluster = cluster
     this.topic = topic
     this.settings = settings
-    this.fetcher = new Fetcher(cluster, topic.name, {
+    this.fetcher = new Fetcher<K, V>(cluster, topic.name, {
       prefetchBytes: settings.prefetchBytes,
       maxWaitMs: settings.maxWaitMs,
       onOutOfRange: (cursor, error) => this.onOutOfRange(cursor, error),
@@ -87,20 +89,38 @@ export class ConsumerSession<K, V> implements MemberListener {
    *
    * @throws BrokerError why it cannot go on.
    */
-  take (isBlocked?: (cursor: PartitionCursor) => boolean): StoredRecord<K, V> | null {
-    if (this.stopped) return null
-    this.start()
-    if (this.inHand >= this.settings.prefetchRecords) return null
-    const cursor = this.fetcher.poll(isBlocked)
-    if (cursor === null) return null
-    const assignment = this.assignments.get(cursor.partition)!
-    const record = new StoredRecord(assignment.origin!, cursor.reader)
-    assignment.tracker.deliver(record.offset)
-    this.inHand++
-    if (assignment.attempts.size > 0) record.attempt = assignment.attempts.get(record.offset) ?? 1
-    this.watch.current = record
-    return record
+  take (isBlocked?: (cursor: { readonly partition: number }) => boolean): StoredRecord<K, V> | null {
+    return this.takeInto(this.taken, 1, isBlocked) === 1 ? this.taken.pop()! : null
   }
+
+  /**
+   * Adds to `records` what comes next of one batch, at most until there are `countMax` of them; returns how many.
+   *
+   * @throws BrokerError why it cannot go on.
+   */
+  takeInto (
+    records: StoredRecord<K, V>[], countMax: number, isBlocked?: (cursor: { readonly partition: number }) => boolean,
+  ): number {
+    if (this.stopped) return 0
+    this.start()
+    const start = records.length
+    const room = Math.min(countMax - start, this.settings.prefetchRecords - this.inHand)
+    if (room <= 0) return 0
+    const count = this.fetcher.take(records, room, isBlocked)
+    if (count === 0) return 0
+    const { tracker, attempts } = this.assignments.get(records[start]!.partition)!
+    for (let index = start; index < start + count; index++) {
+      const record = records[index]!
+      tracker.deliver(record.offset)
+      if (attempts.size > 0) record.attempt = attempts.get(record.offset) ?? 1
+    }
+    this.inHand += count
+    this.watch.current = records[start + count - 1]!
+    return count
+  }
+
+  /** See Fetcher. */
+  get breatherIsDue (): boolean { return this.fetcher.breatherIsDue }
 
   /** See Fetcher. */
   breather (): Promise<void> | null {
@@ -120,10 +140,27 @@ export class ConsumerSession<K, V> implements MemberListener {
   ack (record: StoredRecord<K, V>): void {
     const assignment = this.assignmentOf(record)
     if (assignment === undefined || !assignment.tracker.ack(record.offset)) return
-    assignment.attempts.delete(record.offset)
-    this.onHandEmptied(1)
-    assignment.onProgress()
-    this.committer.onProgress()
+    if (assignment.attempts.size > 0) assignment.attempts.delete(record.offset)
+    this.onDone(assignment, 1)
+  }
+
+  /** `ack` for each of them. */
+  ackAll (records: readonly StoredRecord<K, V>[]): void {
+    let assignment: Assignment<K, V> | undefined
+    let origin: unknown
+    let count = 0
+    for (const record of records) {
+      if (record.origin !== origin) {
+        if (count > 0) this.onDone(assignment!, count)
+        count = 0
+        origin = record.origin
+        assignment = this.assignmentOf(record)
+      }
+      if (assignment === undefined || !assignment.tracker.ack(record.offset)) continue
+      if (assignment.attempts.size > 0) assignment.attempts.delete(record.offset)
+      count++
+    }
+    if (count > 0) this.onDone(assignment!, count)
   }
 
   nack (record: StoredRecord<K, V>, options: NackOptions = {}): void {
@@ -329,7 +366,7 @@ export class ConsumerSession<K, V> implements MemberListener {
       assignment.committed = committed.get(partition) ?? -1
       assignment.tracker.seek(offset)
       assignment.origin = this.originOf(assignment)
-      assignment.cursor = new PartitionCursor(this.topic.name, assignment.topicId, partition, offset)
+      assignment.cursor = new PartitionCursor(assignment.topicId, offset, assignment.origin)
       assignment.cursor.paused = this.allPaused || this.paused.has(partition)
       this.fetcher.add(assignment.cursor)
       begun.push(partition)
@@ -418,6 +455,12 @@ export class ConsumerSession<K, V> implements MemberListener {
     const assignment = this.assignments.get(record.partition)
     // A record of an earlier time with the partition says nothing about this one.
     return assignment !== undefined && assignment.origin === record.origin ? assignment : undefined
+  }
+
+  private onDone (assignment: Assignment<K, V>, records: number): void {
+    this.onHandEmptied(records)
+    assignment.onProgress()
+    this.committer.onProgress()
   }
 
   private onHandEmptied (records: number): void {

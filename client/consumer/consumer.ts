@@ -18,6 +18,7 @@ import { checkStart, listOffsets, type Start } from '../start.js'
 import { abortable, delay } from '../waiting.js'
 import { resolveConsumerOptions, type ConsumerOptions, type ConsumerSettings } from './consumer-options.js'
 import { ConsumerSession } from './consumer-session.js'
+import { RecordIterator } from './record-iterator.js'
 import { RecordRunner, type RunOptions } from './record-runner.js'
 import type { StoredRecord } from './stored-record.js'
 
@@ -62,25 +63,13 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
 
   /** One record after the other. Ends when the consumer is closed; throws a BrokerError when it cannot go on. */
   [Symbol.asyncIterator] (): AsyncIterableIterator<InRecord<K, V>> {
-    let inHand: StoredRecord<K, V> | null = null
-    const finish = (): void => {
-      if (inHand !== null && this.settings.ack === 'after') this.session.ack(inHand)
-      inHand = null
-    }
-    const iterator: AsyncIterableIterator<InRecord<K, V>> = {
-      next: async () => {
-        finish()
-        inHand = await this.next()
-        return inHand === null ? { done: true, value: undefined } : { done: false, value: inHand }
-      },
-      return: async () => {
-        if (inHand !== null && this.settings.ack === 'after') this.session.giveBack(inHand)
-        inHand = null
-        return { done: true, value: undefined }
-      },
-      [Symbol.asyncIterator]: () => iterator,
-    }
-    return iterator
+    const { session, settings } = this
+    return new RecordIterator<StoredRecord<K, V>>({
+      take: () => this.takeNext(),
+      wait: () => session.breather() ?? session.changed(),
+      onDone: record => { if (settings.ack === 'after') session.ack(record) },
+      onReturn: record => { if (record !== null && settings.ack === 'after') session.giveBack(record) },
+    })
   }
 
   /**
@@ -111,7 +100,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
         isDone = true
       } finally {
         if (this.settings.ack === 'after') {
-          if (isDone) for (const record of records) this.session.ack(record)
+          if (isDone) this.session.ackAll(records)
           else this.session.giveBack(first)
         }
       }
@@ -132,7 +121,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     const maxWaitMs = count('maxWaitMs', options.maxWaitMs, Infinity, 0)
     options.signal?.throwIfAborted()
     if (this.closing !== null) throw closedError('consumer')
-    if (this.settings.ack === 'after') for (const record of this.pulled) this.session.ack(record)
+    if (this.settings.ack === 'after') this.session.ackAll(this.pulled)
     this.pulled = []
     const deadlineMs = performance.now() + maxWaitMs
     const records: StoredRecord<K, V>[] = []
@@ -243,33 +232,27 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
 
   private async next (): Promise<StoredRecord<K, V> | null> {
     for (;;) {
-      this.signal?.throwIfAborted()
-      if (this.session.isStopped) return null
-      const breather = this.session.breather()
-      if (breather !== null) {
-        await breather
-        continue
-      }
-      const record = this.session.take()
-      if (record !== null) return record
-      await this.session.changed()
+      const record = this.takeNext()
+      if (record !== null) return record ?? null
+      await (this.session.breather() ?? this.session.changed())
     }
+  }
+
+  /** The next record; null where there is none now, or the event loop has to come round first; undefined at the end. */
+  private takeNext (): StoredRecord<K, V> | null | undefined {
+    this.signal?.throwIfAborted()
+    if (this.session.isStopped) return undefined
+    return this.session.breatherIsDue ? null : this.session.take()
   }
 
   private gather (
     records: StoredRecord<K, V>[], maxRecords: number, isBlocked?: (cursor: { partition: number }) => boolean,
   ): void {
-    while (records.length < maxRecords) {
-      let record
-      try {
-        record = this.session.take(isBlocked)
-      } catch (error) {
-        // First what is there; the error comes with the next call.
-        if (records.length > 0) return
-        throw error
-      }
-      if (record === null) return
-      records.push(record)
+    try {
+      while (records.length < maxRecords && this.session.takeInto(records, maxRecords, isBlocked) > 0);
+    } catch (error) {
+      // First what is there; the error comes with the next call.
+      if (records.length === 0) throw error
     }
   }
 
@@ -289,7 +272,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
       size: records.length,
       [Symbol.iterator]: () => records[Symbol.iterator](),
       commit: async () => {
-        for (const record of records) this.session.ack(record)
+        this.session.ackAll(records)
         await this.commit()
       },
     }

@@ -1,12 +1,13 @@
 // Fetches what a set of cursors wants to read, and hands out what has come.
 //
-//   cursors with room ──▶ one fetch per leader (long poll) ──▶ batches into the cursors ──▶ poll()
+//   cursors with room ──▶ one fetch per leader (long poll) ──▶ batches into the cursors ──▶ take()
 //
 // Bounds: what is buffered and what is asked for stays within prefetchBytes plus one batch per fetch, divided evenly
-// among the partitions, so that a busy one cannot keep the others out. A cursor is in one fetch at a time; cursors that
-// get room while a fetch is parked go out in another one, a few at most per leader.
+// among the partitions, so that a busy one cannot keep the others out. Mostly it is far less, see
+// PartitionCursor.fetchBytes. A cursor is in one fetch at a time; cursors that get room while a fetch is parked go out
+// in another one, a few at most per leader.
 //
-// `poll` stays with a partition for one batch, then turns to the next that has something.
+// `take` stays with a partition for one batch, then turns to the next that has something.
 
 import {
   BATCH_FLAG, BATCH_POSITION, checkBatch, ERROR, nextOffsetOf, readBatchHeader, type FetchedPartition,
@@ -17,6 +18,7 @@ import type { Cluster } from '../connection/cluster.js'
 import { CHANNEL } from '../diagnostics.js'
 import { deferred, retryDelayMs, type Deferred } from '../waiting.js'
 import type { PartitionCursor } from './partition-cursor.js'
+import type { StoredRecord } from './stored-record.js'
 import { topicDeleted, topicReplaced } from './topic-gone.js'
 
 /** Bounds and choices of a fetcher. */
@@ -31,11 +33,17 @@ export interface FetcherSettings {
 }
 
 /** A fetch under way. */
-interface Flight { readonly cursors: readonly PartitionCursor[], readonly bytes: number }
+interface Flight {
+  readonly cursors: readonly PartitionCursor[]
+  readonly bytes: number
+  readonly sentAtMs: number
+}
 
 /** Records handed out in one turn of the event loop: a millisecond's work or so. */
 const RECORDS_PER_TURN = 2_048
 const FLIGHTS_PER_LEADER_MAX = 4
+/** An answer of this size is part of a backlog. */
+const BULK_BYTES = 64 * 1024
 const SHARE_BYTES_MIN = 16 * 1024
 const PARTITIONS_PER_FETCH_MAX = 1_000
 const FRAME_RESERVE_BYTES = 256 * 1024
@@ -43,8 +51,8 @@ const FRAME_RESERVE_BYTES = 256 * 1024
 const DAMAGE_RETRIES = 2
 
 /** See the head of this file. */
-export class Fetcher {
-  readonly cursors: PartitionCursor[] = []
+export class Fetcher<K = unknown, V = unknown> {
+  readonly cursors: PartitionCursor<K, V>[] = []
   private readonly cluster: Cluster
   private readonly topic: string
   private readonly settings: FetcherSettings
@@ -75,12 +83,12 @@ export class Fetcher {
     return bytes
   }
 
-  add (cursor: PartitionCursor): void {
+  add (cursor: PartitionCursor<K, V>): void {
     this.cursors.push(cursor)
     this.wake()
   }
 
-  remove (cursor: PartitionCursor): void {
+  remove (cursor: PartitionCursor<K, V>): void {
     cursor.removed = true
     const index = this.cursors.indexOf(cursor)
     if (index >= 0) this.cursors.splice(index, 1)
@@ -99,46 +107,53 @@ export class Fetcher {
   }
 
   /**
-   * A cursor that stands on its next record, or null where nothing is buffered that `isBlocked` lets through.
+   * Adds records of the next batch in turn to `records`, at most `countMax`; returns how many, 0 where nothing is
+   * buffered that `isBlocked` lets through.
    *
    * @throws BrokerError why a partition cannot go on, once all before it was handed out.
    */
-  poll (isBlocked?: (cursor: PartitionCursor) => boolean): PartitionCursor | null {
+  take (
+    records: StoredRecord<K, V>[], countMax: number, isBlocked?: (cursor: { readonly partition: number }) => boolean,
+  ): number {
     if (this.failure !== null) throw this.failure
-    const count = this.cursors.length
-    for (let tried = 0; tried < count; tried++) {
-      const cursor = this.cursors[this.turn % count]!
+    const cursorCount = this.cursors.length
+    for (let tried = 0; tried < cursorCount; tried++) {
+      if (this.turn >= cursorCount) this.turn = 0
+      const cursor = this.cursors[this.turn]!
       if (cursor.paused || (isBlocked !== undefined && isBlocked(cursor))) {
         this.turn++
         continue
       }
       if (cursor.hasBuffered) {
         const bytesBefore = cursor.bufferedBytes
-        const found = cursor.advance()
+        const count = cursor.take(records, countMax)
         if (cursor.bufferedBytes !== bytesBefore) this.wake()
-        if (found) {
+        if (count > 0) {
           if (cursor.atBatchEnd) this.turn++
-          this.handedOut++
-          return cursor
+          this.handedOut += count
+          return count
         }
       }
       if (cursor.error !== null) throw cursor.error
       this.turn++
     }
-    return null
+    return 0
   }
 
   /**
-   * Null mostly; after many records a promise for the next turn of the event loop. Whoever takes records in a loop
-   * waits for it: otherwise a full buffer would be emptied without anything new coming in, timers or heartbeats.
+   * True after many records: whoever takes them in a loop then waits for `breather`. Otherwise a full buffer would be
+   * emptied without anything new coming in, timers or heartbeats.
    */
+  get breatherIsDue (): boolean { return this.handedOut >= RECORDS_PER_TURN }
+
+  /** A promise for the next turn of the event loop where it is due, or null. */
   breather (): Promise<void> | null {
-    if (this.handedOut < RECORDS_PER_TURN) return null
+    if (!this.breatherIsDue) return null
     this.handedOut = 0
     return new Promise(resolve => setImmediate(resolve))
   }
 
-  /** Resolves when something has come that `poll` has not seen: records, an error, the end. */
+  /** Resolves when something has come that `take` has not seen: records, an error, the end. */
   changed (): Promise<void> {
     this.waiter ??= deferred()
     return this.waiter.promise
@@ -151,7 +166,7 @@ export class Fetcher {
     waiter?.resolve()
   }
 
-  /** Ends everything with an error that `poll` throws from now on. */
+  /** Ends everything with an error that `take` throws from now on. */
   fail (error: BrokerError): void {
     if (this.failure !== null) return
     this.failure = error
@@ -179,7 +194,7 @@ export class Fetcher {
     for (let index = 0; index < this.cursors.length; index++) {
       const cursor = this.cursors[(first + index) % this.cursors.length]!
       if (cursor.flight !== null || cursor.paused || cursor.recovery !== null || cursor.error !== null) continue
-      if (cursor.bufferedBytes > share / 2) continue
+      if (cursor.bufferedBytes > Math.min(share / 2, cursor.fetchBytes)) continue
       if (cursor.retryAtMs > nowMs) {
         this.wakeAt(cursor.retryAtMs)
         continue
@@ -203,11 +218,12 @@ export class Fetcher {
     const connection = this.cluster.currentConnection(leader)
     if (connection === null) return this.connect(leader, cursors)
     const budget = this.settings.prefetchBytes - this.bufferedBytes - this.reservedBytes
-    const wanted = cursors.reduce((sum, cursor) => sum + share - cursor.bufferedBytes, 0)
+    let wanted = 0
+    for (const cursor of cursors) wanted += Math.min(share - cursor.bufferedBytes, cursor.fetchBytes)
     const frameBytesMax = connection.hello.maxFrameBytes - FRAME_RESERVE_BYTES
     const maxBytes = Math.min(wanted, Math.max(budget, SHARE_BYTES_MIN), frameBytesMax)
     if (budget <= 0 && this.reservedBytes > 0) return
-    const flight: Flight = { cursors, bytes: maxBytes }
+    const flight: Flight = { cursors, bytes: maxBytes, sentAtMs: performance.now() }
     for (const cursor of cursors) cursor.flight = flight
     this.flightsByLeader.set(leader, flights + 1)
     this.reservedBytes += maxBytes
@@ -221,10 +237,15 @@ export class Fetcher {
         partition: cursor.partition,
         offset: cursor.fetchOffset,
         lastEpoch: cursor.fetchedEpoch,
-        maxBytes: share - cursor.bufferedBytes,
+        maxBytes: Math.min(share - cursor.bufferedBytes, cursor.fetchBytes),
       })),
-    }, { timeoutMs: maxWaitMs + this.cluster.settings.requestTimeoutMs, unordered: true }).then(
-      reply => this.land(leader, flight, () => this.onResponse(flight, reply.message, reply.payload)),
+    }, { timeoutMs: maxWaitMs + this.cluster.settings.requestTimeoutMs, unordered: true, urgent: true }).then(
+      reply => {
+        this.land(leader, flight, () => this.onResponse(flight, reply.message, reply.payload))
+        // The next answer should be on its way while these records are handed out.
+        if (reply.payload.length >= BULK_BYTES) this.pump()
+        this.notify()
+      },
       error => this.land(leader, flight, () => this.onFailure(flight, asBrokerError(error))),
     )
   }
@@ -239,6 +260,7 @@ export class Fetcher {
 
   private onResponse (flight: Flight, response: FetchResponse, payload: Buffer): void {
     if (response.throttleMs > 0) this.cluster.events.emit('throttle', { ms: response.throttleMs })
+    const tookMs = performance.now() - flight.sentAtMs
     let position = 0
     for (const result of response.partitions) {
       const end = position + result.size
@@ -251,14 +273,13 @@ export class Fetcher {
       const cursor = flight.cursors[index]!
       // One that was moved or taken away meanwhile has no use for this answer.
       if (cursor.flight === flight && !cursor.removed) {
-        this.onPartition(cursor, result, payload.subarray(position, end))
+        this.onPartition(cursor, result, payload.subarray(position, end), tookMs)
       }
       position = end
     }
-    this.notify()
   }
 
-  private onPartition (cursor: PartitionCursor, result: FetchedPartition, batches: Buffer): void {
+  private onPartition (cursor: PartitionCursor, result: FetchedPartition, batches: Buffer, tookMs: number): void {
     if (result.highWatermark >= 0) cursor.highWatermark = result.highWatermark
     if (result.error !== ERROR.NONE) return this.onPartitionError(cursor, result)
     if (batches.length === 0) return
@@ -266,6 +287,7 @@ export class Fetcher {
       const { topic, partition, fetchOffset } = cursor
       CHANNEL.fetch.publish({ topic, partition, offset: fetchOffset, bytes: batches.length })
     }
+    cursor.adapt(batches.length, tookMs)
     for (let position = 0; position < batches.length;) {
       const fault = checkBatch(batches, position)
       if (fault !== null) return this.onDamage(cursor, fault)

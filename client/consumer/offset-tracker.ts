@@ -7,12 +7,17 @@
 //
 // Invariants: offsets rise; `committable` never passes an offset that was handed out and is not done.
 
+/** Room for offsets that is kept when all are done. */
+const ROOM_KEPT = 16_384
+
 /** See the head of this file. */
 export class OffsetTracker {
+  /** Offsets handed out, from `head` up to `tail`; the first of them is not done. */
   private offsets: number[] = []
-  private done: boolean[] = []
   private head = 0
-  private doneCount = 0
+  private tail = 0
+  /** Those of them that are done before one that was handed out earlier. */
+  private readonly early = new Set<number>()
   private next: number
 
   /** @param position offset of the next record to hand out. */
@@ -21,15 +26,14 @@ export class OffsetTracker {
   }
 
   /** Records handed out that are not done. */
-  get outstanding (): number { return this.offsets.length - this.head - this.doneCount }
+  get outstanding (): number { return this.tail - this.head - this.early.size }
 
   /** Offset below which everything is done. */
-  get committable (): number { return this.head < this.offsets.length ? this.offsets[this.head]! : this.next }
+  get committable (): number { return this.head < this.tail ? this.offsets[this.head]! : this.next }
 
   /** The record at `offset` is handed out. */
   deliver (offset: number): void {
-    this.offsets.push(offset)
-    this.done.push(false)
+    this.offsets[this.tail++] = offset
     this.next = offset + 1
   }
 
@@ -40,26 +44,23 @@ export class OffsetTracker {
 
   /** Marks a record as done; false where it is not handed out, or no longer. */
   ack (offset: number): boolean {
-    if (this.offsets[this.head] === offset && !this.done[this.head]) {
+    if (this.head < this.tail && this.offsets[this.head] === offset) {
       this.head++
       this.passDone()
       return true
     }
-    const index = this.find(offset)
-    if (index < 0 || this.done[index]) return false
-    this.done[index] = true
-    this.doneCount++
+    if (this.find(offset) < 0 || this.early.has(offset)) return false
+    this.early.add(offset)
     return true
   }
 
   /** Forgets that the records from `offset` on were handed out: they will be again. */
   rewind (offset: number): void {
-    while (this.offsets.length > this.head && this.offsets[this.offsets.length - 1]! >= offset) {
-      this.offsets.pop()
-      if (this.done.pop()) this.doneCount--
+    while (this.tail > this.head && this.offsets[this.tail - 1]! >= offset) {
+      this.early.delete(this.offsets[--this.tail]!)
     }
     this.next = Math.min(this.next, offset)
-    if (this.head === this.offsets.length) this.reset()
+    if (this.head === this.tail) this.reset()
   }
 
   /** Starts anew at `position`. */
@@ -70,34 +71,29 @@ export class OffsetTracker {
 
   /** True where the record is handed out and not done. */
   isOutstanding (offset: number): boolean {
-    const index = this.find(offset)
-    return index >= 0 && !this.done[index]
+    return this.find(offset) >= 0 && !this.early.has(offset)
   }
 
   private passDone (): void {
-    while (this.head < this.offsets.length && this.done[this.head]) {
-      this.head++
-      this.doneCount--
-    }
-    if (this.head === this.offsets.length) {
+    if (this.early.size > 0) while (this.head < this.tail && this.early.delete(this.offsets[this.head]!)) this.head++
+    if (this.head === this.tail) {
       this.reset()
-    } else if (this.head >= 1024 && this.head * 2 >= this.offsets.length) {
-      this.offsets = this.offsets.slice(this.head)
-      this.done = this.done.slice(this.head)
+    } else if (this.head >= ROOM_KEPT && this.head * 2 >= this.tail) {
+      this.offsets = this.offsets.slice(this.head, this.tail)
+      this.tail -= this.head
       this.head = 0
     }
   }
 
   private reset (): void {
-    this.offsets.length = 0
-    this.done.length = 0
-    this.head = 0
-    this.doneCount = 0
+    if (this.offsets.length > ROOM_KEPT) this.offsets = []
+    this.early.clear()
+    this.head = this.tail = 0
   }
 
   private find (offset: number): number {
     let low = this.head
-    let high = this.offsets.length - 1
+    let high = this.tail - 1
     while (low <= high) {
       const middle = (low + high) >>> 1
       const value = this.offsets[middle]!

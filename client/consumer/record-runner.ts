@@ -13,7 +13,6 @@ import { HANDLE_CHANNEL } from '../diagnostics.js'
 import type { InRecord } from '../records.js'
 import { backoffDelayMs, deferred, delay } from '../waiting.js'
 import type { ConsumerSession } from './consumer-session.js'
-import type { PartitionCursor } from './partition-cursor.js'
 import type { StoredRecord } from './stored-record.js'
 
 /** Options of `consumer.run`. */
@@ -109,7 +108,7 @@ export class RecordRunner<K, V> {
     }
   }
 
-  private readonly isBlocked = (cursor: PartitionCursor): boolean => {
+  private readonly isBlocked = (cursor: { readonly partition: number }): boolean => {
     if (this.ordering === 'partition') return this.busyPartitions.has(cursor.partition)
     // One slow key must not fill the room that all share.
     if (this.ordering === 'key') return (this.waitingByPartition.get(cursor.partition) ?? 0) >= this.concurrency

@@ -10,7 +10,8 @@ import { checkStart, listOffsets, resolveStart, type Start } from '../start.js'
 import { abortable } from '../waiting.js'
 import { Fetcher } from './fetcher.js'
 import { PartitionCursor } from './partition-cursor.js'
-import { StoredRecord, type RecordOrigin } from './stored-record.js'
+import { RecordIterator, type RecordSource } from './record-iterator.js'
+import type { RecordOrigin, StoredRecord } from './stored-record.js'
 
 /** Options of `topic.read`. */
 export interface ReadOptions {
@@ -30,6 +31,8 @@ export interface ReadOptions {
 
 const PREFETCH_BYTES_DEFAULT = 32 * 1024 * 1024
 const MAX_WAIT_MS = 1_000
+/** Records taken out of the buffer together. */
+const RECORDS_AT_ONCE = 256
 const NEVER = new AbortController().signal
 
 /**
@@ -37,81 +40,148 @@ const NEVER = new AbortController().signal
  *
  * @throws BrokerError from the iterator: CORRUPT and OFFSET_OUT_OF_RANGE name the offsets, UNKNOWN_TOPIC.
  */
-export async function * readTopic<K, V> (
-  cluster: Cluster, topic: { name: string, key: Serde<K>, value: Serde<V> }, options: ReadOptions,
+export function readTopic<K, V> (
+  cluster: Cluster, topic: ReadableTopic<K, V>, options: ReadOptions,
 ): AsyncGenerator<InRecord<K, V>, void, undefined> {
-  const { from = 'earliest', to = 'end', signal } = options
-  checkStart(from)
-  if (to !== 'end' && !(to >= 0)) throw invalidOption('to', "'end' or an offset of at least 0", to)
-  signal?.throwIfAborted()
-  const fetcher = new Fetcher(cluster, topic.name, {
-    prefetchBytes: options.prefetchBytes ?? PREFETCH_BYTES_DEFAULT,
-    maxWaitMs: MAX_WAIT_MS,
-    onOutOfRange: (_cursor, error) => Promise.reject(error),
-  })
-  const onClosing = (): void => fetcher.fail(asBrokerError(cluster.closing.reason))
-  cluster.closing.addEventListener('abort', onClosing, { once: true })
-  try {
-    const ends = await begin(cluster, fetcher, topic.name, from, to, options)
-    const origins = new Map(fetcher.cursors.map(cursor => [cursor.partition, originOf(topic, cursor, signal ?? NEVER)]))
-    for (;;) {
-      const breather = fetcher.breather()
-      if (breather !== null) await breather
-      const cursor = fetcher.poll()
-      if (cursor === null) {
-        dropFinished(fetcher, ends)
-        if (fetcher.cursors.length === 0) return
-        await abortable(fetcher.changed(), signal)
-        continue
+  return new RecordIterator<InRecord<K, V>>(new TopicReader(cluster, topic, options))
+}
+
+/** What is known of a topic by its name alone. */
+interface ReadableTopic<K, V> { readonly name: string, readonly key: Serde<K>, readonly value: Serde<V> }
+
+/** Reads one range, from the first `wait` on until it gave its last record, failed, or nobody asks any more. */
+class TopicReader<K, V> implements RecordSource<StoredRecord<K, V>> {
+  private readonly cluster: Cluster
+  private readonly topic: ReadableTopic<K, V>
+  private readonly options: ReadOptions
+  private readonly fetcher: Fetcher<K, V>
+  /** Records taken together, the next one to hand out, and the offset at which their partition ends. */
+  private taken: StoredRecord<K, V>[] = []
+  private index = 0
+  private end = 0
+  /** Offsets to end at, by partition; null until they are known. */
+  private ends: Map<number, number> | null = null
+  private ended = false
+  private readonly onClosing = (): void => {
+    this.taken = []
+    this.index = 0
+    this.fetcher.fail(asBrokerError(this.cluster.closing.reason))
+  }
+
+  constructor (cluster: Cluster, topic: ReadableTopic<K, V>, options: ReadOptions) {
+    this.cluster = cluster
+    this.topic = topic
+    this.options = options
+    this.fetcher = new Fetcher<K, V>(cluster, topic.name, {
+      prefetchBytes: options.prefetchBytes ?? PREFETCH_BYTES_DEFAULT,
+      maxWaitMs: MAX_WAIT_MS,
+      onOutOfRange: (_cursor, error) => Promise.reject(error),
+    })
+  }
+
+  take (): StoredRecord<K, V> | null | undefined {
+    if (this.ended) return undefined
+    if (this.ends === null) return null
+    try {
+      this.options.signal?.throwIfAborted()
+      const record = this.taken[this.index]
+      if (record !== undefined && record.offset < this.end) {
+        this.index++
+        return record
       }
-      signal?.throwIfAborted()
-      if (cursor.reader.offset >= ends.get(cursor.partition)!) fetcher.remove(cursor)
-      else yield new StoredRecord(origins.get(cursor.partition)!, cursor.reader)
+      return this.takeMore(this.ends)
+    } catch (error) {
+      this.close()
+      throw error
     }
-  } finally {
-    cluster.closing.removeEventListener('abort', onClosing)
-    fetcher.close()
+  }
+
+  async wait (): Promise<void> {
+    try {
+      if (this.ends === null) return await this.begin()
+      await (this.fetcher.breather() ?? abortable(this.fetcher.changed(), this.options.signal))
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  onDone (): void {}
+
+  onReturn (): void { this.close() }
+
+  private takeMore (ends: ReadonlyMap<number, number>): StoredRecord<K, V> | null | undefined {
+    const { fetcher } = this
+    this.taken = []
+    this.index = 0
+    while (!fetcher.breatherIsDue) {
+      if (fetcher.take(this.taken, RECORDS_AT_ONCE) === 0) {
+        dropFinished(fetcher, ends)
+        if (fetcher.cursors.length > 0) return null
+        this.close()
+        return undefined
+      }
+      const first = this.taken[0]!
+      this.end = ends.get(first.partition)!
+      if (first.offset < this.end) {
+        this.index = 1
+        return first
+      }
+      this.taken = []
+      fetcher.remove(fetcher.cursors.find(cursor => cursor.partition === first.partition)!)
+    }
+    return null
+  }
+
+  private close (): void {
+    if (this.ended) return
+    this.ended = true
+    this.taken = []
+    this.cluster.closing.removeEventListener('abort', this.onClosing)
+    this.fetcher.close()
+  }
+
+  /** Puts a cursor for each partition into the fetcher, and finds the offsets to end at. */
+  private async begin (): Promise<void> {
+    const { cluster, options, fetcher } = this
+    const { from = 'earliest', to = 'end', signal } = options
+    checkStart(from)
+    if (to !== 'end' && !(to >= 0)) throw invalidOption('to', "'end' or an offset of at least 0", to)
+    signal?.throwIfAborted()
+    cluster.closing.addEventListener('abort', this.onClosing, { once: true })
+    const info = await abortable(cluster.metadata.topic(this.topic.name), signal)
+    const partitions = options.partitions ?? partitionNumbers(info)
+    for (const partition of partitions) {
+      if (info.partitions[partition] === undefined) {
+        throw new BrokerError('INVALID', `partition ${partition} is not one of topic ${info.name}: use 0 to ` +
+          `${info.partitions.length - 1}`, { topic: info.name })
+      }
+    }
+    const ends = to === 'end'
+      ? await listOffsets(cluster, info, partitions, 'latest', { signal })
+      : new Map(partitions.map(partition => [partition, to]))
+    const starts = await resolveStart(cluster, info, partitions, from, { signal })
+    const missing = partitions.filter(partition => !starts.has(partition))
+    for (const [partition, offset] of await resolveStart(cluster, info, missing, 'earliest', { signal })) {
+      starts.set(partition, offset)
+    }
+    for (const partition of partitions) {
+      const start = starts.get(partition)!
+      if (start >= ends.get(partition)!) continue
+      fetcher.add(new PartitionCursor(info.id, start, originOf(this.topic, partition, signal ?? NEVER)))
+    }
+    this.ends = ends
   }
 }
 
-/** Puts a cursor for each partition into the fetcher; returns the offsets to end at. */
-async function begin (
-  cluster: Cluster, fetcher: Fetcher, name: string, from: Start, to: 'end' | number, options: ReadOptions,
-): Promise<Map<number, number>> {
-  const { signal } = options
-  const info = await abortable(cluster.metadata.topic(name), signal)
-  const partitions = options.partitions ?? partitionNumbers(info)
-  for (const partition of partitions) {
-    if (info.partitions[partition] === undefined) {
-      throw new BrokerError('INVALID', `partition ${partition} is not one of topic ${name}: use 0 to ${info.partitions.length - 1}`,
-        { topic: name })
-    }
-  }
-  const ends = to === 'end'
-    ? await listOffsets(cluster, info, partitions, 'latest', { signal })
-    : new Map(partitions.map(partition => [partition, to]))
-  const starts = await resolveStart(cluster, info, partitions, from, { signal })
-  const missing = partitions.filter(partition => !starts.has(partition))
-  for (const [partition, offset] of await resolveStart(cluster, info, missing, 'earliest', { signal })) {
-    starts.set(partition, offset)
-  }
-  for (const partition of partitions) {
-    const start = starts.get(partition)!
-    if (start < ends.get(partition)!) fetcher.add(new PartitionCursor(name, info.id, partition, start))
-  }
-  return ends
-}
-
-function dropFinished (fetcher: Fetcher, ends: ReadonlyMap<number, number>): void {
+function dropFinished<K, V> (fetcher: Fetcher<K, V>, ends: ReadonlyMap<number, number>): void {
   for (const cursor of [...fetcher.cursors]) {
     if (!cursor.hasBuffered && cursor.position >= ends.get(cursor.partition)!) fetcher.remove(cursor)
   }
 }
 
-function originOf<K, V> (
-  topic: { name: string, key: Serde<K>, value: Serde<V> }, cursor: PartitionCursor, signal: AbortSignal,
-): RecordOrigin<K, V> {
+function originOf<K, V> (topic: ReadableTopic<K, V>, partition: number, signal: AbortSignal): RecordOrigin<K, V> {
   const nothing = (): void => {}
   const { name, key, value } = topic
-  return { topic: name, partition: cursor.partition, key, value, signal, ack: nothing, nack: nothing }
+  return { topic: name, partition, key, value, signal, ack: nothing, nack: nothing }
 }

@@ -6,7 +6,7 @@
 
 import net from 'node:net'
 import {
-  API_KEY, API_VERSIONS, apiName, checkBatchBody, decodeBody, ERROR, FRAME_FLAG, FrameReader, messageCodec,
+  API_KEY, API_VERSIONS, apiName, checkBatchBody, decodeBody, ERROR, FRAME_FLAG, FrameIntake, messageCodec,
   readBatchHeader, stampBatch, type ApiName, type Frame, type HelloResponse,
 } from '@sluice/protocol'
 import { FakeGroups } from './fake-groups.js'
@@ -194,7 +194,7 @@ export class ScriptedBroker implements AsyncDisposable {
     const connection = this.connectionCount++
     this.sockets.add(socket)
     socket.setNoDelay(true)
-    const reader = new FrameReader(frame => this.onFrame(socket, frame, connection), { keep: true })
+    const reader = new FrameIntake(frame => this.onFrame(socket, frame, connection))
     socket.on('data', chunk => {
       try {
         reader.push(chunk as Buffer)

@@ -1,7 +1,7 @@
 // A proxy in front of a broker that spoils its responses, for testing the judge.
 
 import { connect, createServer, type Socket } from 'node:net'
-import { API_KEY, FrameReader } from '@sluice/protocol'
+import { API_KEY, FrameIntake } from '@sluice/protocol'
 
 export interface ProxyFault {
   /** Changes a response in place. Hello passes unharmed. */
@@ -28,9 +28,9 @@ export async function startFaultyProxy (
     }
     client.pipe(broker)
     let frames: Buffer[] = []
-    const reader = new FrameReader(({ bytes, bodyStart, payloadEnd }) => {
+    const reader = new FrameIntake(({ bytes, bodyStart, payloadEnd }) => {
       frames.push(bytes.subarray(bodyStart - 16, payloadEnd))
-    }, { keep: true })
+    })
     broker.on('data', chunk => {
       reader.push(chunk)
       client.write(Buffer.concat(spoiled(frames, fault)))

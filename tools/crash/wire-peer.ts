@@ -3,7 +3,7 @@
 
 import { connect, type Socket } from 'node:net'
 import {
-  API_KEY, API_VERSIONS, ERROR, FRAME_FLAG, FrameReader, decodeBody, errorName, messageCodec,
+  API_KEY, API_VERSIONS, ERROR, FRAME_FLAG, FrameIntake, decodeBody, errorName, messageCodec,
   type ApiName, type ErrorResponse, type Frame, type GoAwayNotice, type HelloResponse, type MessageOf,
 } from '@sluice/protocol'
 
@@ -46,14 +46,14 @@ export class WirePeer {
   /** Errors about the connection itself, which belong to no request. */
   readonly connectionErrors: ErrorResponse[] = []
   readonly goAways: GoAwayNotice[] = []
-  private readonly reader: FrameReader
+  private readonly reader: FrameIntake
   private readonly pending = new Map<number, Pending>()
   private nextCorrelation = 1
   private gone = false
 
   private constructor (socket: Socket) {
     this.socket = socket
-    this.reader = new FrameReader(frame => this.onFrame(frame), { keep: true })
+    this.reader = new FrameIntake(frame => this.onFrame(frame))
     socket.setNoDelay(true)
     socket.on('data', chunk => this.reader.push(chunk))
     socket.on('error', () => {})
