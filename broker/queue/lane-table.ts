@@ -6,6 +6,7 @@
 //
 // The lowest position bounds the floor: a heap with one node per slot, raised when it comes to the top.
 
+import { grownCapacity, moved } from './columns.js'
 import { SlotIndex } from './slot-index.js'
 
 /** Bits of `flags`: what keeps a lane from being handed out. Part of the encoding. */
@@ -33,9 +34,7 @@ export class LaneTable {
   runMarks = new Float64Array(CAPACITY_MIN)
   runCounts = new Uint16Array(CAPACITY_MIN)
   /** Weighted turns: what the lane may still take in this round. */
-  credits = new Float64Array(CAPACITY_MIN)
-  /** Since when the lane has been waiting for its turn: queue time, milliseconds. */
-  waitingSince = new Float64Array(CAPACITY_MIN)
+  credits = new Float32Array(CAPACITY_MIN)
 
   private readonly index = new SlotIndex(this.lanes)
   private capacity = CAPACITY_MIN
@@ -62,7 +61,6 @@ export class LaneTable {
     this.runMarks[slot] = 0
     this.runCounts[slot] = 0
     this.credits[slot] = 0
-    this.waitingSince[slot] = 0
     this.index.add(slot)
     // A slot that was used before may still have its node, with a lower key: it is raised when it comes to the top.
     if (this.inHeap[slot] === 0) this.pushNode(slot)
@@ -105,7 +103,7 @@ export class LaneTable {
   }
 
   private newSlot (): number {
-    if (this.used === this.capacity) this.resize(this.capacity + (this.capacity >> 1))
+    if (this.used === this.capacity) this.resize(grownCapacity(this.capacity))
     return this.used++
   }
 
@@ -156,38 +154,17 @@ export class LaneTable {
   private resize (capacity: number): void {
     const { used } = this
     this.capacity = capacity
-    this.lanes = floats(this.lanes, capacity, used)
-    this.positions = floats(this.positions, capacity, used)
-    this.credits = floats(this.credits, capacity, used)
-    this.waitingSince = floats(this.waitingSince, capacity, used)
-    this.runMarks = floats(this.runMarks, capacity, used)
-    this.heapKeys = floats(this.heapKeys, capacity, used)
-    this.flags = octets(this.flags, capacity, used)
-    this.queued = octets(this.queued, capacity, used)
-    this.inHeap = octets(this.inHeap, capacity, used)
-    this.leased = integers(this.leased, capacity, used)
-    this.heap = integers(this.heap, capacity, used)
-    const runCounts = new Uint16Array(capacity)
-    runCounts.set(this.runCounts.subarray(0, used))
-    this.runCounts = runCounts
+    this.lanes = moved(this.lanes, new Float64Array(capacity), used)
+    this.positions = moved(this.positions, new Float64Array(capacity), used)
+    this.credits = moved(this.credits, new Float32Array(capacity), used)
+    this.runMarks = moved(this.runMarks, new Float64Array(capacity), used)
+    this.heapKeys = moved(this.heapKeys, new Float64Array(capacity), used)
+    this.flags = moved(this.flags, new Uint8Array(capacity), used)
+    this.queued = moved(this.queued, new Uint8Array(capacity), used)
+    this.inHeap = moved(this.inHeap, new Uint8Array(capacity), used)
+    this.leased = moved(this.leased, new Int32Array(capacity), used)
+    this.heap = moved(this.heap, new Int32Array(capacity), used)
+    this.runCounts = moved(this.runCounts, new Uint16Array(capacity), used)
     this.index.setKeys(this.lanes)
   }
-}
-
-function floats (from: Float64Array, capacity: number, used: number): Float64Array<ArrayBuffer> {
-  const to = new Float64Array(capacity)
-  to.set(from.subarray(0, used))
-  return to
-}
-
-function octets (from: Uint8Array, capacity: number, used: number): Uint8Array<ArrayBuffer> {
-  const to = new Uint8Array(capacity)
-  to.set(from.subarray(0, used))
-  return to
-}
-
-function integers (from: Int32Array, capacity: number, used: number): Int32Array<ArrayBuffer> {
-  const to = new Int32Array(capacity)
-  to.set(from.subarray(0, used))
-  return to
 }

@@ -1,5 +1,7 @@
 // A binary heap of offsets, lowest first, 8 bytes each. Offsets mostly come in ascending order, which costs nothing.
 
+import { grownCapacity } from './columns.js'
+
 const LENGTH_MIN = 16
 /** Up to here the array is kept: who fills and empties it all day must not pay for that. */
 const LENGTH_KEPT = 2_048
@@ -14,7 +16,7 @@ export class OffsetHeap {
   get first (): number { return this.count === 0 ? Infinity : this.items[0]! }
 
   push (offset: number): void {
-    if (this.count === this.items.length) this.resize(this.count + (this.count >> 1))
+    if (this.count === this.items.length) this.resize(grownCapacity(this.count))
     const { items } = this
     let index = this.count++
     while (index > 0) {

@@ -3,10 +3,10 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { MemoryLaneIndex } from './memory-lane-index.js'
 import { QueueGroup } from './queue-group.js'
 import { BASE_CONFIG } from './queue-world.test.double.js'
-import type { DelayStore, RecordFeed } from './queue-types.js'
+import type { QueueConfig } from './queue-settings.js'
+import type { DelayStore, LaneIndex, RecordFeed } from './queue-types.js'
 
 const MiB = 1024 * 1024
 
@@ -21,14 +21,15 @@ function usedBytes (): number {
   return heapUsed + arrayBuffers
 }
 
-/** Plain records without end, or records of far-away dates. */
+/** Records without end, each of a key of its own; or of far-away dates. */
 function feedOf (notBeforeMs: number): RecordFeed {
   return {
     read (fromOffset, endOffset, facts) {
       for (let offset = fromOffset; offset < endOffset && facts.count < facts.capacity; offset++) {
         const row = facts.count++
         facts.offsets[row] = offset
-        facts.lanes[row] = -1
+        facts.lanes[row] = offset
+        facts.priorities[row] = 0
         facts.notBeforeMs[row] = notBeforeMs
         facts.expiresMs[row] = 0
         facts.sizes[row] = 100
@@ -52,11 +53,21 @@ class CountingStore implements DelayStore {
   firstDueOffset (): number { return -1 }
 }
 
-function groupOf (maxInFlight: number, highWatermark: number, notBeforeMs = 0): QueueGroup {
+/** Stands for an index on disk: the records of `feedOf`. */
+const INDEX: LaneIndex = {
+  indexedEnd: Number.MAX_SAFE_INTEGER,
+  add () {},
+  advanceTo () {},
+  nextOffsetOf: (lane, after) => lane > after ? lane : -1,
+  countOf: (lane, fromOffset, endOffset) => lane >= fromOffset && lane < endOffset ? 1 : 0,
+  trimBelow () {},
+}
+
+function groupOf (config: Partial<QueueConfig>, highWatermark: number, notBeforeMs = 0): QueueGroup {
   const group = new QueueGroup({
-    config: { ...BASE_CONFIG, maxInFlight },
+    config: { ...BASE_CONFIG, ...config },
     feed: feedOf(notBeforeMs),
-    laneIndex: new MemoryLaneIndex(),
+    laneIndex: INDEX,
     delayed: new CountingStore(),
     random: () => 0.5,
     host: { wake () {}, appendDeadLetter () {} },
@@ -75,21 +86,32 @@ function lease (group: QueueGroup, total: number): void {
   }
 }
 
-t.test('QueueGroup: 10 million backlog with 1,000 outstanding costs under 5 MB', async t => {
+for (const order of ['none', 'key'] as const) {
+  t.test(`QueueGroup: 10 million backlog with 1,000 outstanding costs under 5 MB (order ${order})`, async t => {
+    const before = usedBytes()
+    const group = groupOf({ order, maxInFlight: 1_000 }, 10_000_000)
+    lease(group, 1_000)
+    const used = usedBytes() - before
+    t.ok(used < 5e6, `${(used / MiB).toFixed(2)} MiB`)
+    t.match(group.stats(), { leased: 1_000, fresh: 9_999_000 })
+  })
+}
+
+t.test('QueueGroup: a million in flight, each of a key of its own, costs under 200 MB', async t => {
   const before = usedBytes()
-  const group = groupOf(1_000, 10_000_000)
-  lease(group, 1_000)
+  const group = groupOf({ order: 'key', maxInFlight: 1_000_000 }, 1_000_000)
+  lease(group, 1_000_000)
   const used = usedBytes() - before
-  t.ok(used < 5 * MiB, `${(used / MiB).toFixed(2)} MiB`)
-  t.match(group.stats(), { leased: 1_000, fresh: 9_999_000 })
+  t.ok(used < 200e6, `${(used / MiB).toFixed(1)} MiB`)
+  t.match(group.stats(), { leased: 1_000_000, busyLanes: 1_000_000 })
 })
 
 t.test('QueueGroup: a million in flight costs under 200 MB, and nothing once it is settled', async t => {
   const before = usedBytes()
-  const group = groupOf(1_000_000, 1_000_000)
+  const group = groupOf({ maxInFlight: 1_000_000 }, 1_000_000)
   lease(group, 1_000_000)
   const used = usedBytes() - before
-  t.ok(used < 190 * MiB, `${(used / MiB).toFixed(1)} MiB`)
+  t.ok(used < 200e6, `${(used / MiB).toFixed(1)} MiB`)
   t.equal(group.stats().leased, 1_000_000)
   for (let offset = 0; offset < 1_000_000; offset += 10_000) {
     group.settle([{ kind: 1, offset, count: 10_000, leaseEpoch: 1, leaseSequence: offset + 1 }], () => {})
@@ -103,7 +125,7 @@ t.test('QueueGroup: a million in flight costs under 200 MB, and nothing once it 
 
 t.test('QueueGroup: records delayed for a month cost no memory', async t => {
   const before = usedBytes()
-  const group = groupOf(1_000, 1_000_000, 1_702_600_000_000)
+  const group = groupOf({ maxInFlight: 1_000 }, 1_000_000, 1_702_600_000_000)
   for (let round = 0; round < 100; round++) {
     group.receive({ sessionId: 1, maxRecords: 10, maxBytes: 1e6 }, () => {})
     group.onDeltaDurable(group.endTurn() === null ? 0 : group.sequence)

@@ -6,6 +6,7 @@
 // A slot is valid until it is removed. Whoever changes `times` of a record in a wheel takes it out of the wheel first.
 
 import assert from 'node:assert'
+import { grownCapacity, moved } from './columns.js'
 import { OffsetHeap } from './offset-heap.js'
 import { NO_LANE } from './queue-types.js'
 import { SlotIndex } from './slot-index.js'
@@ -131,7 +132,7 @@ export class RecordLedger {
       this.free = this.dueNext[slot]!
       return slot
     }
-    if (this.used === this.capacity) this.resize(this.capacity + (this.capacity >> 1))
+    if (this.used === this.capacity) this.resize(grownCapacity(this.capacity))
     return this.used++
   }
 
@@ -164,14 +165,4 @@ export class RecordLedger {
     this.matePrevious = moved(this.matePrevious, new Int32Array(capacity), used)
     this.index.setKeys(this.offsets)
   }
-}
-
-interface Column {
-  set (from: ArrayLike<number>): void
-  subarray (start: number, end: number): ArrayLike<number>
-}
-
-function moved<T extends Column> (from: T, to: T, used: number): T {
-  to.set(from.subarray(0, used))
-  return to
 }

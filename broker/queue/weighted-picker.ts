@@ -17,6 +17,8 @@ import { DELAY_CLOCK, NO_LANE, ORDER, RECORD_STATE, type RecordFacts } from './q
 import { FactsPage } from './record-facts.js'
 import { NO_SLOT } from './record-ledger.js'
 
+const PRIORITIES = 10
+
 /** Records without a key share a lane of a fair queue. Above every key hash of 52 bits. */
 export const KEYLESS_LANE = 2 ** 52
 
@@ -28,6 +30,8 @@ export class WeightedPicker implements Picker {
   /** READY records that wait until their lane is below its bounds. */
   private readonly parked = new Map<number, number[]>()
   private loading: number[] = []
+  /** Order `priority`: since when each priority has been waiting for its turn, in queue time, milliseconds. */
+  private readonly waitingSince = new Float64Array(PRIORITIES)
   private readonly facts = new FactsPage(1)
 
   constructor (parts: PickerParts) {
@@ -155,7 +159,7 @@ export class WeightedPicker implements Picker {
     if (this.nextIn(lane, lanes.positions[slot]! - 1) < 0 || this.isAtBound(lane, slot)) return
     lanes.queued[slot] = 1
     lanes.credits[slot] = 0
-    lanes.waitingSince[slot] = this.parts.clock.nowMs
+    if (this.parts.config.order === ORDER.priority) this.waitingSince[lane] = this.parts.clock.nowMs
     this.ring.push(lane)
   }
 
@@ -209,13 +213,12 @@ export class WeightedPicker implements Picker {
       for (const lane of this.ring) if (this.rankOf(lane) > this.rankOf(best)) best = lane
       const slot = lanes.find(best)
       if (!this.takeOne(batch, best, slot)) return
-      if (lanes.find(best) === slot) lanes.waitingSince[slot] = this.parts.clock.nowMs
+      this.waitingSince[best] = this.parts.clock.nowMs
     }
   }
 
   private rankOf (lane: number): number {
-    const { lanes } = this.parts.state
-    const waitedMs = this.parts.clock.nowMs - lanes.waitingSince[lanes.find(lane)]!
+    const waitedMs = this.parts.clock.nowMs - this.waitingSince[lane]!
     const rank = lane + Math.floor(waitedMs / this.parts.config.priorityAgeingMs)
     // Of equals the higher priority.
     return rank + lane / 16
