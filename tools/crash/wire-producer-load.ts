@@ -28,7 +28,8 @@ interface Lane { readonly partition: number, nextSequence: number, readonly unan
 /** The batch was refused for now; it is sent again over a new connection. */
 class RefusedForNowError extends Error {}
 
-const IN_FLIGHT_MAX = 5
+/** Below the 64 batches that the broker remembers: each retry is answered with its offset. */
+const IN_FLIGHT_MAX = 32
 const RECONNECT_DELAY_MS = 20
 const PRODUCE_TIMEOUT_MS = 10_000
 const PAUSE_MS_MAX = 8
