@@ -22,6 +22,7 @@ import type { BrokerServices } from './api/services.js'
 import type { BrokerConfig } from './config.js'
 import { CONTROL_META_TABLES, LmdbControlStore } from './control/lmdb-control-store.js'
 import { ProducerIds } from './control/producer-ids.js'
+import { DeadLetterQueues } from './control/dead-letter-queues.js'
 import { TopicCatalog } from './control/topic-catalog.js'
 import { TopicFiles } from './control/topic-files.js'
 import { GROUP_LIMITS, type GroupLimits } from './group/group-limits.js'
@@ -122,6 +123,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const files = new TopicFiles(disk, directory.path)
   const { defaultPartitions } = config
   const topics = new TopicCatalog({ control, partitions, files, defaultPartitions, wallMs, logger })
+  partitions.deadLetters = new DeadLetterQueues(topics, partitions, logger)
   await topics.load()
   const limits = groupLimits(config)
   const groups = await Groups.start({ control, topics, partitions, clock, deadlines, endOfTurn, logger, limits })

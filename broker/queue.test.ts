@@ -1,7 +1,9 @@
 // Queues as a client sees them: leases, settles, restarts.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ERROR, RecordBatchBuilder } from '@sluice/protocol'
+import {
+  DEAD_LETTER_HEADER, ERROR, RecordBatchBuilder, RecordReader, decodeDeadLetterNote, type DeadLetterNote,
+} from '@sluice/protocol'
 import t from 'tap'
 import { QueueTestClient, type TestLease } from './queue-test-client.js'
 import { TestClient } from './test-client.js'
@@ -172,4 +174,55 @@ t.test('Queue: pause, resume and purge', async t => {
   t.match(await again.control('purge'), { error: 0, changed: true, records: 3 })
   t.same(await again.receive(), [])
   t.match(await again.stats(), { purged: 3, floor: 3 })
+})
+
+/** All dead letters of a queue: the source offset of each, and its note. */
+async function lettersOf (client: TestClient, name: string): Promise<DeadLetterNote[]> {
+  const { topics } = await client.call('metadata', { topics: [name] })
+  const [topic] = topics
+  if (topic!.error !== 0) return []
+  const notes: DeadLetterNote[] = []
+  for (const { partition } of topic!.partitions) {
+    const partitions = [{ topicId: topic!.topicId, partition, offset: 0, lastEpoch: -1, maxBytes: 1 << 20 }]
+    const { payload } = await client.exchange('fetch', { maxWaitMs: 0, minBytes: 0, maxBytes: 1 << 20, partitions })
+    const reader = new RecordReader()
+    for (let at = 0; at < payload.length; at += payload.readUInt32BE(at + 8)) {
+      reader.open(payload, at)
+      while (reader.next()) {
+        const header = reader.headers().find(({ name }) => name === DEAD_LETTER_HEADER)
+        notes.push(decodeDeadLetterNote(header!.value)!)
+      }
+    }
+  }
+  return notes
+}
+
+async function until (condition: () => Promise<boolean>): Promise<void> {
+  while (!await condition()) await sleep(10)
+}
+
+t.test('Queue: what is given up becomes a dead letter, once, with its story', async t => {
+  await using broker = await startTestBroker()
+  using client = await TestClient.connect(broker.port)
+  const topicId = await client.createTopic('jobs', 1, { 'dead.letter': 'jobs.dead', 'max.attempts': '2', 'backoff.min.ms': '0', 'backoff.max.ms': '0' }, 'queue')
+  await client.produceBatch(topicId, 0, keyed([['k', 'poison'], ['k', 'good'], ['k', 'bad']]))
+  using worker = await QueueTestClient.connect(broker.port, topicId)
+  const [poison, good, bad] = await worker.receive()
+  await worker.settle('nack', [poison!], { delayMs: 0, reason: 'no' })
+  await worker.settle('ack', [good!])
+  const again = await worker.receive(1, 5_000)
+  await worker.settle('nack', again, { delayMs: 0, reason: 'never' })
+  await worker.settle('reject', [bad!], { reason: 'broken' })
+  await until(async () => (await worker.stats()).dead === 2)
+  const letters = await lettersOf(client, 'jobs.dead')
+  t.match(letters.map(({ offset, reason, text }) => ({ offset, reason, text })), [
+    { offset: 0, reason: 'exhausted' }, { offset: 2, reason: 'reject', text: 'broken' },
+  ])
+  t.match(letters[0], { topic: 'jobs', failures: 2, deliveries: 2, attempts: [{ text: 'no' }, { text: 'never' }] })
+  await broker.restart()
+  using later = await TestClient.connect(broker.port)
+  await sleep(50)
+  t.equal((await lettersOf(later, 'jobs.dead')).length, 2)
+  using consumer = await QueueTestClient.connect(broker.port, (await later.call('metadata', { topics: ['jobs.dead'] })).topics[0]!.topicId)
+  t.same((await consumer.receive(10, 5_000)).map(({ key, value }) => [key, value]), [['k', 'poison'], ['k', 'bad']])
 })

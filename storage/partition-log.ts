@@ -40,6 +40,8 @@ export class PartitionLog {
   onStartOffsetChange: ((log: PartitionLog) => void) | null = null
   /** Retention removes nothing at or above this: the broker sets it to the high watermark. -1: durableOffset. */
   retentionLimitOffset = -1
+  /** Retention removes sealed segments that end at or below this, however new they are: nobody needs their records. */
+  releasedOffset = 0
   readonly #core: LogCore
   #reader: LogReader | null = null
 
@@ -252,7 +254,7 @@ export class PartitionLog {
 
   /** Removes what is too old or too much; see LogConfig. Nothing at or above `retentionLimitOffset`. */
   applyRetention (): Promise<RetentionResult> {
-    return this.#core.exclusive(() => removeOldSegments(this.#core, this.#removalLimit()))
+    return this.#core.exclusive(() => removeOldSegments(this.#core, this.#removalLimit(), this.releasedOffset))
   }
 
   /** Keeps the newest record of each key where the log is compacted; see LogConfig. `signal` calls it off. */

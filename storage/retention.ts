@@ -1,4 +1,5 @@
-// Removes the oldest segments: by age, by size, and what delete-records has put below the log start.
+// Removes the oldest segments: by age, by size, what delete-records has put below the log start, and what its readers
+// are done with for good (`releasedOffset`).
 //
 //   [segment][segment][segment][segment: active]
 //    ^ gone   ^ gone            ^ rolled first where even it is too old
@@ -14,12 +15,15 @@ import type { LogCore } from './log-core.js'
 import type { RetentionResult } from './log-types.js'
 import type { Segment } from './segment.js'
 
-export async function removeOldSegments (core: LogCore, limitOffset: number): Promise<RetentionResult> {
+export async function removeOldSegments (
+  core: LogCore, limitOffset: number, releasedOffset = 0,
+): Promise<RetentionResult> {
   const active = core.active
-  if (active !== null && active.endOffset > active.baseOffset && countOld(core, limitOffset) === core.segments.length) {
+  const isFilled = active !== null && active.endOffset > active.baseOffset
+  if (isFilled && countOld(core, limitOffset, releasedOffset) === core.segments.length) {
     await core.rollNow()
   }
-  const count = Math.min(countOld(core, limitOffset), core.segments.length - 1)
+  const count = Math.min(countOld(core, limitOffset, releasedOffset), core.segments.length - 1)
   if (count <= 0) return { segments: 0, bytes: 0, logStartOffset: core.logStartOffset }
   const gone = core.segments.slice(0, count)
   const startOffset = Math.max(core.logStartOffset, gone[count - 1]!.endOffset)
@@ -36,7 +40,7 @@ export async function removeOldSegments (core: LogCore, limitOffset: number): Pr
 }
 
 /** How many of the oldest segments may go; all of them where even the active one is too old. */
-function countOld (core: LogCore, limitOffset: number): number {
+function countOld (core: LogCore, limitOffset: number, releasedOffset: number): number {
   const { segments } = core
   let bytesLeft = 0
   for (const segment of segments) bytesLeft += segment.batchBytes
@@ -44,7 +48,8 @@ function countOld (core: LogCore, limitOffset: number): number {
   while (count < segments.length) {
     const segment = segments[count]!
     const last = count === segments.length - 1
-    if (segment.endOffset > limitOffset || !isOld(core, segment, bytesLeft, last)) break
+    const isReleased = !last && segment.endOffset <= releasedOffset
+    if (segment.endOffset > limitOffset || !(isReleased || isOld(core, segment, bytesLeft, last))) break
     bytesLeft -= segment.batchBytes
     count++
   }

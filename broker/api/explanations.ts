@@ -1,18 +1,8 @@
 // Explanations of the queue core in the words of the protocol.
 
-import type { QueueFailureReason, QueueRecordState, RecordExplanation } from '@sluice/protocol'
+import type { QueueRecordState, RecordExplanation } from '@sluice/protocol'
 import type { Explanation } from '../queue/queue-explain.js'
-import { REASON, type Reason } from '../queue/queue-types.js'
-
-const REASON_NAMES: Readonly<Record<Reason, QueueFailureReason>> = {
-  [REASON.nack]: 'nack',
-  [REASON.timeout]: 'timeout',
-  [REASON.disconnect]: 'disconnect',
-  [REASON.reject]: 'reject',
-  [REASON.exhausted]: 'exhausted',
-  [REASON.quarantine]: 'quarantine',
-  [REASON.ttl]: 'ttl',
-}
+import { reasonName } from '../queue-host/reason-names.js'
 
 const STATE_NAMES: Readonly<Record<Explanation['state'], QueueRecordState>> = {
   unknown: 'unknown',
@@ -28,8 +18,6 @@ const STATE_NAMES: Readonly<Record<Explanation['state'], QueueRecordState>> = {
   'dead-letter-pending': 'deadLetterPending',
   terminal: 'terminal',
 }
-
-export function reasonName (reason: Reason): QueueFailureReason { return REASON_NAMES[reason] }
 
 export function stateName (explanation: Explanation): QueueRecordState { return STATE_NAMES[explanation.state] }
 

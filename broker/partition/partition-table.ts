@@ -9,6 +9,7 @@ import { logConfigOf, type TopicSettings } from '../control/topic-config.js'
 import { queueSettingsOf, settingsOf, type TopicRecord } from '../control/topic-record.js'
 import { queueConfigOf } from '../queue/queue-settings.js'
 import { QUEUE_META_TABLES } from '../queue-host/queue-keys.js'
+import type { DeadLetterSink } from '../queue-host/dead-letter-sink.js'
 import type { QueueSurroundings } from '../queue-host/queue-surroundings.js'
 import type { Logger } from '../runtime/logger.js'
 import { forEachAtOnce } from '../runtime/for-each-at-once.js'
@@ -36,7 +37,15 @@ const STATE_SEGMENT_BYTES = 1024 * 1024
 const OPEN_AT_ONCE = 64
 const DELETE_AT_ONCE = 256
 
+/** Until the broker has said where dead letters go: they wait. */
+const NO_DEAD_LETTERS: DeadLetterSink = {
+  append () {},
+  forget () {},
+}
+
 export class PartitionTable implements PartitionHost {
+  /** Where dead letters go. */
+  deadLetters: DeadLetterSink = NO_DEAD_LETTERS
   private readonly options: PartitionTableOptions
   private readonly topics = new Map<string, { record: TopicRecord, partitions: Partition[] }>()
   private readonly withStateLog = new Set<string>()
@@ -135,7 +144,10 @@ export class PartitionTable implements PartitionHost {
       partition.log.configure(logConfigOf(settings))
       partition.stateLog?.configure(this.stateLogConfig(record))
       partition.maxBatchBytes = this.batchBytesMax(settings)
-      if (record.kind === 'queue') partition.queues?.find('')?.configure(queueConfigOf(queueSettingsOf(record)))
+      if (record.kind === 'queue') {
+        const queueSettings = queueSettingsOf(record)
+        partition.queues?.find('')?.configure(queueConfigOf(queueSettings), queueSettings['dead.letter'])
+      }
     }
   }
 
@@ -220,11 +232,16 @@ export class PartitionTable implements PartitionHost {
     const { queues = null } = this.options
     const partition = new Partition(this, record, index, epoch, log, this.batchBytesMax(settings), queues)
     await this.loadProducers(partition)
-    if (record.kind === 'queue') partition.queues?.add('', queueConfigOf(queueSettingsOf(record)))
+    if (record.kind === 'queue') this.addQueue(partition, record)
     const hasQueues = record.kind === 'queue' && queues !== null
     const hasState = hasQueues || this.withStateLog.has(stateLogName(record.topicId, index))
     if (hasState) await this.loadState(partition, record)
     return partition
+  }
+
+  private addQueue (partition: Partition, record: TopicRecord): void {
+    const settings = queueSettingsOf(record)
+    partition.queues?.add('', queueConfigOf(settings), settings['dead.letter'])
   }
 
   private async loadState (partition: Partition, record: TopicRecord): Promise<void> {

@@ -14,13 +14,15 @@ import {
   type BatchFault,
 } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
+import type { TopicRecord } from '../control/topic-record.js'
 import { LIMITS } from '../limits.js'
-import type { DeadLetter } from '../queue/queue-types.js'
 import { AckQueue, type Acknowledge } from './ack-queue.js'
 import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
+import type { DeadLetterSink } from '../queue-host/dead-letter-sink.js'
 import { PartitionQueues } from '../queue-host/partition-queues.js'
 import type { QueuePartition, QueueSurroundings } from '../queue-host/queue-surroundings.js'
 import { CommittedOffsets, offsetBatch, type GroupOffset } from './committed-offsets.js'
+import { DeadLetterIndex } from './dead-letter-index.js'
 import { partitionKey } from './partition-keys.js'
 import { ProducerState } from './producer-state.js'
 import { StateImageWriter, type StateImageSource } from './state-image-writer.js'
@@ -34,6 +36,7 @@ export type AppendOutcome =
 export interface PartitionHost {
   wallMs (): number
   endOfTurn (run: () => void): void
+  readonly deadLetters: DeadLetterSink
   /** Opens the state log, which most partitions never need. */
   openStateLog (partition: Partition): Promise<PartitionLog>
 }
@@ -61,7 +64,11 @@ export class Partition implements QueuePartition, StateImageSource {
   stateLog: PartitionLog | null = null
   /** Null on a broker without queues: some tests. */
   readonly queues: PartitionQueues | null
+  /** Null while no dead letter has come here. */
+  deadLetters: DeadLetterIndex | null = null
   readonly metaKey: Buffer
+  /** Its records are removed once they are settled. */
+  readonly isQueue: boolean
   /** Largest batch that is taken, in bytes. */
   maxBatchBytes: number
   /** Why nothing is taken any more: the partition is being closed or deleted. Null while it is open. */
@@ -79,7 +86,7 @@ export class Partition implements QueuePartition, StateImageSource {
   private images: StateImageWriter | null = null
 
   constructor (
-    host: PartitionHost, topic: { topicId: string, name: string }, index: number, leaderEpoch: number,
+    host: PartitionHost, topic: Pick<TopicRecord, 'topicId' | 'name' | 'kind'>, index: number, leaderEpoch: number,
     log: PartitionLog, maxBatchBytes: number, queues: QueueSurroundings | null = null,
   ) {
     this.host = host
@@ -89,6 +96,7 @@ export class Partition implements QueuePartition, StateImageSource {
     this.leaderEpoch = leaderEpoch
     this.log = log
     this.maxBatchBytes = maxBatchBytes
+    this.isQueue = topic.kind === 'queue'
     this.metaKey = partitionKey(topic.topicId, index)
     this.queues = queues === null ? null : new PartitionQueues(this, queues)
     log.onAdvance = () => this.onAdvance()
@@ -117,6 +125,15 @@ export class Partition implements QueuePartition, StateImageSource {
     header.baseOffset = this.log.append(batch, this.leaderEpoch, this.log.durableOffset)
     this.producers.apply(header, this.host.wallMs())
     return { ok: true, baseOffset: header.baseOffset, endOffset: nextOffsetOf(header), duplicate: false }
+  }
+
+  /** Appends a batch of the broker's own, which no client's limits apply to. */
+  appendOwn (batch: Buffer): AppendOutcome {
+    if (this.closedBy !== null) return { ok: false, ...this.closedBy }
+    const blocked = blockOf(this.log, batch.length, this.label)
+    if (blocked !== null) return blocked
+    const baseOffset = this.log.append(batch, this.leaderEpoch, this.log.durableOffset)
+    return { ok: true, baseOffset, endOffset: this.log.nextOffset, duplicate: false }
   }
 
   /** Calls back when everything below `endOffset` is committed, at once where it is. */
@@ -209,8 +226,23 @@ export class Partition implements QueuePartition, StateImageSource {
     for (const [group, offset] of this.commitsUnderWay) if (offset !== null) yield [group, offset]
   }
 
-  appendDeadLetter (_group: string, _letter: DeadLetter, done: (isCommitted: boolean) => void): void {
-    this.host.endOfTurn(() => done(false))
+  get deadLetterSink (): DeadLetterSink { return this.host.deadLetters }
+
+  /** Lets the data log remove what the queue groups are done with: to be called before its retention. */
+  releaseSettled (): void {
+    this.limitRemoval()
+    if (this.isQueue && this.queues !== null) this.log.releasedOffset = this.queues.releasedOffset
+  }
+
+  private limitRemoval (): void {
+    // A dead letter that may be asked for again must be found.
+    this.log.retentionLimitOffset = Math.min(this.highWatermark, this.deadLetters?.minOffset ?? Infinity)
+  }
+
+  /** Made when the first dead letter is on its way here. */
+  get deadLetterIndex (): DeadLetterIndex {
+    this.deadLetters ??= new DeadLetterIndex(this)
+    return this.deadLetters
   }
 
   /** For messages: which partition this is. */
@@ -235,7 +267,7 @@ export class Partition implements QueuePartition, StateImageSource {
 
   private onAdvance (): void {
     this.acks.completeUpTo(this.highWatermark)
-    this.log.retentionLimitOffset = this.highWatermark
+    this.limitRemoval()
     this.queues?.onHighWatermark(this.highWatermark)
     this.wake()
   }

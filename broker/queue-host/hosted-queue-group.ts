@@ -10,7 +10,7 @@ import type { Deadline } from '../runtime/deadline-queue.js'
 import { MemoryLaneIndex } from '../queue/memory-lane-index.js'
 import { QueueGroup } from '../queue/queue-group.js'
 import type { QueueConfig } from '../queue/queue-settings.js'
-import { ORDER, type DeadLetter, type QueueHost } from '../queue/queue-types.js'
+import { ORDER, RECORD_STATE, type DeadLetter, type QueueHost } from '../queue/queue-types.js'
 import { LogRecordFeed } from './log-record-feed.js'
 import type { QueuePartition, QueueSurroundings } from './queue-surroundings.js'
 import type { QueueWaiter } from './queue-waiter.js'
@@ -19,6 +19,7 @@ import type { StoredDelayStore } from './stored-delay-store.js'
 export interface HostedGroupOptions {
   readonly name: string
   readonly config: QueueConfig
+  readonly deadLetterQueue: string
   readonly partition: QueuePartition
   readonly surroundings: QueueSurroundings
   readonly delayed: StoredDelayStore
@@ -34,10 +35,14 @@ export class HostedQueueGroup implements QueueHost {
   readonly partition: QueuePartition
   readonly delayed: StoredDelayStore
   config: QueueConfig
+  /** Name of the queue for its dead letters; empty where there is none. */
+  deadLetterQueue: string
   private readonly queue: QueueGroup
   private readonly options: HostedGroupOptions
   private readonly feed: LogRecordFeed
   private readonly waiters = new Set<QueueWaiter>()
+  /** Records that were given up before this broker began to lead, and wait for their letters. */
+  private readonly oldDeaths = new Set<number>()
   private inTurn = false
   private leads = false
   private stopped = false
@@ -50,6 +55,7 @@ export class HostedQueueGroup implements QueueHost {
     this.name = options.name
     this.partition = options.partition
     this.config = options.config
+    this.deadLetterQueue = options.deadLetterQueue
     this.delayed = options.delayed
     const { partition, surroundings, config } = options
     this.feed = new LogRecordFeed({
@@ -130,8 +136,9 @@ export class HostedQueueGroup implements QueueHost {
 
   removeWaiter (waiter: QueueWaiter): void { this.waiters.delete(waiter) }
 
-  configure (config: QueueConfig): void {
+  configure (config: QueueConfig, deadLetterQueue: string): void {
     this.config = config
+    this.deadLetterQueue = deadLetterQueue
     this.queue.configure(config)
   }
 
@@ -152,11 +159,16 @@ export class HostedQueueGroup implements QueueHost {
   wake (): void { this.wakeAsked = true }
 
   appendDeadLetter (letter: DeadLetter): void {
-    this.options.partition.appendDeadLetter(this.name, letter, isCommitted => {
+    const { partition: source, name: group, deadLetterQueue: target } = this
+    const { offset } = letter
+    const isOld = this.oldDeaths.has(offset)
+    source.deadLetterSink.append({ source, group, target, letter, isOld }, isCommitted => {
       if (this.stopped) return
       const queue = this.turn()
-      if (isCommitted) queue.onDeadLetterAppended(letter.offset)
-      else queue.onDeadLetterFailed(letter.offset)
+      if (!isCommitted) return queue.onDeadLetterFailed(offset)
+      queue.onDeadLetterAppended(offset)
+      this.oldDeaths.delete(offset)
+      queue.settle([], answers => { if (answers !== null) source.deadLetterSink.forget(source, group, offset) })
     })
   }
 
@@ -164,10 +176,19 @@ export class HostedQueueGroup implements QueueHost {
     const { partition, surroundings: { clock } } = this.options
     const { queue } = this
     this.leads = this.inTurn = true
+    this.noteOldDeaths()
     queue.onHighWatermark(partition.highWatermark)
     queue.onStartOffsetMoved(partition.log.logStartOffset)
     queue.lead(Math.max(partition.leaderEpoch, queue.state.epoch + 1), clock.monotonicMs(), clock.wallMs())
     this.options.onTurn(this)
+  }
+
+  private noteOldDeaths (): void {
+    const { ledger, counts } = this.queue.state
+    if (counts[RECORD_STATE.DEAD_LETTER_PENDING] === 0) return
+    ledger.visit((slot, offset) => {
+      if (ledger.states[slot] === RECORD_STATE.DEAD_LETTER_PENDING) this.oldDeaths.add(offset)
+    })
   }
 
   private onFactsLoaded (): void {

@@ -59,10 +59,11 @@ export class PartitionQueues {
   all (): IterableIterator<HostedQueueGroup> { return this.groups.values() }
 
   /** Adds a group, before `restore` or while the broker runs. */
-  add (name: string, config: QueueConfig): HostedQueueGroup {
+  add (name: string, config: QueueConfig, deadLetterQueue: string): HostedQueueGroup {
     const group = new HostedQueueGroup({
       name,
       config,
+      deadLetterQueue,
       partition: this.partition,
       surroundings: this.surroundings,
       delayed: this.checkpoints.delayStoreOf(name),
@@ -89,7 +90,7 @@ export class PartitionQueues {
       logger.warn({ partition: this.partition.label, err: cause },
         'what the meta store knows of a queue is damaged; reading its state log instead')
       await this.checkpoints.forget()
-      for (const { name, config } of this.groups.values()) this.add(name, config)
+      for (const { name, config, deadLetterQueue } of this.groups.values()) this.add(name, config, deadLetterQueue)
     }
     if (from < 0) {
       const image = await findImage(log)

@@ -1,11 +1,12 @@
 // What queue groups need of the broker around them.
 
 import type { MetaStore, PartitionLog } from '@sluice/storage'
-import type { DeadLetter, Random } from '../queue/queue-types.js'
+import type { Random } from '../queue/queue-types.js'
 import type { Clock } from '../runtime/clock.js'
 import type { DeadlineQueue } from '../runtime/deadline-queue.js'
 import type { Logger } from '../runtime/logger.js'
 import type { EndOfTurn } from '../runtime/turn.js'
+import type { DeadLetterSink } from './dead-letter-sink.js'
 
 /** Of the broker. */
 export interface QueueSurroundings {
@@ -29,6 +30,5 @@ export interface QueuePartition {
   readonly leaderEpoch: number
   readonly log: PartitionLog
   readonly highWatermark: number
-  /** Asks for a dead letter; `done` runs once, with true when it is committed. Never before the call has returned. */
-  appendDeadLetter (group: string, letter: DeadLetter, done: (isCommitted: boolean) => void): void
+  readonly deadLetterSink: DeadLetterSink
 }

@@ -115,6 +115,7 @@ export class DeadLetters {
       offset,
       reason: note?.death?.reason ?? REASON.exhausted,
       text: note?.death?.text ?? '',
+      diedMs: note?.death?.diedMs ?? 0,
       failures: ledger.failures[slot]!,
       deliveries: ledger.deliveries[slot]!,
       attempts: note?.attempts ?? [],

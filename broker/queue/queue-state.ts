@@ -217,7 +217,7 @@ export class QueueState implements Mutations {
     const slot = this.obtain(offset)
     if (this.ledger.states[slot] === LEASED) this.noteAttempt(slot, reason, text)
     const notes = this.notes.get(offset) ?? { attempts: [], death: null }
-    notes.death = { reason, text }
+    notes.death = { reason, text, diedMs: this.timeMs }
     this.notes.set(offset, notes)
     this.leave(slot)
     this.ledger.flags[slot] = 0

@@ -119,6 +119,8 @@ export interface DeadLetter {
   readonly offset: number
   readonly reason: Reason
   readonly text: string
+  /** When the record was given up: queue time, milliseconds; the same however often the letter is asked for. */
+  readonly diedMs: number
   readonly failures: number
   readonly deliveries: number
   /** The failed attempts, oldest first; at most `attemptsKept`. */

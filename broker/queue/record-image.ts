@@ -1,17 +1,25 @@
 // A record of the ledger as bytes: in a snapshot, and in the delay store.
 //
 //   state u8 │ flags u8 │ offset │ time │ lease sequence │ lease epoch │ leased at │ session │ lane + 1 │ expires
-//     │ failures │ deliveries │ attempts: count, then each │ death: 0, or 1 and reason, text              all varints
+//     │ failures │ deliveries │ attempts: count, then each │ death: 0, or 1 and reason, text, time          all varints
 
 import { ByteReader, QueueStateFault } from './byte-reader.js'
 import type { ByteWriter } from './byte-writer.js'
 import type { RecordLedger } from './record-ledger.js'
 import { RECORD_STATE, type Attempt, type Reason } from './queue-types.js'
 
+/** Why and when a record was given up. */
+export interface Death {
+  readonly reason: Reason
+  readonly text: string
+  /** Queue time, milliseconds. */
+  readonly diedMs: number
+}
+
 /** What only records that have failed carry along. */
 export interface RecordNotes {
   attempts: Attempt[]
-  death: { reason: Reason, text: string } | null
+  death: Death | null
 }
 
 export function writeRecord (
@@ -42,6 +50,7 @@ export function writeRecord (
   if (death === null) return
   writer.byte(death.reason)
   writer.text(death.text)
+  writer.count(death.diedMs)
 }
 
 /** Puts a record into the ledger, in no list. The session is returned, not set: it is the caller's to link. */
@@ -75,6 +84,8 @@ export function readRecord (
       text: reader.text(),
     })
   }
-  const death = reader.byte() === 0 ? null : { reason: reader.byte() as Reason, text: reader.text() }
+  const death = reader.byte() === 0
+    ? null
+    : { reason: reader.byte() as Reason, text: reader.text(), diedMs: reader.count() }
   return { slot, session, notes: attempts.length > 0 || death !== null ? { attempts, death } : null }
 }

@@ -45,7 +45,10 @@ export class Housekeeping {
     this.every(checkpointIntervalMs, 'checkpoint', () => this.checkpoints())
     this.every(retentionIntervalMs, 'expiry', () => this.expireProducers())
     this.every(retentionIntervalMs, 'retention', () =>
-      this.jobs('retention', () => true, log => log.applyRetention()))
+      this.jobs('retention', () => true, (log, partition) => {
+        if (log === partition.log) partition.releaseSettled()
+        return log.applyRetention()
+      }))
     this.every(compactionIntervalMs, 'compaction', () =>
       this.jobs('compaction', log => log.config.cleanup.compact, log => log.compact(signal)))
   }
@@ -95,7 +98,8 @@ export class Housekeeping {
 
   /** Runs a job for each log that may need it; tells of failures once a round. */
   private async jobs (
-    name: string, needed: (log: PartitionLog) => boolean, job: (log: PartitionLog) => Promise<unknown>,
+    name: string, needed: (log: PartitionLog) => boolean,
+    job: (log: PartitionLog, partition: Partition) => Promise<unknown>,
   ): Promise<void> {
     const running = new Set<Promise<void>>()
     let failures = 0
@@ -103,7 +107,7 @@ export class Housekeeping {
     const run = async (partition: Partition, log: PartitionLog): Promise<void> => {
       try {
         await this.queue.add(async () => {
-          if (!partition.closed && !this.stopping.signal.aborted) await job(log)
+          if (!partition.closed && !this.stopping.signal.aborted) await job(log, partition)
         })
       } catch (err) {
         failures++

@@ -24,7 +24,7 @@ const BROKER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   group: [],
   'queue-host': ['runtime', 'queue'],
   partition: ['runtime', 'replication', 'queue', 'queue-host', 'group', 'control'], // of control the topic's record and settings
-  control: ['runtime', 'partition', 'group', 'queue'], // of queue the settings
+  control: ['runtime', 'partition', 'group', 'queue', 'queue-host'], // of queue the settings
   api: ['runtime', 'net', 'partition', 'control', 'group', 'queue', 'queue-host'],
   security: ['runtime', 'control'],
 }

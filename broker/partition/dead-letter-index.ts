@@ -1,0 +1,85 @@
+// Which dead letters a partition of a dead-letter queue holds that their sources may ask for again.
+//
+// A letter is known from its append until its source has written down, durably, that it is there. What was appended
+// before a restart is found again in the log: a letter's timestamp is the time of the death, which its source knows,
+// so the log need only be read from there on.
+//
+//   log:  ……………│ known by reading (from a death on, when somebody asks) │ known since the start ……▶
+//
+// Invariant: nothing below a known letter is removed from the log before it is forgotten (`minOffset`).
+
+import { DEAD_LETTER_HEADER, RecordReader, decodeDeadLetterNote } from '@sluice/protocol'
+import type { Partition } from './partition.js'
+
+/** Which record of which queue group died. */
+export interface DeathName {
+  readonly topicId: string
+  readonly partition: number
+  readonly group: string
+  readonly offset: number
+}
+
+export class DeadLetterIndex {
+  private readonly partition: Partition
+  private readonly known = new Map<string, number>()
+  /** Letters of deaths at this time or later are known. */
+  private readFromMs = Infinity
+  private reading: Promise<void> = Promise.resolve()
+
+  constructor (partition: Partition) {
+    this.partition = partition
+  }
+
+  /** Where the letter is, or -1 where it is not known. */
+  offsetOf (name: DeathName): number { return this.known.get(keyOf(name)) ?? -1 }
+
+  add (name: DeathName, offset: number): void { this.known.set(keyOf(name), offset) }
+
+  forget (name: DeathName): void { this.known.delete(keyOf(name)) }
+
+  /** The lowest offset of a letter that may be asked for; Infinity where there is none. */
+  get minOffset (): number {
+    let lowest = Infinity
+    for (const offset of this.known.values()) lowest = Math.min(lowest, offset)
+    return lowest
+  }
+
+  /** Resolves when all letters of deaths at `diedMs` or later are known that `isAsked` says may be asked for. */
+  readFrom (diedMs: number, isAsked: (name: DeathName) => boolean): Promise<void> {
+    this.reading = this.reading.catch(() => {}).then(async () => {
+      if (diedMs >= this.readFromMs) return
+      await this.read(diedMs, isAsked)
+      this.readFromMs = diedMs
+    })
+    return this.reading
+  }
+
+  private async read (diedMs: number, isAsked: (name: DeathName) => boolean): Promise<void> {
+    const { log } = this.partition
+    const from = await new Promise<number>((resolve, reject) => {
+      log.findOffsetByTime(diedMs, (error, found) => {
+        if (error !== null) reject(new Error(`looking for dead letters in ${this.partition.label} failed: ${error.kind}`))
+        else resolve(found?.offset ?? log.nextOffset)
+      })
+    })
+    const reader = new RecordReader()
+    await log.replay(from, batch => {
+      try {
+        reader.open(batch)
+        while (reader.next()) this.take(reader, isAsked)
+      } catch {
+        // Not one of ours: users may send anything to this queue.
+      }
+    })
+  }
+
+  private take (reader: RecordReader, isAsked: (name: DeathName) => boolean): void {
+    const value = reader.headers().findLast(({ name }) => name === DEAD_LETTER_HEADER)?.value ?? null
+    const note = decodeDeadLetterNote(value)
+    if (note !== null && isAsked(note)) this.add(note, reader.offset)
+  }
+}
+
+function keyOf ({ topicId, partition, group, offset }: DeathName): string {
+  return `${topicId}/${partition}/${offset}/${group}`
+}

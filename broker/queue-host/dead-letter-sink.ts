@@ -1,0 +1,24 @@
+// Where a partition's queue groups send their dead letters: a queue of this broker, or of another.
+
+import type { DeadLetter } from '../queue/queue-types.js'
+import type { QueuePartition } from './queue-surroundings.js'
+
+export interface DeadLetterRequest {
+  readonly source: QueuePartition
+  readonly group: string
+  /** Name of the queue that takes it. */
+  readonly target: string
+  readonly letter: DeadLetter
+  /** The death is from before a restart: its letter may have been appended then. */
+  readonly isOld: boolean
+}
+
+export interface DeadLetterSink {
+  /**
+   * Appends the letter of a record, once however often it is asked for. `done` runs once, later: true where the letter
+   * is committed, false where it is not or nobody knows: ask again.
+   */
+  append (request: DeadLetterRequest, done: (isCommitted: boolean) => void): void
+  /** The source knows durably that the letter is there, and asks for it no more. */
+  forget (source: QueuePartition, group: string, offset: number): void
+}
