@@ -35,6 +35,7 @@ import { systemClock, type Clock } from './runtime/clock.js'
 import { DeadlineQueue } from './runtime/deadline-queue.js'
 import { Housekeeping } from './runtime/housekeeping.js'
 import type { Logger } from './runtime/logger.js'
+import { SlicedQueue } from './runtime/sliced-queue.js'
 import { watchForTrouble } from './runtime/trouble-watch.js'
 import { endOfTurn } from './runtime/turn.js'
 import { VERSION } from './version.js'
@@ -148,6 +149,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     clock,
     endOfTurn,
     deadlines,
+    wakeUps: new SlicedQueue(endOfTurn, () => clock.monotonicMs()),
     logger,
     topics,
     partitions,

@@ -1,6 +1,8 @@
 // Fetches under clients that do not read, vanish, or wait for what never comes: each is answered once, nobody holds
 // up others, and what was reserved is given back.
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { ERROR, FRAME_FLAG, type FetchPartition } from '@sluice/protocol'
 import t from 'tap'
 import { TestClient, batchOf, recordsOf } from '../test-client.js'
@@ -200,3 +202,40 @@ t.test('listOffsets: many lookups by time in one request are all answered, in or
   }
   t.equal(partitions.length, 400)
 })
+
+t.test('fetch: a thousand that wait on a thousand partitions cost bounded memory and hold nobody up when woken', async t => {
+  await using broker = await startTestBroker()
+  using client = await TestClient.connect(broker.port)
+  const [partitions, fetches] = [1_000, 1_000]
+  const topicId = await client.createTopic('orders', partitions)
+  const whole = Array.from({ length: partitions }, (_, partition) => from(topicId, partition))
+  const waiters = (): number => Array.from({ length: partitions }, (_, partition) =>
+    broker.broker.services.partitions.find(topicId, partition)!.waiterCount).reduce((sum, count) => sum + count, 0)
+  const peers = await Promise.all(Array.from({ length: 20 }, () => TestClient.connect(broker.port)))
+  t.teardown(() => { for (const peer of peers) peer.close() })
+  const heapBytes = heapInUse()
+  let answered = 0
+  const answers = Array.from({ length: fetches }, async (_, index) => {
+    // Every other one wants more than there will be: it looks, and goes on waiting.
+    const body = request(whole, 120_000, MiB, index % 2 === 0 ? 1 : MiB)
+    await peers[index % peers.length]!.exchange('fetch', body, { flags: FRAME_FLAG.unordered })
+    answered++
+  })
+  await until(() => waiters() === partitions * fetches)
+  t.ok(heapInUse() - heapBytes < partitions * fetches * 300, 'at most 300 bytes for each place in a queue')
+  await client.produce(topicId, partitions - 1, ['news'])
+  t.ok(answered < fetches / 2, 'the producer has its answer before all that were woken have looked')
+  await until(() => answered === fetches / 2)
+  await client.produce(topicId, 0, ['x'.repeat(MiB)])
+  await Promise.all(answers)
+  t.equal(waiters(), 0)
+  t.equal(reserved(broker), 0)
+  t.ok(heapInUse() - heapBytes < 64 * MiB, 'and nothing of it stays')
+})
+
+/** Bytes of the heap that are reachable. */
+function heapInUse (): number {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  return process.memoryUsage().heapUsed
+}

@@ -4,6 +4,9 @@
 //     ▲  └── too little ──▶ park on the partitions ── new data ──┐
 //     └─────────────────────────────────────────────────────────┘ (deadline: respond with what there is)
 //
+// Whoever waits stays parked on all of its partitions until it is answered. Those that were woken read in turn, a few
+// milliseconds a turn of the event loop.
+//
 // A client that does not take its responses is served no further: a fetch begins to read only when its answer could
 // leave at once (an ordered one has come in turn, the connection is not congested) and all connections together are
 // below the broker's bound for bytes not taken. Where others have used that up, a client that takes its own is still
@@ -66,7 +69,10 @@ class Fetch {
   private reserved = false
   private deadline: Deadline | null = null
   private parkedOn: Partition[] = []
+  /** Something has moved since the running round began, or the last one. */
   private woken = false
+  /** A round is running, or waits for its turn. */
+  private busy = true
   private readonly wake = (): void => this.onWake()
   private readonly startAgain = (): void => this.start()
   private readonly startAtEndOfTurn = (): void => this.services.endOfTurn(this.startAgain)
@@ -106,6 +112,7 @@ class Fetch {
     this.index = 0
     this.errorCount = 0
     this.full = false
+    this.woken = false
     this.gather()
   }
 
@@ -157,28 +164,31 @@ class Fetch {
     else this.park()
   }
 
+  /** Stays parked until it is answered: where a thousand wait, only what has to move moves. */
   private park (): void {
     this.releaseReservation()
     for (const release of this.releases) release()
     this.releases = []
     this.results = []
     this.payload = []
-    this.woken = false
+    this.busy = false
+    if (this.woken) return this.onWake()
+    if (this.parkedOn.length > 0) return
     for (const { topicId, partition: index } of this.request.partitions) {
       const partition = this.services.partitions.find(topicId, index)
       if (partition === undefined) continue
       partition.addWaiter(this.wake)
       this.parkedOn.push(partition)
     }
-    this.deadline ??= this.services.deadlines.add(this.deadlineMs, () => this.onWake())
+    this.deadline ??= this.services.deadlines.add(this.deadlineMs, this.wake)
   }
 
   private onWake (): void {
-    if (this.woken) return
     this.woken = true
-    this.unpark()
-    // Many partitions may move in one turn: read once, at its end.
-    this.services.endOfTurn(this.startAgain)
+    if (this.busy) return
+    this.busy = true
+    // Many partitions may move in one turn: read once, at its end, and let others have theirs where many were woken.
+    this.services.wakeUps.add(this.startAgain)
   }
 
   private unpark (): void {

@@ -10,6 +10,7 @@ import type { PartitionTable } from '../partition/partition-table.js'
 import type { Clock } from '../runtime/clock.js'
 import type { DeadlineQueue } from '../runtime/deadline-queue.js'
 import type { Logger } from '../runtime/logger.js'
+import type { SlicedQueue } from '../runtime/sliced-queue.js'
 import type { EndOfTurn } from '../runtime/turn.js'
 
 export interface BrokerServices {
@@ -22,6 +23,8 @@ export interface BrokerServices {
   readonly clock: Clock
   readonly endOfTurn: EndOfTurn
   readonly deadlines: DeadlineQueue
+  /** Fetches that were woken and are to look again. */
+  readonly wakeUps: SlicedQueue
   readonly logger: Logger
   readonly topics: TopicCatalog
   readonly partitions: PartitionTable

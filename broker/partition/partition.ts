@@ -146,6 +146,9 @@ export class Partition implements QueuePartition, StateImageSource {
     this.acks.push(endOffset, acknowledge)
   }
 
+  /** How many wait for something to read. */
+  get waiterCount (): number { return this.waiters.size }
+
   /** Calls `wake` whenever there may be more to read, until `removeWaiter`. */
   addWaiter (wake: () => void): void { this.waiters.add(wake) }
 
@@ -280,9 +283,7 @@ export class Partition implements QueuePartition, StateImageSource {
   }
 
   private wake (): void {
-    if (this.waiters.size === 0) return
-    // A waiter may remove itself and others while it runs.
-    for (const waiter of [...this.waiters]) waiter()
+    for (const wake of this.waiters) wake()
   }
 
   private commitFault (group: string, offset: GroupOffset | null): { error: number, message: string } | null {
