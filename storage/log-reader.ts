@@ -60,7 +60,12 @@ export class LogReader {
 
   /** See PartitionLog.read. */
   read (from: number, maxBytes: number, limitOffset: number, done: ReadDone): void {
-    new DiskRead(this, from, maxBytes, limitOffset, done).start()
+    new DiskRead(this, from, this.log.logStartOffset, maxBytes, limitOffset, done).start()
+  }
+
+  /** As `read`, below the log start too, as far as the first segment reaches. */
+  readStored (from: number, maxBytes: number, limitOffset: number, done: ReadDone): void {
+    new DiskRead(this, from, 0, maxBytes, limitOffset, done).start()
   }
 
   hintFor (segment: Segment, offset: number): Hint | null {
@@ -83,6 +88,8 @@ export class LogReader {
 class DiskRead {
   readonly #reader: LogReader
   readonly #from: number
+  /** Nothing is read below it. */
+  readonly #lowestOffset: number
   readonly #maxBytes: number
   readonly #limitOffset: number
   readonly #done: ReadDone
@@ -101,9 +108,12 @@ class DiskRead {
   /** What was read last lies in it. */
   #memory: Buffer | null = null
 
-  constructor (reader: LogReader, from: number, maxBytes: number, limitOffset: number, done: ReadDone) {
+  constructor (
+    reader: LogReader, from: number, lowestOffset: number, maxBytes: number, limitOffset: number, done: ReadDone
+  ) {
     this.#reader = reader
     this.#from = from
+    this.#lowestOffset = lowestOffset
     this.#maxBytes = maxBytes
     this.#limitOffset = limitOffset
     this.#done = done
@@ -112,7 +122,7 @@ class DiskRead {
 
   start (): void {
     const { log } = this.#reader
-    if (this.#from < log.logStartOffset || this.#from > log.nextOffset) {
+    if (this.#from < this.#lowestOffset || this.#from > log.nextOffset) {
       return this.#fail({ kind: 'out-of-range', logStartOffset: log.logStartOffset, nextOffset: log.nextOffset })
     }
     const damage = log.damageFrom(this.#from)

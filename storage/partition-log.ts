@@ -177,8 +177,7 @@ export class PartitionLog {
     const cached = this.readCached(from, maxBytes, limitOffset)
     if (cached !== null) return core.context.endOfTurn(() => done(null, cached))
     if (core.closed) return core.context.endOfTurn(() => done({ kind: 'truncated' }, null))
-    this.#reader ??= new LogReader(core.context, core)
-    this.#reader.read(from, maxBytes, limitOffset, done)
+    this.#diskReader.read(from, maxBytes, limitOffset, done)
   }
 
   /** As `read`, as a promise; rejects with a LogReadFailure. */
@@ -259,8 +258,7 @@ export class PartitionLog {
 
   /** Keeps the newest record of each key where the log is compacted; see LogConfig. `signal` calls it off. */
   compact (signal?: AbortSignal): Promise<CompactionResult> {
-    const readSlice = this.readSlice.bind(this)
-    return this.#core.exclusive(() => compactLog(this.#core, readSlice, this.#removalLimit(), signal))
+    return this.#core.exclusive(() => compactLog(this.#core, this.#readStored, this.#removalLimit(), signal))
   }
 
   /** The segments, oldest first. */
@@ -278,10 +276,23 @@ export class PartitionLog {
    * @param live ascending. Everything else in the range must be of no use to anybody, for good: also after a crash.
    */
   evacuate (range: OffsetRange, live: Float64Array, signal?: AbortSignal): Promise<CompactionResult> {
-    const readSlice = this.readSlice.bind(this)
     return this.#core.exclusive(() =>
-      evacuateSegment(this.#core, readSlice, { range, live }, this.#removalLimit(), signal))
+      evacuateSegment(this.#core, this.#readStored, { range, live }, this.#removalLimit(), signal))
   }
+
+  get #diskReader (): LogReader {
+    this.#reader ??= new LogReader(this.#core.context, this.#core)
+    return this.#reader
+  }
+
+  /** What is in the files, for those that write segments anew: also what lies below the log start in the first one. */
+  readonly #readStored = (from: number, maxBytes: number, limitOffset: number): Promise<LogSlice> =>
+    new Promise((resolve, reject) => {
+      this.#diskReader.readStored(from, maxBytes, limitOffset, (error, slice) => {
+        if (error === null) resolve(slice!)
+        else reject(new LogReadFailure(this.id, error))
+      })
+    })
 
   #removalLimit (): number {
     const { durableOffset } = this
