@@ -60,12 +60,12 @@ export class LogReader {
 
   /** See PartitionLog.read. */
   read (from: number, maxBytes: number, limitOffset: number, done: ReadDone): void {
-    new DiskRead(this, from, this.log.logStartOffset, maxBytes, limitOffset, done).start()
+    new DiskRead(this, from, maxBytes, limitOffset, false, done).start()
   }
 
   /** As `read`, below the log start too, as far as the first segment reaches. */
   readStored (from: number, maxBytes: number, limitOffset: number, done: ReadDone): void {
-    new DiskRead(this, from, 0, maxBytes, limitOffset, done).start()
+    new DiskRead(this, from, maxBytes, limitOffset, true, done).start()
   }
 
   hintFor (segment: Segment, offset: number): Hint | null {
@@ -88,10 +88,10 @@ export class LogReader {
 class DiskRead {
   readonly #reader: LogReader
   readonly #from: number
-  /** Nothing is read below it. */
-  readonly #lowestOffset: number
   readonly #maxBytes: number
   readonly #limitOffset: number
+  /** Reads below the log start too. */
+  readonly #belowStart: boolean
   readonly #done: ReadDone
   readonly #truncationCount: number
   #segment: Segment | null = null
@@ -109,11 +109,11 @@ class DiskRead {
   #memory: Buffer | null = null
 
   constructor (
-    reader: LogReader, from: number, lowestOffset: number, maxBytes: number, limitOffset: number, done: ReadDone
+    reader: LogReader, from: number, maxBytes: number, limitOffset: number, belowStart: boolean, done: ReadDone
   ) {
     this.#reader = reader
     this.#from = from
-    this.#lowestOffset = lowestOffset
+    this.#belowStart = belowStart
     this.#maxBytes = maxBytes
     this.#limitOffset = limitOffset
     this.#done = done
@@ -122,7 +122,8 @@ class DiskRead {
 
   start (): void {
     const { log } = this.#reader
-    if (this.#from < this.#lowestOffset || this.#from > log.nextOffset) {
+    // The log start may have moved since the read began.
+    if (this.#from < (this.#belowStart ? 0 : log.logStartOffset) || this.#from > log.nextOffset) {
       return this.#fail({ kind: 'out-of-range', logStartOffset: log.logStartOffset, nextOffset: log.nextOffset })
     }
     const damage = log.damageFrom(this.#from)
