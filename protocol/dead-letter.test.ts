@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeDeadLetterNote, encodeDeadLetterNote } from './dead-letter.js'
+import {
+  decodeDeadLetterNote, decodeRedriveNote, encodeDeadLetterNote, encodeRedriveNote,
+} from './dead-letter.js'
 import { DEAD_LETTER_SAMPLE } from './generate/message-samples.js'
 
 t.test('Dead letter: the note comes back as it was', async t => {
@@ -12,6 +14,15 @@ t.test('Dead letter: the note comes back as it was', async t => {
 t.test('Dead letter: fields of a later version are no fault', async t => {
   const later = { ...DEAD_LETTER_SAMPLE, rack: 'a' }
   t.match(decodeDeadLetterNote(JSON.stringify(later)), DEAD_LETTER_SAMPLE)
+})
+
+t.test('Redrive: the note comes back as it was; anything else is none', async t => {
+  const note = { redriveId: '5c9e8f30-17d2-4b6a-9e04-d28b7a1f6c93', sequence: 7 }
+  t.strictSame(decodeRedriveNote(Buffer.from(encodeRedriveNote(note))), note)
+  for (const text of ['', '{}', '7', '{"redriveId":7,"sequence":7}', '{"redriveId":"a","sequence":0.5}']) {
+    t.equal(decodeRedriveNote(text), null, text)
+  }
+  t.equal(decodeRedriveNote(null), null)
 })
 
 t.test('Dead letter: a header of that name with anything else in it is none', async t => {

@@ -1,4 +1,5 @@
-// What a dead letter says about itself: one header of the record, in JSON, behind the headers that it had.
+// What a dead letter says about itself, and what a record says that a redrive has moved back: one header each, in JSON,
+// behind the headers that the record had.
 
 import type { QueueFailureReason } from './generated/messages.js'
 
@@ -43,14 +44,29 @@ export function encodeDeadLetterNote (note: DeadLetterNote): string {
 
 /** Reads the value of the header; null where it is none: headers are the users', too. */
 export function decodeDeadLetterNote (value: Uint8Array | string | null): DeadLetterNote | null {
-  if (value === null) return null
-  try {
-    const note: unknown = JSON.parse(typeof value === 'string' ? value : Buffer.from(value).toString('utf8'))
-    return isNote(note) ? note : null
-  } catch (error) {
-    if (error instanceof SyntaxError) return null
-    throw error
-  }
+  const note = parsed(value)
+  return isNote(note) ? note : null
+}
+
+/** Name of the header that a redrive puts in the place of DEAD_LETTER_HEADER. */
+export const REDRIVE_HEADER = 'sluice.redrive'
+
+/** Which move of which redrive has brought a record back. */
+export interface RedriveNote {
+  readonly redriveId: string
+  /** Number of the move: 1, 2, 3 … through the whole job. */
+  readonly sequence: number
+}
+
+/** The value of the header. */
+export function encodeRedriveNote (note: RedriveNote): string {
+  return JSON.stringify(note)
+}
+
+/** Reads the value of the header; null where it is none. */
+export function decodeRedriveNote (value: Uint8Array | string | null): RedriveNote | null {
+  const note = parsed(value)
+  return hasFields(note, ['redriveId'], ['sequence']) ? note as unknown as RedriveNote : null
 }
 
 const TEXTS = ['topic', 'topicId', 'group', 'reason', 'text']
@@ -59,6 +75,16 @@ const NUMBERS = ['partition', 'offset', 'timestamp', 'diedAt', 'failures', 'deli
 function isNote (value: unknown): value is DeadLetterNote {
   return hasFields(value, TEXTS, NUMBERS) && Array.isArray(value.attempts) && value.attempts.every(attempt =>
     hasFields(attempt, ['reason', 'text'], ['sessionId', 'startedAt', 'endedAt']))
+}
+
+function parsed (value: Uint8Array | string | null): unknown {
+  if (value === null) return null
+  try {
+    return JSON.parse(typeof value === 'string' ? value : Buffer.from(value).toString('utf8'))
+  } catch (error) {
+    if (error instanceof SyntaxError) return null
+    throw error
+  }
 }
 
 function hasFields (
