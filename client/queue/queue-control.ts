@@ -74,7 +74,10 @@ export interface PeekOptions extends CallOptions {
   states?: readonly QueueRecordState[]
 }
 
-const AGES = ['oldestFreshAgeMs', 'oldestReadyAgeMs', 'oldestLeasedAgeMs', 'oldestDelayedAgeMs', 'oldestBlockedAgeMs'] as const
+const AGES = [
+  'oldestFreshAgeMs', 'oldestReadyAgeMs', 'oldestLeasedAgeMs', 'oldestDelayedAgeMs', 'oldestBlockedAgeMs',
+  'oldestDeadLetterPendingAgeMs',
+] as const
 const COUNTS = [
   'ready', 'leased', 'delayed', 'blocked', 'deadLetterPending', 'fresh', 'acknowledged', 'cancelled', 'expired', 'dead',
   'archived', 'purged', 'busyLanes', 'stoppedLanes',

@@ -53,12 +53,23 @@ export class Stage {
 
   /** A new topic. */
   async topic (connection: RawConnection, partitions = 1, config: Record<string, string> = {}): Promise<TestTopic> {
+    return await this.create(connection, 'stream', partitions, config)
+  }
+
+  /** A new queue. */
+  async queue (connection: RawConnection, partitions = 1, config: Record<string, string> = {}): Promise<TestTopic> {
+    return await this.create(connection, 'queue', partitions, config)
+  }
+
+  private async create (
+    connection: RawConnection, kind: 'stream' | 'queue', partitions: number, config: Record<string, string>,
+  ): Promise<TestTopic> {
     const name = this.newName()
     this.topics.push(name)
     const { topics } = await connection.tell('createTopics', {
       timeoutMs: 30_000,
       validateOnly: false,
-      topics: [{ name, kind: 'stream', partitions, replicationFactor: 0, config }],
+      topics: [{ name, kind, partitions, replicationFactor: 0, config }],
     })
     expectItem(topics[0], 'NONE')
     return { name, topicId: topics[0]!.topicId }

@@ -7,12 +7,13 @@ import { FETCH_DIALOGUE_LIST } from './fetch-dialogues.js'
 import { FRAME_DIALOGUE_LIST } from './frame-dialogues.js'
 import { GROUP_DIALOGUE_LIST } from './group-dialogues.js'
 import { PRODUCE_DIALOGUE_LIST } from './produce-dialogues.js'
+import { QUEUE_DIALOGUE_LIST } from './queue-dialogues.js'
 import { TOPIC_DIALOGUE_LIST } from './topic-dialogues.js'
 
 /** Every dialogue, in the order in which they are held. */
 export const DIALOGUES: readonly Dialogue[] = [
   ...FRAME_DIALOGUE_LIST, ...TOPIC_DIALOGUE_LIST, ...PRODUCE_DIALOGUE_LIST, ...FETCH_DIALOGUE_LIST,
-  ...GROUP_DIALOGUE_LIST,
+  ...GROUP_DIALOGUE_LIST, ...QUEUE_DIALOGUE_LIST,
 ]
 
 /** How one dialogue went. */
