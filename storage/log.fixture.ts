@@ -1,6 +1,6 @@
 // What the tests of the log share: a store on a disk in memory with its own time, and batches to put into it.
 
-import { RecordBatchBuilder } from '@sluice/protocol'
+import { readBatchHeader, RecordBatchBuilder, RecordReader } from '@sluice/protocol'
 import type { LogStoreLimits, LogEvent, LogConfig, LogId, LogSlice } from './log-types.js'
 import { LOG_CONFIG_DEFAULT } from './log-types.js'
 import { LogStore } from './log-store.js'
@@ -133,4 +133,19 @@ export function splitBatches (slice: LogSlice): Buffer[] {
     }
   }
   return batches
+}
+
+/** Visits every record of a log without damage; every offset from its start to its end must be in one batch. */
+export async function forEachRecord (log: PartitionLog, visit: (records: RecordReader) => void): Promise<void> {
+  let expected = log.logStartOffset
+  await log.replay(0, (batch) => {
+    const { baseOffset, lastOffsetDelta } = readBatchHeader(batch)
+    // The log start may lie within the first batch.
+    const isNext = expected === log.logStartOffset ? baseOffset <= expected : baseOffset === expected
+    if (!isNext) throw new Error(`batch at ${baseOffset}, expected at ${expected}`)
+    expected = baseOffset + lastOffsetDelta + 1
+    const records = new RecordReader().open(batch)
+    while (records.next()) visit(records)
+  })
+  if (expected !== log.nextOffset) throw new Error(`ends at ${expected} instead of ${log.nextOffset}`)
 }

@@ -389,6 +389,25 @@ t.test('QueueGroup: records that wait in the lanes of a fair queue count as read
   t.equal(world.group.oldestOffsetOf(0), 2)
 })
 
+t.test('QueueGroup: a delay of a year is kept on disk and over a restart, and ends when it is due', async t => {
+  const yearMs = 365 * 86_400_000
+  const world = worldOf()
+  world.append()
+  world.append({ notBeforeMs: world.wallMs + yearMs })
+  const [handle] = receive(world, 1)
+  t.equal(world.settleNow(nack, handle!, { delayMs: yearMs }), OK)
+  t.equal(world.delayed.size, 2)
+  world.takeCheckpoint()
+  world.crash(86_400_000)
+  t.same([0, 1].map(offset => world.group.explain(offset).state), ['delayed', 'delayed'])
+  world.pass(yearMs - 86_400_000 - 10_000)
+  world.group.openSession(1, 0)
+  t.same(receive(world, 1), [])
+  world.pass(11_000, 1_000)
+  world.group.openSession(1, 0)
+  t.same(offsetsOf(receive(world, 1)), [0, 1])
+})
+
 t.test('QueueGroup: retries take at most half of a batch while there are fresh records', async t => {
   const world = worldOf()
   for (let count = 0; count < 20; count++) world.append()

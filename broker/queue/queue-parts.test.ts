@@ -191,6 +191,28 @@ t.test('Queue settings: the defaults are valid; what is out of range is told wit
   for (const text of ['', '-1', '1.5', 'NaN', '5 parsecs']) t.match(parseQueueSetting('visibility.ms', text), { fault: /visibility/ })
   t.match(parseQueueSetting('__proto__', '1'), { fault: /unknown setting/ })
   t.match(queueSettingsFault({ ...DEFAULT_QUEUE_SETTINGS, poison: 'dlq-key' }), /needs a dead.letter/)
+  const faultOf = (settings: Partial<typeof DEFAULT_QUEUE_SETTINGS>): string | null =>
+    queueSettingsFault({ ...DEFAULT_QUEUE_SETTINGS, ...settings })
+  t.equal(faultOf({ 'backoff.min.ms': '600000' }),
+    'backoff.min.ms is 600000; it must be at most backoff.max.ms, which is 300000')
+  t.match(faultOf({ 'lease.total.ms': '1000' }), /^visibility.ms is 30000; it must be at most lease.total.ms/)
+  t.equal(faultOf({ 'key.rate': '5' }), 'key.rate is 5; with order none it must be 0: it is for order key and fair')
+  t.equal(faultOf({ 'key.rate': '5', order: 'key' }), null)
+  t.match(parseQueueSetting('dead.letter', 'no/name'), { fault: /^dead.letter: topic name "no\/name" is not allowed/ })
+  t.same(parseQueueSetting('dead.letter', 'orders.dead'), { value: 'orders.dead' })
+  t.match(faultOf({ 'key.concurrency': '2', order: 'key' }), /with order key it must be 0: it is for order fair$/)
+})
+
+t.test('Queue settings: each range is refused on both sides, with the range in the message', async t => {
+  for (const [name, row] of Object.entries(QUEUE_SETTINGS)) {
+    if (!('min' in row)) continue
+    for (const value of [row.min - 1, row.max + 1]) {
+      const unit = row.kind === 'duration' ? ' ms' : ''
+      const fault = `${name} is "${value}"; it must be ${row.min} to ${row.max}${unit}`
+      t.same(parseQueueSetting(name, String(value)), { fault }, fault)
+    }
+    for (const value of [row.min, row.max].map(String)) t.same(parseQueueSetting(name, value), { value }, name)
+  }
 })
 
 t.test('LaneRates: keys whose allowance is whole again are forgotten', async t => {

@@ -1,6 +1,7 @@
 // The settings of a queue group: one table from which validation, defaults, descriptions and documentation come.
 // Same shape as the table of topic settings.
 
+import { topicNameFault } from '@sluice/protocol'
 import { ORDER, type Order } from './queue-types.js'
 
 const SECOND = 1_000
@@ -175,7 +176,10 @@ export function parseQueueSetting (name: string, text: string): { value: string 
     ? QUEUE_SETTINGS[name as QueueSettingName]
     : undefined
   if (row === undefined) return { fault: `unknown setting ${JSON.stringify(name)}; known are ${NAMES.join(', ')}` }
-  if (row.kind === 'text') return { value: text }
+  if (row.kind === 'text') {
+    const fault = text === '' ? null : topicNameFault(text)
+    return fault === null ? { value: text } : { fault: `${name}: ${fault}` }
+  }
   if (row.kind === 'choice') {
     if (row.choices!.includes(text)) return { value: text }
     return { fault: `${name} is ${JSON.stringify(text)}; it must be one of ${row.choices!.join(', ')}` }
@@ -195,9 +199,31 @@ function quantityOf (kind: 'integer' | 'duration', text: string): number | null 
   return Number.isSafeInteger(value) ? value : null
 }
 
+const NOT_ABOVE: readonly (readonly [QueueSettingName, QueueSettingName])[] = [
+  ['backoff.min.ms', 'backoff.max.ms'],
+  ['visibility.ms', 'lease.total.ms'],
+]
+/** Bounds that would be silently without effect: somebody would rely on them. */
+const ONLY_WITH: readonly (readonly [QueueSettingName, readonly Order[]])[] = [
+  ['key.concurrency', [ORDER.fair]],
+  ['key.rate', [ORDER.key, ORDER.fair]],
+]
+
 /** What settings that are each in range contradict together, for people; null where they agree. */
 export function queueSettingsFault (settings: QueueSettings): string | null {
-  if (Number(settings['backoff.min.ms']) > Number(settings['backoff.max.ms'])) return 'backoff.min.ms is above backoff.max.ms'
+  const order = settings.order as Order
+  for (const [name, boundName] of NOT_ABOVE) {
+    const bound = settings[boundName]
+    if (Number(settings[name]) > Number(bound)) {
+      return `${name} is ${settings[name]}; it must be at most ${boundName}, which is ${bound}`
+    }
+  }
+  for (const [name, orders] of ONLY_WITH) {
+    if (settings[name] !== QUEUE_SETTINGS[name].default && !orders.includes(order)) {
+      return `${name} is ${settings[name]}; with order ${order} it must be ${QUEUE_SETTINGS[name].default}: ` +
+        `it is for order ${orders.join(' and ')}`
+    }
+  }
   if (settings['dead.letter'] === '') {
     if (settings.poison === 'dlq-key') return 'poison dlq-key needs a dead.letter queue'
     if (settings['ttl.action'] === 'dead-letter') return 'ttl.action dead-letter needs a dead.letter queue'
