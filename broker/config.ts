@@ -4,21 +4,13 @@
 // A value is taken from the first of: flag (`--max-connections 100`), environment (`SLUICE_MAX_CONNECTIONS=100`),
 // configuration file (JSON, `{ "max-connections": 100 }`), default.
 
+import { parseQuantity, type SettingRow } from './control/setting-row.js'
 import { parseOverrides } from './control/topic-record.js'
-import { parseQuantity } from './control/topic-config.js'
 
 /** What kind of text an option takes. Durations and sizes may have units: `30s`, `64MiB`. */
 export type OptionKind = 'text' | 'address' | 'integer' | 'bytes' | 'duration' | 'choice' | 'settings'
 
-export interface OptionRow {
-  readonly kind: OptionKind
-  /** Text of the default; for durations milliseconds, for sizes bytes. */
-  readonly default: string
-  readonly min?: number
-  readonly max?: number
-  readonly choices?: readonly string[]
-  readonly doc: string
-}
+export type OptionRow = SettingRow<OptionKind>
 
 const MiB = 1024 * 1024
 const HOUR = 3_600_000

@@ -25,7 +25,7 @@ import { checkLmdbFile } from './lmdb-file-check.js'
 import { loadLmdb, type Lmdb } from './lmdb.js'
 import { MetaOverlay } from './meta-overlay.js'
 import { MetaStoreCorruptError } from './meta-store-errors.js'
-import { assertMetaKey, type MetaEntry, type MetaRange, type MetaStore, type MetaWrite } from './meta-store.js'
+import { ownedChanges, type MetaEntry, type MetaRange, type MetaStore, type MetaWrite } from './meta-store.js'
 
 export interface LmdbMetaStoreOptions {
   /** Tables to make when the store is opened. Others are made on their first write, which stops the loop for a sync. */
@@ -194,11 +194,7 @@ export class LmdbMetaStore implements MetaStore {
     options: { durable?: boolean, done?: (error: Error | null) => void } = {}
   ): void {
     this.#assertOpen()
-    for (const change of changes) assertMetaKey(change.key)
-    // Copied, since the caller may reuse its buffers, and since a commit reads them in another thread.
-    const copies = changes.map(({ table, key, value }) => ({
-      table, key: Buffer.from(key), value: value === null ? null : Buffer.from(value),
-    }))
+    const copies = ownedChanges(changes)
     const sequence = this.#committer.enqueue(copies, options.durable === true, options.done)
     if (sequence === null) return
     for (const { table, key, value } of copies) this.#overlayOf(table).set(key, value, sequence)

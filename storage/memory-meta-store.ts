@@ -8,7 +8,7 @@
 //                                        |  lost by kill()  | lost by powerCut() too
 
 import { MetaTable } from './meta-table.js'
-import { assertMetaKey, type MetaEntry, type MetaRange, type MetaStore, type MetaWrite } from './meta-store.js'
+import { ownedChanges, type MetaEntry, type MetaRange, type MetaStore, type MetaWrite } from './meta-store.js'
 
 interface PendingWrite {
   readonly changes: readonly MetaWrite[]
@@ -58,11 +58,7 @@ export class MemoryMetaStore implements MetaStore {
     options: { durable?: boolean, done?: (error: Error | null) => void } = {}
   ): void {
     this.#assertOpen()
-    for (const change of changes) assertMetaKey(change.key)
-    // The caller may reuse its buffers as soon as the call has returned.
-    const copies = changes.map(({ table, key, value }) => ({
-      table, key: Buffer.from(key), value: value === null ? null : Buffer.from(value),
-    }))
+    const copies = ownedChanges(changes)
     apply(this.#visible, copies)
     this.#pending.push({ changes: copies, durable: options.durable === true, done: options.done })
     this.#scheduleCommit()

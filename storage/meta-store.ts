@@ -44,3 +44,11 @@ export function assertMetaKey (key: Buffer): void {
     throw new RangeError(`A meta key has 1 to ${META_KEY_BYTES_MAX} bytes, not ${key.length}.`)
   }
 }
+
+/** Copies of changes for a store to keep: the caller may use its buffers again as soon as `write` has returned. */
+export function ownedChanges (changes: readonly MetaWrite[]): MetaWrite[] {
+  return changes.map(({ table, key, value }) => {
+    assertMetaKey(key)
+    return { table, key: Buffer.from(key), value: value === null ? null : Buffer.from(value) }
+  })
+}

@@ -1,19 +1,12 @@
 // The settings of a topic: one table from which validation, defaults, `topic describe` and the documentation come.
 
 import type { LogConfig } from '@sluice/storage'
+import { parseQuantity, type SettingRow } from './setting-row.js'
 
 /** Values of all settings, as text, in their canonical form. */
 export type TopicSettings = Readonly<Record<TopicSettingName, string>>
 
-export interface TopicSettingRow {
-  readonly kind: 'integer' | 'bytes' | 'duration' | 'choice'
-  /** Canonical text: a plain number of bytes or milliseconds, or one of the choices. */
-  readonly default: string
-  readonly min?: number
-  readonly max?: number
-  readonly choices?: readonly string[]
-  readonly doc: string
-}
+export type TopicSettingRow = SettingRow<'integer' | 'bytes' | 'duration' | 'choice'>
 
 const MiB = 1024 * 1024
 const DAY = 24 * 3_600_000
@@ -91,12 +84,6 @@ const NAMES = Object.keys(TOPIC_SETTINGS) as TopicSettingName[]
 export const DEFAULT_TOPIC_SETTINGS: TopicSettings =
   Object.fromEntries(NAMES.map(name => [name, TOPIC_SETTINGS[name].default])) as TopicSettings
 
-const UNITS: Record<'bytes' | 'duration' | 'integer', Readonly<Record<string, number>>> = {
-  integer: {},
-  bytes: { b: 1, kib: 1024, mib: MiB, gib: 1024 * MiB, kb: 1000, mb: 1_000_000, gb: 1_000_000_000 },
-  duration: { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: DAY },
-}
-
 /**
  * Checks one setting; sizes may have a unit (`64MiB`) and so may durations (`7d`).
  *
@@ -117,16 +104,6 @@ export function parseTopicSetting (name: string, text: string): { value: string 
     return { fault: `${name} is ${JSON.stringify(text)}; it must be ${row.min} to ${row.max}${unit}` }
   }
   return { value: String(value) }
-}
-
-/** A whole number with an optional unit; null where it is none. */
-export function parseQuantity (kind: 'bytes' | 'duration' | 'integer', text: string): number | null {
-  const match = /^(-?\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
-  if (match === null) return null
-  const scale = match[2] === '' ? 1 : UNITS[kind][match[2]!.toLowerCase()]
-  if (scale === undefined) return null
-  const value = Number(match[1]) * scale
-  return Number.isSafeInteger(value) ? value : null
 }
 
 /** The part of the settings that the log on disk needs. */
