@@ -51,7 +51,7 @@ export const LIMITS = {
   tickMs: 10,
   /** Producers that a partition remembers; the one that was silent longest is forgotten first. */
   producersPerPartition: 10_000,
-  /** Batches that a partition remembers of each producer; clients are told so, and have so many under way. */
+  /** Batches that a partition remembers of each producer, at 24 bytes; clients have as many under way. */
   batchesPerProducer: 64,
   /** Characters of the free text of a committed offset. */
   offsetMetadataLength: 4_096,
