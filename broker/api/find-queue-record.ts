@@ -20,7 +20,7 @@ export function findQueueRecord (services: BrokerServices, name: QueueRecordName
   const found = findQueueGroup(services, name)
   if (found.group === null) return found
   const { group, partition } = found
-  const offset = name.dedupId === null ? name.offset : partition.queues!.offsetOfDedupId(dedupKeyOf(name.dedupId))
+  const offset = name.dedupId === null ? name.offset : partition.queues!.dedup?.offsetOf(dedupKeyOf(name.dedupId)) ?? -1
   return { group, partition, offset }
 }
 

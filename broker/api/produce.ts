@@ -1,9 +1,14 @@
 // produce: appends record batches, and answers when they are as safe as the client asked.
 
-import { ERROR, type Frame, type ProduceRequest, type ProduceResponse, type ProduceResult } from '@sluice/protocol'
+import {
+  ERROR, type DuplicateRecord as DuplicateItem, type Frame, type ProduceRequest, type ProduceResponse,
+  type ProduceResult,
+} from '@sluice/protocol'
 import { LIMITS } from '../limits.js'
 import type { ApiHandler, Call } from '../net/call.js'
-import type { AppendOutcome } from '../partition/partition.js'
+import type { AppendOutcome, Partition } from '../partition/partition.js'
+import type { DuplicateRecord } from '../queue-host/queue-dedup.js'
+import { stateName } from './explanations.js'
 import { findPartition } from './find-partition.js'
 import type { BrokerServices } from './services.js'
 
@@ -69,15 +74,31 @@ class Produce {
       duplicate: outcome.ok && outcome.duplicate,
       leader: this.services.brokerId,
       leaderEpoch: partition?.leaderEpoch ?? -1,
-      duplicateRecords: [],
+      duplicateRecords: outcome.ok && outcome.duplicates.length > 0 ? duplicatesOf(partition!, outcome.duplicates) : [],
     }
     this.results.push(result)
     if (!outcome.ok || this.request.acks === 'none') return
+    if (outcome.duplicates.length > 0 && !outcome.duplicate) this.awaitDuplicates(partition!, result)
     this.waiting++
     partition!.whenCommitted(outcome.endOffset, (error, message) => {
-      result.error = error
-      result.message = message
+      if (result.error === ERROR.REQUEST_TIMED_OUT) {
+        result.error = error
+        result.message = message
+      }
       if (error !== 0) result.baseOffset = -1
+      this.settle()
+    })
+  }
+
+  /** What is a duplicate must be terminal before anybody is told so. */
+  private awaitDuplicates (partition: Partition, result: ProduceResult): void {
+    this.waiting++
+    partition.queues!.dedup!.whenEnded(isDurable => {
+      if (!isDurable) {
+        result.error = ERROR.STORAGE_UNAVAILABLE
+        result.message = `nobody can tell whether the duplicates for ${partition.label} are known as such; send the batch again`
+        result.baseOffset = -1
+      }
       this.settle()
     })
   }
@@ -106,4 +127,9 @@ class Produce {
     }
     this.call.respond({ throttleMs: 0, results: this.results })
   }
+}
+
+function duplicatesOf (partition: Partition, duplicates: readonly DuplicateRecord[]): DuplicateItem[] {
+  const queue = partition.queues!.find('')!.turn()
+  return duplicates.map(({ index, offset }) => ({ index, offset, state: stateName(queue.explain(offset)) }))
 }

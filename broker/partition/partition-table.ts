@@ -7,7 +7,8 @@ import type { LogConfig, LogId, LogStore, MetaStore, PartitionLog } from '@sluic
 import { ERROR } from '@sluice/protocol'
 import { logConfigOf, type TopicSettings } from '../control/topic-config.js'
 import { queueSettingsOf, settingsOf, type TopicRecord } from '../control/topic-record.js'
-import { queueConfigOf } from '../queue/queue-settings.js'
+import { queueConfigOf, type QueueSettings } from '../queue/queue-settings.js'
+import { ORDER } from '../queue/queue-types.js'
 import { QUEUE_META_TABLES } from '../queue-host/queue-keys.js'
 import type { DeadLetterSink } from '../queue-host/dead-letter-sink.js'
 import type { QueueSurroundings } from '../queue-host/queue-surroundings.js'
@@ -147,6 +148,7 @@ export class PartitionTable implements PartitionHost {
       if (record.kind === 'queue') {
         const queueSettings = queueSettingsOf(record)
         partition.queues?.find('')?.configure(queueConfigOf(queueSettings), queueSettings['dead.letter'])
+        partition.needsKeys = needsKeys(queueSettings)
       }
     }
   }
@@ -242,6 +244,7 @@ export class PartitionTable implements PartitionHost {
   private addQueue (partition: Partition, record: TopicRecord): void {
     const settings = queueSettingsOf(record)
     partition.queues?.add('', queueConfigOf(settings), settings['dead.letter'])
+    partition.needsKeys = needsKeys(settings)
   }
 
   private async loadState (partition: Partition, record: TopicRecord): Promise<void> {
@@ -288,6 +291,11 @@ export class PartitionTable implements PartitionHost {
       cleanup: { delete: false, compact: false },
     }
   }
+}
+
+/** Keys are kept in order, and there is no other place for records without one. */
+function needsKeys (settings: QueueSettings): boolean {
+  return settings.order === ORDER.key && settings.keyless === 'refuse'
 }
 
 function stateLogName (topicId: string, partition: number): string {

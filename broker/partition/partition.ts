@@ -20,6 +20,8 @@ import { AckQueue, type Acknowledge } from './ack-queue.js'
 import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
 import type { DeadLetterSink } from '../queue-host/dead-letter-sink.js'
 import { PartitionQueues } from '../queue-host/partition-queues.js'
+import type { DuplicateRecord } from '../queue-host/queue-dedup.js'
+import { recordOptionsFault } from '../queue-host/record-options.js'
 import type { QueuePartition, QueueSurroundings } from '../queue-host/queue-surroundings.js'
 import { CommittedOffsets, offsetBatch, type GroupOffset } from './committed-offsets.js'
 import { DeadLetterIndex } from './dead-letter-index.js'
@@ -29,7 +31,7 @@ import { StateImageWriter, type StateImageSource } from './state-image-writer.js
 
 /** What became of a batch for now; `endOffset` is what to wait for. */
 export type AppendOutcome =
-  | { ok: true, baseOffset: number, endOffset: number, duplicate: boolean }
+  | { ok: true, baseOffset: number, endOffset: number, duplicate: boolean, duplicates: readonly DuplicateRecord[] }
   | { ok: false, error: number, message: string }
 
 /** What a partition needs from its broker. */
@@ -42,6 +44,8 @@ export interface PartitionHost {
 }
 
 interface OffsetCommit { group: string, offset: GroupOffset | null, done: Acknowledge }
+
+const NO_DUPLICATES: readonly DuplicateRecord[] = []
 
 const FAULT_TEXT: Readonly<Record<BatchFault, string>> = {
   short: 'it is shorter than its size field says',
@@ -71,6 +75,8 @@ export class Partition implements QueuePartition, StateImageSource {
   readonly isQueue: boolean
   /** Largest batch that is taken, in bytes. */
   maxBatchBytes: number
+  /** Records without a key are refused. */
+  needsKeys = false
   /** Why nothing is taken any more: the partition is being closed or deleted. Null while it is open. */
   closedBy: { readonly error: number, readonly message: string } | null = null
 
@@ -117,14 +123,22 @@ export class Partition implements QueuePartition, StateImageSource {
     const header = readBatchHeader(batch)
     const verdict = this.producers.check(header)
     if (verdict.kind === 'refuse') return { ok: false, error: verdict.error, message: `${this.label}: ${verdict.message}` }
+    const dedup = this.queues?.dedup ?? null
     if (verdict.kind === 'duplicate') {
-      return { ok: true, baseOffset: verdict.baseOffset, endOffset: verdict.endOffset, duplicate: true }
+      const { baseOffset, endOffset } = verdict
+      const duplicates = dedup?.duplicatesIn(batch, baseOffset) ?? NO_DUPLICATES
+      return { ok: true, baseOffset, endOffset, duplicate: true, duplicates }
     }
     const blocked = blockOf(this.log, batch.length, this.label)
     if (blocked !== null) return blocked
+    const duplicates = dedup?.duplicatesIn(batch, this.log.nextOffset) ?? NO_DUPLICATES
+    if (duplicates.length > 0 && !dedup!.hasRoom(duplicates.length)) {
+      return refuse(ERROR.BUSY, `${this.label} holds too many duplicates that no consumer has come by; retry when records were received`)
+    }
     header.baseOffset = this.log.append(batch, this.leaderEpoch, this.log.durableOffset)
     this.producers.apply(header, this.host.wallMs())
-    return { ok: true, baseOffset: header.baseOffset, endOffset: nextOffsetOf(header), duplicate: false }
+    dedup?.onAppended(batch, header.baseOffset, duplicates)
+    return { ok: true, baseOffset: header.baseOffset, endOffset: nextOffsetOf(header), duplicate: false, duplicates }
   }
 
   /** Appends a batch of the broker's own, which no client's limits apply to. */
@@ -133,7 +147,7 @@ export class Partition implements QueuePartition, StateImageSource {
     const blocked = blockOf(this.log, batch.length, this.label)
     if (blocked !== null) return blocked
     const baseOffset = this.log.append(batch, this.leaderEpoch, this.log.durableOffset)
-    return { ok: true, baseOffset, endOffset: this.log.nextOffset, duplicate: false }
+    return { ok: true, baseOffset, endOffset: this.log.nextOffset, duplicate: false, duplicates: NO_DUPLICATES }
   }
 
   /** Calls back when everything below `endOffset` is committed, at once where it is. */
@@ -265,7 +279,9 @@ export class Partition implements QueuePartition, StateImageSource {
       const text = fault === 'extras' ? recordExtrasFault(batch) : FAULT_TEXT[fault]
       return refuse(ERROR.INVALID_BATCH, `record batch for ${this.label} is not valid: ${text}`)
     }
-    return null
+    const { isQueue, needsKeys } = this
+    const options = recordOptionsFault(batch, { isQueue, needsKeys, wallMs: this.host.wallMs() })
+    return options === null ? null : refuse(options.error, `${this.label}: ${options.message}`)
   }
 
   private onAdvance (): void {

@@ -11,6 +11,7 @@ import type { PartitionLog } from '@sluice/storage'
 import type { QueueConfig } from '../queue/queue-settings.js'
 import { HostedQueueGroup } from './hosted-queue-group.js'
 import { QueueCheckpoints } from './queue-checkpoints.js'
+import { QueueDedup } from './queue-dedup.js'
 import { findImage, replayDeltas, restoreImage } from './queue-restore.js'
 import type { QueuePartition, QueueSurroundings } from './queue-surroundings.js'
 import { STATE_KEY } from './state-records.js'
@@ -28,6 +29,8 @@ const HELD_BYTES_MAX = 4 * 1024 * 1024
 export class PartitionQueues {
   readonly partition: QueuePartition
   private readonly surroundings: QueueSurroundings
+  /** Of a queue; a stream has none. */
+  dedup: QueueDedup | null = null
   private readonly groups = new Map<string, HostedQueueGroup>()
   private readonly checkpoints: QueueCheckpoints
   private readonly builder = new RecordBatchBuilder()
@@ -51,11 +54,6 @@ export class PartitionQueues {
 
   find (name: string): HostedQueueGroup | undefined { return this.groups.get(name) }
 
-  /** The record that has taken a dedup id, or -1. */
-  offsetOfDedupId (key: Uint8Array): number {
-    return key.length === 0 ? 0 : -1
-  }
-
   all (): IterableIterator<HostedQueueGroup> { return this.groups.values() }
 
   /** Adds a group, before `restore` or while the broker runs. */
@@ -70,6 +68,7 @@ export class PartitionQueues {
       onTurn: dirty => this.onTurn(dirty),
     })
     this.groups.set(name, group)
+    if (name === '') this.dedup = new QueueDedup(this.partition, group, this.surroundings.meta)
     return group
   }
 
@@ -102,7 +101,15 @@ export class PartitionQueues {
       logger.error({ partition: this.partition.label, group, err: cause },
         'the state log of a queue has a hole: settles behind it are lost, and their records will be delivered again')
     }
+    await this.restoreDedup()
     return faults.size === 0
+  }
+
+  private async restoreDedup (): Promise<void> {
+    const group = this.groups.get('')
+    if (group === undefined) return
+    const { skewMs, timeMs } = group.idle.state
+    await this.dedup!.restore(Math.max(timeMs, Math.ceil(this.surroundings.clock.wallMs()) + skewMs))
   }
 
   /** Takes over the state log, when it is open. */
@@ -128,12 +135,14 @@ export class PartitionQueues {
 
   /** Every queue group is done with all records below; Infinity where there is no group. */
   get releasedOffset (): number {
-    let lowest = Infinity
+    // Dedup ids must be found in the log while they are taken: the meta store may be lost.
+    let lowest = this.dedup?.oldestOffset ?? Infinity
     for (const group of this.groups.values()) lowest = Math.min(lowest, group.releasedOffset)
     return lowest
   }
 
   onHighWatermark (offset: number): void {
+    this.dedup?.onHighWatermark(offset)
     for (const group of this.groups.values()) group.onHighWatermark(offset)
   }
 
@@ -160,6 +169,7 @@ export class PartitionQueues {
 
   /** Writes what has changed since the last checkpoint, as far as it is durable. See QueueCheckpoints. */
   checkpoint (all: boolean): void {
+    this.dedup?.checkpoint(all)
     if (this.log === null || this.log.state === 'failed' || !this.isQuiet) return
     if (this.checkpoints.write(this.log, this.groups, this.loggedBytes, all)) this.loggedBytes = 0
   }
@@ -169,6 +179,7 @@ export class PartitionQueues {
     if (this.isClosed) return
     this.endTurn()
     this.isClosed = true
+    this.dedup?.close()
     for (const group of this.groups.values()) group.stop()
   }
 

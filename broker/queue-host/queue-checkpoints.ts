@@ -10,7 +10,7 @@ import { readInt64, writeInt64 } from '@sluice/protocol'
 import type { MetaStore, MetaWrite, PartitionLog } from '@sluice/storage'
 import type { HostedQueueGroup } from './hosted-queue-group.js'
 import {
-  CHECKPOINT_TABLE, GROUP_TABLE, QUEUE_META_TABLES, groupKey, rowsOf,
+  CHECKPOINT_TABLE, GROUP_TABLE, CHECKPOINT_TABLES, groupKey, rowsOf,
 } from './queue-keys.js'
 import type { QueuePartition } from './queue-surroundings.js'
 import { StoredDelayStore } from './stored-delay-store.js'
@@ -127,6 +127,6 @@ export class QueueCheckpoints {
   /** Removes every row. */
   async forget (): Promise<void> {
     this.meta.write([{ table: CHECKPOINT_TABLE, key: this.key, value: null }])
-    for (const table of QUEUE_META_TABLES) await this.meta.deleteRange(table, rowsOf(this.key))
+    for (const table of CHECKPOINT_TABLES) await this.meta.deleteRange(table, rowsOf(this.key))
   }
 }

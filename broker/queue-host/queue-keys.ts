@@ -5,8 +5,9 @@
 //   table `queue-group`       partition group                       → snapshot of QueueState
 //   table `queue-delayed`     partition group offset i64            → clock u8, due i64, the record of the ledger
 //   table `queue-due`         partition group clock u8 due i64 offset i64 → nothing
+//   table `queue-dedup-window` partition                            → snapshot of DedupWindow
 //   table `queue-dedup`       partition id (16 bytes)               → offset i64, expiry i64
-//   table `queue-dedup-due`   partition expiry i64 id               → nothing
+//   table `queue-dedup-order` partition order u8 expiry or offset i64 id → nothing
 
 import { readInt64, writeInt64 } from '@sluice/protocol'
 
@@ -15,7 +16,13 @@ export const GROUP_TABLE = 'queue-group'
 export const DELAYED_TABLE = 'queue-delayed'
 export const DUE_TABLE = 'queue-due'
 
-export const QUEUE_META_TABLES = [CHECKPOINT_TABLE, GROUP_TABLE, DELAYED_TABLE, DUE_TABLE]
+export const DEDUP_WINDOW_TABLE = 'queue-dedup-window'
+export const DEDUP_TABLE = 'queue-dedup'
+export const DEDUP_ORDER_TABLE = 'queue-dedup-order'
+
+/** What a checkpoint of the groups is made of. */
+export const CHECKPOINT_TABLES = [CHECKPOINT_TABLE, GROUP_TABLE, DELAYED_TABLE, DUE_TABLE]
+export const QUEUE_META_TABLES = [...CHECKPOINT_TABLES, DEDUP_WINDOW_TABLE, DEDUP_TABLE, DEDUP_ORDER_TABLE]
 
 /** The key of a group of a partition; a prefix of all its rows. Names are at most 255 bytes. */
 export function groupKey (partitionKey: Buffer, group: string): Buffer {

@@ -45,6 +45,24 @@ export class DedupWindow {
   /** Ids held in memory. */
   get size (): number { return this.count }
 
+  /** The record of the oldest id in memory; Infinity where there is none. */
+  get oldestOffset (): number {
+    for (let step = 0; step < this.count; step++) {
+      const offset = this.offsets[(this.first + step) % this.offsets.length]!
+      if (offset >= 0) return offset
+    }
+    return Infinity
+  }
+
+  /** Forgets everything in memory. */
+  clear (): void {
+    this.words = new Uint32Array(LENGTH_MIN * 4)
+    this.offsets = new Float64Array(LENGTH_MIN)
+    this.expires = new Float64Array(LENGTH_MIN)
+    this.places = new Int32Array(LENGTH_MIN * 2)
+    this.first = this.count = this.end = 0
+  }
+
   /** Every record below was told of. */
   get appendedEnd (): number { return this.end }
 

@@ -360,6 +360,15 @@ export class QueueGroup {
     this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answer : null))
   }
 
+  /**
+   * Records that are committed, and that the group has not heard of yet, are duplicates: they end before anybody sees
+   * them, as if they had been cancelled. To be called before the `onHighWatermark` that covers them.
+   */
+  endDuplicates (offsets: readonly number[], done: Release): void {
+    for (const offset of offsets) this.lifecycle.finish(this.places.list(offset), END_CAUSE.cancelled)
+    this.answers.push(this.journal.sequence, done)
+  }
+
   /** Puts a record off until a date, or brings it forward. `notBeforeMs`: wall clock, whole milliseconds. */
   reschedule (offset: number, notBeforeMs: number, done: (answer: ChangeAnswer | null) => void): void {
     const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.changes.reschedule(offset, notBeforeMs)
