@@ -9,6 +9,8 @@ export class QueueSession {
   readonly flags: number
   readonly clientName: string
   readonly groups = new Set<HostedQueueGroup>()
+  /** Groups in which it may hold leases that the client has never heard of. */
+  private readonly resumed = new Set<HostedQueueGroup>()
   /** Where the next receive begins among its partitions. */
   rotation = 0
   /** Null once it is gone. */
@@ -32,9 +34,20 @@ export class QueueSession {
     this.groups.add(group)
   }
 
+  /**
+   * The client has said what it had started before this connection: all else that it holds goes back. Before a receive
+   * and with a heartbeat.
+   */
+  giveBackUnstarted (): void {
+    if (this.resumed.size === 0) return
+    for (const group of this.resumed) if (!group.isStopped) group.turn().giveBackUnstarted(this.sessionId)
+    this.resumed.clear()
+  }
+
   /** Tells a group that the session is there again. Where it has ended meanwhile, its heartbeat says so. */
   rejoin (group: HostedQueueGroup): void {
     this.groups.add(group)
+    this.resumed.add(group)
     if (!group.isStopped) group.turn().heartbeat(this.sessionId)
   }
 

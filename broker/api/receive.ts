@@ -31,6 +31,7 @@ export function receiveHandler (services: BrokerServices): ApiHandler<ReceiveReq
       if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
       const session = services.sessions.find(request.sessionId, call.connection)
       if (session === null) return call.fail(ERROR.UNKNOWN_SESSION, unknownSession(request.sessionId))
+      session.giveBackUnstarted()
       new Receive(services, request, call, session).start()
     },
   }

@@ -35,6 +35,7 @@ export function heartbeatSessionHandler (
     handle ({ sessionId }, call) {
       const session = sessions.find(sessionId, call.connection)
       if (session === null) return call.fail(ERROR.UNKNOWN_SESSION, unknownSession(sessionId))
+      session.giveBackUnstarted()
       const notices: LeaseNotice[] = []
       for (const group of session.groups) addNotices(session, group, notices)
       const more = notices.length > LIMITS.itemsPerQueueRequest

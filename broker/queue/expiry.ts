@@ -85,6 +85,18 @@ export class Expiry {
     this.sessionsDueMs = Math.min(this.sessionsDueMs, session.goneAtMs)
   }
 
+  /** Gives back what the session holds and has not started, where it says itself what it starts. */
+  giveBackUnstarted (session: Session): void {
+    if ((session.flags & SESSION_FLAG.explicitStart) === 0) return
+    const { ledger } = this.state
+    for (const offset of this.state.sessions.leasesOf(session, ledger)) {
+      const slot = ledger.find(offset)
+      // It may have gone with an earlier record of its run.
+      if (slot === NO_SLOT || ledger.sessions[slot] !== session.number) continue
+      if ((ledger.flags[slot]! & RECORD_FLAG.started) === 0) this.lifecycle.giveBack(slot)
+    }
+  }
+
   private endSession (session: Session, isGone: boolean): void {
     const { ledger } = this.state
     for (const offset of this.state.sessions.leasesOf(session, ledger)) {

@@ -273,6 +273,28 @@ t.test('QueueGroup: a prefetched record that no handler has started is not timed
   t.match(world.group.explain(1), { state: 'ready', failures: 0, deliveries: 1 })
 })
 
+t.test('QueueGroup: what a session has not started when it is taken up again goes to others, uncounted', async t => {
+  const world = worldOf()
+  world.group.openSession(7, SESSION_FLAG.explicitStart | SESSION_FLAG.renews)
+  world.append()
+  world.append()
+  const [first] = receive(world, 7)
+  world.settleNow(start, first!)
+  world.group.sessionDisconnected(7)
+  world.group.giveBackUnstarted(7)
+  world.endTurn()
+  world.persist()
+  t.equal(world.group.stats().leased, 1, 'the started one is kept')
+  t.match(world.group.explain(1), { state: 'ready', failures: 0, deliveries: 1 })
+  t.same(offsetsOf(receive(world, 1)), [1])
+  t.equal(world.settleNow(ack, first!), OK)
+  world.group.openSession(8, SESSION_FLAG.renews)
+  world.append()
+  receive(world, 8)
+  world.group.giveBackUnstarted(8)
+  t.match(world.group.explain(2), { state: 'leased' }, 'a session that does not say what it starts keeps all')
+})
+
 t.test('QueueGroup: a leased record that is cancelled is told to its holder and ends with its lease', async t => {
   const world = worldOf()
   world.append()

@@ -90,6 +90,8 @@ export class QueueGroup {
   private firstOffset = 0
   private isLeading = false
   private isCatchingUp = false
+  /** Sessions that were taken up again while it was catching up. */
+  private readonly resumed = new Set<number>()
 
   constructor (options: QueueGroupOptions) {
     const { config, host, feed, laneIndex, random } = options
@@ -299,6 +301,17 @@ export class QueueGroup {
     return this.changes.cancelledOf(session)
   }
 
+  /**
+   * A session has been taken up again on a new connection. Where it says itself what it starts, what it has not
+   * started is given back: the answer with these leases may never have arrived, and nobody would ever settle them.
+   */
+  giveBackUnstarted (sessionId: number): void {
+    const session = this.state.sessions.find(sessionId)
+    if (session === undefined) return
+    if (this.isCatchingUp) this.resumed.add(sessionId)
+    else this.expiry.giveBackUnstarted(session)
+  }
+
   /** A session has lost its connection: its grace begins. */
   sessionDisconnected (sessionId: number): void {
     const session = this.state.sessions.find(sessionId)
@@ -468,6 +481,8 @@ export class QueueGroup {
     this.isCatchingUp = false
     this.picker.rebuild()
     this.trim(this.startOffset, END_CAUSE.expired)
+    for (const sessionId of this.resumed) this.giveBackUnstarted(sessionId)
+    this.resumed.clear()
   }
 
   private trim (endOffset: number, cause: EndCause): void {

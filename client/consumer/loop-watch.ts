@@ -11,7 +11,7 @@ export class LoopWatch {
   current: { readonly topic: string, readonly partition: number, readonly offset: number } | null = null
   private readonly cluster: Cluster
   private readonly group: string
-  private readonly sessionTimeoutMs: number
+  private sessionTimeoutMs: number
   private timer: NodeJS.Timeout | null = null
 
   constructor (cluster: Cluster, group: string, sessionTimeoutMs: number) {
@@ -29,6 +29,15 @@ export class LoopWatch {
       expectedAtMs = nowMs + intervalMs
       if (ms > this.sessionTimeoutMs / 3) this.warn(ms)
     }, intervalMs).unref()
+  }
+
+  /** The broker has told how long it waits for a sign of life. */
+  setSessionTimeout (sessionTimeoutMs: number): void {
+    if (sessionTimeoutMs === this.sessionTimeoutMs) return
+    this.sessionTimeoutMs = sessionTimeoutMs
+    if (this.timer === null) return
+    this.stop()
+    this.start()
   }
 
   stop (): void {

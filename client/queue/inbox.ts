@@ -6,7 +6,8 @@
 // Its leases last for the visibility time of the queue and outlive session, connection and process: their handles can
 // be given away. Records that come when nobody wants them any more are released.
 
-import { asBrokerError, BrokerError } from '../broker-error.js'
+import { setMaxListeners } from 'node:events'
+import { asBrokerError, BrokerError, closedError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import { abortable, delay, retryDelayMs } from '../waiting.js'
 import type { Lease } from './lease.js'
@@ -25,16 +26,18 @@ export class Inbox<K, V> {
   private readonly receiver: Receiver<K, V>
   private leftovers: Lease<K, V>[] = []
   private timer: NodeJS.Timeout | null = null
-  private closed = false
+  private readonly stop = new AbortController()
 
   constructor (cluster: Cluster, source: QueueSource<K, V>, settler: Settler) {
     this.cluster = cluster
     this.source = source
     this.receiver = new Receiver(cluster, source, 'visibility', settler)
+    // Every receive waits for it, and takes its listener off again.
+    setMaxListeners(0, this.stop.signal)
   }
 
   /**
-   * Records under leases; none where none came in time.
+   * Records under leases; none where none came in time, or the queue was closed.
    *
    * @throws BrokerError as a rejection: no broker could be asked within waitMs and requestTimeoutMs, or trying again is
    *   of no use.
@@ -50,14 +53,15 @@ export class Inbox<K, V> {
       const maxWaitMs = Math.max(0, waitEndMs - performance.now())
       try {
         const leases = await this.ask({ maxRecords, maxBytes, maxWaitMs }, signal)
-        if (leases.length > 0 || performance.now() >= waitEndMs || this.closed) return leases
+        if (leases.length > 0 || performance.now() >= waitEndMs) return leases
         failures = 0
       } catch (cause) {
         if (signal?.aborted === true && cause === signal.reason) throw cause
+        if (this.stop.signal.aborted) return []
         const error = asBrokerError(cause)
         const pauseMs = retryDelayMs(this.cluster.settings, error, ++failures)
         const isLast = failures >= this.cluster.settings.maxAttempts || performance.now() + pauseMs >= failEndMs
-        if (!error.retriable || isLast || this.closed) throw error
+        if (!error.retriable || isLast) throw error
         await delay(pauseMs, signal)
         this.cluster.metadata.refresh(this.source.name).catch(() => {})
       }
@@ -71,7 +75,7 @@ export class Inbox<K, V> {
 
   /** Releases what nobody has asked for and ends the session. Leases that were handed out stay. */
   async close (): Promise<void> {
-    this.closed = true
+    this.stop.abort(closedError('queue'))
     this.dropLeftovers()
     await this.receiver.close()
   }
@@ -81,7 +85,7 @@ export class Inbox<K, V> {
     if (leaders.length === 0) {
       throw new BrokerError('NOT_LEADER', `no partition of queue ${this.source.name} has a leader now`, { retriable: true })
     }
-    return abortable(this.first(leaders, bounds, signal), signal)
+    return abortable(abortable(this.first(leaders, bounds, signal), this.stop.signal), signal)
   }
 
   private first (
@@ -95,7 +99,7 @@ export class Inbox<K, V> {
         pending--
         failure = error ?? failure
         if (leases.length > 0) {
-          if (signal?.aborted === true || this.closed) release(leases)
+          if (signal?.aborted === true || this.stop.signal.aborted) release(leases)
           else if (isDone) this.keepLeftovers(leases)
           else {
             isDone = true

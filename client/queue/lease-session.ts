@@ -24,6 +24,8 @@ export interface SessionListener {
   onLost (why: string): void
   /** The connection to this broker is gone; the session may be taken up again. */
   onDisconnected (broker: number): void
+  /** Taken up again on this connection; what is sent now goes before anything else of the session. */
+  onResumed (connection: Connection): void
 }
 
 /** The session on one connection. */
@@ -37,6 +39,8 @@ interface Binding {
 
 /** Share of the time that the broker gives for a heartbeat after which it is sent. */
 const HEARTBEAT_SHARE = 0.7
+/** The broker asks for a heartbeat within a third of its patience. */
+const HEARTBEATS_PER_TIMEOUT = 3
 /** Grace until a broker has told one, in milliseconds: the default of queues. */
 const GRACE_MS_DEFAULT = 10_000
 const CLOSE_TIMEOUT_MS = 2_000
@@ -69,6 +73,15 @@ export class LeaseSession {
 
   /** Its id; 0 while there is none. */
   get id (): number { return this.sessionId }
+
+  /** Silence after which a broker gives it up, in milliseconds: the shortest of all; Infinity where none does. */
+  get sessionTimeoutMs (): number {
+    let shortestMs = Infinity
+    for (const { heartbeatMs } of this.bindings.values()) {
+      if (heartbeatMs >= 0) shortestMs = Math.min(shortestMs, heartbeatMs * HEARTBEATS_PER_TIMEOUT)
+    }
+    return shortestMs
+  }
 
   /** Brokers that it is open at. */
   get brokers (): number[] { return [...this.bindings.keys()] }
@@ -168,6 +181,7 @@ export class LeaseSession {
     const binding = { connection, heartbeatMs: message.heartbeatMs, timer: null, isBeating: false }
     this.bindings.set(broker, binding)
     this.schedule(binding)
+    if (sessionId !== 0) this.listener.onResumed(connection)
   }
 
   private lose (why: string): void {

@@ -45,6 +45,8 @@ export class Lease<K, V> extends StoredRecord<K, V> implements LeasedRecord<K, V
   readonly connection: Connection
   /** What was said here about the record; null while nothing was. */
   settledAs: SettleKind | null = null
+  /** Its handler is running, or about to be called. */
+  isStarted = false
   /** Bytes of key and value. */
   readonly sizeBytes: number
   private controller: AbortController | null = null

@@ -148,7 +148,7 @@ export class QueueControl<K, V> {
 
   /**
    * Where a record stands and why: the answer to "why does it not come?". `{ key }` asks for the first record of a key
-   * that is not done with.
+   * that the queue has come to and is not done with.
    *
    * @returns null where there is no such record.
    * @throws BrokerError as a rejection.

@@ -41,6 +41,8 @@ export class Receiver<K, V> {
   readonly session: LeaseSession
   /** Called when the connection to a broker is gone: what came over it and was not begun is void. */
   onDisconnected: (broker: number) => void = () => {}
+  /** Called when the session was taken up again on a connection, before anything else is sent there. */
+  onResumed: (connection: Connection) => void = () => {}
   private readonly cluster: Cluster
   private readonly source: QueueSource<K, V>
   private readonly mode: LeaseMode
@@ -59,6 +61,7 @@ export class Receiver<K, V> {
       onNotice: (notice: LeaseNotice) => this.keeper.onNotice(notice),
       onLost: why => { if (mode !== 'visibility') this.keeper.loseAll(why) },
       onDisconnected: broker => this.onDisconnected(broker),
+      onResumed: connection => this.onResumed(connection),
     })
   }
 

@@ -5,7 +5,7 @@
 // It goes before anything that a handler may do to the process, and over the connection that the record came over, so
 // that it arrives before any later word about it. Nobody waits for the broker.
 
-import type { SettleItem } from '@sluice/protocol'
+import type { SettlePartition } from '@sluice/protocol'
 import type { Connection } from '../connection/connection.js'
 import type { Lease } from './lease.js'
 
@@ -40,6 +40,20 @@ export class StartSender {
     this.starts.push({ lease, onReady, onVoid })
   }
 
+  /**
+   * Says once more, over a new connection, what was started over the one before: the first word may be lost.
+   *
+   * @param leases those that are not started are passed over.
+   */
+  repeat (leases: readonly AnyLease[], connection: Connection): void {
+    const started = leases.filter(({ isStarted }) => isStarted)
+    const size = connection.hello.maxRecordsPerSettle
+    for (let from = 0; from < started.length; from += size) {
+      // Where this connection is lost too, the next one has its turn.
+      this.settle(connection, started.slice(from, from + size)).catch(() => {})
+    }
+  }
+
   private flush (): void {
     const byConnection = new Map<Connection, Start[]>()
     for (const start of this.starts) {
@@ -56,9 +70,7 @@ export class StartSender {
   }
 
   private request (connection: Connection, starts: readonly Start[]): void {
-    connection.request('settle', {
-      acks: 'none', timeoutMs: TIMEOUT_MS, partitions: partitionsOf(starts, this.group),
-    }, { oneWay: true, timeoutMs: TIMEOUT_MS }).then(() => {
+    this.settle(connection, starts.map(({ lease }) => lease)).then(() => {
       for (const start of starts) this.ready.push(start)
       // By then it has left for the socket, which is uncorked at the end of the turn.
       if (!this.isRunning) {
@@ -68,6 +80,12 @@ export class StartSender {
     }, () => {
       for (const { onVoid } of starts) onVoid()
     })
+  }
+
+  private settle (connection: Connection, leases: readonly AnyLease[]): Promise<unknown> {
+    return connection.request('settle', {
+      acks: 'none', timeoutMs: TIMEOUT_MS, partitions: partitionsOf(leases, this.group),
+    }, { oneWay: true, timeoutMs: TIMEOUT_MS })
   }
 
   private readonly run = (): void => {
@@ -83,11 +101,9 @@ export class StartSender {
   }
 }
 
-function partitionsOf (starts: readonly Start[], group: string): {
-  topicId: string, partition: number, group: string, items: SettleItem[],
-}[] {
-  const partitions: { topicId: string, partition: number, group: string, items: SettleItem[] }[] = []
-  for (const { lease } of starts) {
+function partitionsOf (leases: readonly AnyLease[], group: string): SettlePartition[] {
+  const partitions: SettlePartition[] = []
+  for (const lease of leases) {
     let last = partitions[partitions.length - 1]
     if (last === undefined || last.partition !== lease.partition || last.topicId !== lease.topicId) {
       last = { topicId: lease.topicId, partition: lease.partition, group, items: [] }

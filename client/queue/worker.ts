@@ -82,6 +82,7 @@ export class Worker<K, V> {
     this.isOrdered = parts.isOrdered
     this.receiver = new Receiver(parts.cluster, parts.source, 'started', parts.settler)
     this.receiver.onDisconnected = () => this.dropDisconnected()
+    this.receiver.onResumed = connection => this.starts.repeat(this.receiver.keeper.all(), connection)
     this.starts = new StartSender(parts.source.group)
     this.target = new PrefetchTarget(parts.settings.prefetch, performance.now())
     this.watch = new LoopWatch(parts.cluster, parts.source.name, SESSION_TIMEOUT_MS_DEFAULT)
@@ -164,6 +165,8 @@ export class Worker<K, V> {
     this.receiver.poll(leader, { maxRecords, maxBytes, maxWaitMs: POLL_WAIT_MS }).then(leases => {
       land()
       this.failures.delete(leader)
+      const { sessionTimeoutMs } = this.receiver.session
+      if (sessionTimeoutMs !== Infinity) this.watch.setSessionTimeout(sessionTimeoutMs)
       this.onLeases(leases)
       this.pump()
     }, (cause: unknown) => {
@@ -266,6 +269,7 @@ export class Worker<K, V> {
 
   private call (lease: Lease<K, V>, lane: string | null): void {
     if (lease.lostBy !== null) return this.finish(lane, false)
+    lease.isStarted = true
     this.watch.current = lease
     let result: unknown
     try {
@@ -280,29 +284,29 @@ export class Worker<K, V> {
   }
 
   private async callWatched (lease: Lease<K, V>): Promise<void> {
-    const call = async (): Promise<unknown> => this.handler(lease)
-    const traced = HANDLE_CHANNEL.start.hasSubscribers
-      ? HANDLE_CHANNEL.tracePromise(call, { group: this.source.group || this.source.name, record: lease })
-      : call()
     const { timeoutMs } = this.settings
-    if (timeoutMs === Infinity) {
-      await traced
-      return
-    }
+    if (timeoutMs === Infinity) return this.callTraced(lease)
     const limit = new AbortController()
     lease.handlerSignal = AbortSignal.any([lease.leaseSignal, limit.signal])
     const late = deferred<never>()
     const timer = setTimeout(() => {
-      const error = new BrokerError('TIMEOUT', `the handler of record ${lease.id} of queue ${lease.topic} took longer than ` +
-        `timeoutMs (${timeoutMs} ms)`, { topic: lease.topic, partition: lease.partition, offset: lease.offset })
+      const { topic, partition, offset } = lease
+      const error = new BrokerError('TIMEOUT', `the handler of record ${lease.id} of queue ${topic} took longer than ` +
+        `timeoutMs (${timeoutMs} ms)`, { topic, partition, offset })
       limit.abort(error)
       late.reject(error)
     }, timeoutMs)
     try {
-      await Promise.race([traced, late.promise])
+      await Promise.race([this.callTraced(lease), late.promise])
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  private async callTraced (lease: Lease<K, V>): Promise<void> {
+    const call = async (): Promise<unknown> => this.handler(lease)
+    if (!HANDLE_CHANNEL.start.hasSubscribers) await call()
+    else await HANDLE_CHANNEL.tracePromise(call, { group: this.source.group || this.source.name, record: lease })
   }
 
   private onReturned (lease: Lease<K, V>, lane: string | null): void {
