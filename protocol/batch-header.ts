@@ -15,7 +15,7 @@
 // - `size` counts the whole batch, header included.
 // - `prevCrc` is `crc` of the batch before it in the log (0 before the first): a chain. A lost or misdirected write
 //   breaks it, and stale bytes behind the end of a recycled segment do not continue it.
-// - `committedOffset` is the high watermark at the moment of stamping: everything below it was durable by then. With
+// - `committedOffset`: everything below it was durable, in the log of who stamped it, at that moment. With
 //   it a log tells damage from a torn tail by itself: what a valid batch calls committed must be there.
 
 import { crc32c } from './crc32c.js'

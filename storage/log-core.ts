@@ -416,6 +416,31 @@ export class LogCore implements CommitHost, ReadableLog {
     return { segments, changes }
   }
 
+  /**
+   * Makes the log in memory an empty one that goes on at `offset`, and answers what has to follow on the disk. The
+   * segment that begins there is the only one, and has no file yet.
+   */
+  startOver (offset: number, prevCrc: number): { segments: Segment[], changes: MetaWrite[] } {
+    const { segments } = this
+    const segment = new Segment(offset, prevCrc, 0, 0, this.context.clock.wallMs())
+    this.segments = [segment]
+    this.truncationCount++
+    this.#commits?.stop()
+    this.#commits = null
+    this.ring.clear()
+    this.#pendingIndex = []
+    this.logStartOffset = this.nextOffset = offset
+    this.lastCrc = prevCrc
+    this.lastEpoch = 0
+    this.written = this.durable = {
+      offset, segmentBase: offset, position: SEGMENT_HEADER_BYTES, crc: prevCrc, epoch: 0,
+    }
+    const changes = [this.stateChange(), ...segments.map(gone => this.meta.segmentRemoval(gone.baseOffset))]
+    for (const start of this.epochs.truncateTo(0)) changes.push(this.meta.epochRemoval(start.epoch))
+    for (const range of this.damage.keep(0, 0)) changes.push(this.meta.damageRemoval(range.from))
+    return { segments, changes }
+  }
+
   /** Puts a compacted segment in the place of the one it was made from. */
   replaceSegment (before: Segment, after: Segment): void {
     this.segments = this.segments.map(segment => segment === before ? after : segment)

@@ -11,6 +11,7 @@ import { nextOffsetOf } from '@sluice/protocol'
 import { walkBatches } from './batch-walk.js'
 import { syncFile } from './file-io.js'
 import type { LogCore } from './log-core.js'
+import { restartLog } from './log-restart.js'
 import type { LogPoint } from './log-meta.js'
 import { findSegmentIndex, type Segment } from './segment.js'
 import { SEGMENT_HEADER_BYTES } from './segment-header.js'
@@ -24,6 +25,8 @@ export async function truncateLog (core: LogCore, offset: number): Promise<void>
     await core.drain()
     if (core.state !== 'online') throw new Error(`cannot cut a log that is ${core.state}: ${core.stateReason}`)
     const index = findSegmentIndex(core.segments, offset)
+    // The file that held it is gone, and all before it.
+    if (index < 0) return await restartLog(core, core.logStartOffset, 0)
     const segment = core.segments[index]!
     assert(segment.generation === 0, 'cannot cut into what was compacted: it was committed')
     const cut = await findCut(core, segment, offset)

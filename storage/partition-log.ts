@@ -15,6 +15,7 @@ import { BATCH_HEADER_BYTES, BATCH_POSITION, type BatchHeader, readBatchHeader, 
 import { type LogContents, LogCore } from './log-core.js'
 import { LogReadFailure } from './log-read-failure.js'
 import { LogReader } from './log-reader.js'
+import { restartLog } from './log-restart.js'
 import { truncateLog } from './log-truncation.js'
 import { compactLog } from './key-compaction.js'
 import type {
@@ -72,6 +73,8 @@ export class PartitionLog {
 
   /** Leader epoch of the last batch; 0 in an empty log. */
   get lastEpoch (): number { return this.#core.lastEpoch }
+  /** `crc` of the last batch: what the next one names as `prevCrc`. */
+  get lastCrc (): number { return this.#core.lastCrc }
   get segmentCount (): number { return this.#core.segments.length }
   /** Bytes of batches in all segments. */
   get sizeBytes (): number {
@@ -101,7 +104,8 @@ export class PartitionLog {
    * written from the end of this turn on.
    *
    * @param leaderEpoch at or above `lastEpoch`.
-   * @param committedOffset the high watermark: all below it is durable. Not above `nextOffset`.
+   * @param committedOffset all below it is durable in this log: recovery takes a hole below it for damage, and what is
+   *   torn above it for what a crash left over. Not above `nextOffset`.
    */
   append (batch: Buffer, leaderEpoch: number, committedOffset: number): number {
     const core = this.#core
@@ -123,7 +127,10 @@ export class PartitionLog {
     return baseOffset
   }
 
-  /** Appends a batch as a leader stamped it, checked with checkBatch; it must continue this log. */
+  /**
+   * Appends a batch as a leader stamped it, checked with checkBatch; it must continue this log. Only `committedOffset`
+   * is stamped anew: what is durable elsewhere says nothing about a hole in this log.
+   */
   appendStamped (batch: Buffer): void {
     const core = this.#core
     this.#assertAppendable(batch)
@@ -135,6 +142,11 @@ export class PartitionLog {
     const bytes = run.slab.bytes!
     const at = run.slab.end
     bytes.set(batch, at)
+    STAMP.baseOffset = baseOffset
+    STAMP.leaderEpoch = leaderEpoch
+    STAMP.committedOffset = core.durable.offset
+    STAMP.prevCrc = prevCrc
+    stampBatch(bytes, STAMP, at)
     this.#onCopied(run, bytes, at, batch.length, leaderEpoch)
   }
 
@@ -238,6 +250,15 @@ export class PartitionLog {
    */
   truncateTo (offset: number): Promise<void> {
     return this.#core.exclusive(() => truncateLog(this.#core, offset))
+  }
+
+  /**
+   * Empties the log: it then begins, and goes on, at `offset`, behind a batch whose `crc` was `prevCrc`. For a follower
+   * whose log ends before its leader's begins, or has nothing in common with it. A crash on the way may leave some of
+   * what there was.
+   */
+  restartAt (offset: number, prevCrc: number): Promise<void> {
+    return this.#core.exclusive(() => restartLog(this.#core, offset, prevCrc))
   }
 
   /**

@@ -360,7 +360,13 @@ class LogRecovery {
 
   async #save (): Promise<void> {
     const segments = this.#segments
-    if (segments.length === 0) return
+    // An epoch is noted when it begins, and may never have come to the disk.
+    const lost = this.#epochs.truncateTo(this.#end.offset)
+    for (const { epoch } of lost) this.#changes.push(this.#meta.epochRemoval(epoch))
+    if (segments.length === 0) {
+      if (this.#changes.length > 0) await this.#meta.writeDurable(this.#changes)
+      return
+    }
     for (const stored of this.#stored.segments) {
       if (!segments.some(segment => segment.baseOffset === stored.baseOffset)) {
         this.#changes.push(this.#meta.segmentRemoval(stored.baseOffset))

@@ -121,7 +121,7 @@ const HEADER_FIELDS: Readonly<Record<string, [type: string, doc: string]>> = {
   baseOffset: ['i64', 'Offset of the first record.'],
   size: ['u32', 'Bytes of the whole batch, this header included: 84 to 67,108,864.'],
   leaderEpoch: ['u32', 'Epoch of the leader that appended the batch.'],
-  committedOffset: ['i64', 'High watermark when the batch was stamped: everything below was committed by then.'],
+  committedOffset: ['i64', 'Everything below was durable, where the batch was stamped, by then.'],
   prevCrc: ['u32', '`crc` of the batch before this one in the log; 0 before the first.'],
   headerCrc: ['u32', 'CRC-32C of bytes 0 to 27.'],
   crc: ['u32', 'CRC-32C of byte 36 up to the end of the batch.'],
