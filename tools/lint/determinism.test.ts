@@ -4,7 +4,7 @@
 import t from 'tap'
 import { importsOf, productSources, withoutComments } from './sources.js'
 
-const CORE = /^broker\/(partition|group|queue|replication)\//
+const CORE = /^broker\/(partition|group|queue|replica)\//
 
 /** Files that open, delete and replay logs: asynchronous at the border of the core, and nothing else. */
 const ASYNCHRONOUS: ReadonlySet<string> = new Set([

@@ -1,0 +1,102 @@
+// An idempotent producer: numbers its batches, keeps a few under way, and sends each again, byte for byte, until it is
+// told where it is stored. It writes to one partition.
+
+import { RecordBatchBuilder, readBatchHeader } from '@sluice/protocol'
+import type { SeededRandom } from '../crash/seeded-random.js'
+import type { EventQueue } from './event-queue.js'
+import type { ProduceAnswer } from './sim-partition.js'
+
+/** Batches from the oldest that is not acknowledged on: as many as a broker remembers. */
+const WINDOW = 5
+const RETRY_MS = 400
+
+/** What a producer needs of the world. */
+export interface ProducerWorld {
+  /** Sends to a broker; the answer may come twice, late, or never. */
+  produce (brokerId: number, log: number, batch: Buffer, answered: (answer: ProduceAnswer) => void): void
+  brokerCount: number
+  onAck (log: number, baseOffset: number, crc: number): void
+}
+
+interface Outstanding { readonly batch: Buffer, readonly crc: number, readonly number: number, sentMs: number }
+
+export class SimProducer {
+  readonly #queue: EventQueue
+  readonly #random: SeededRandom
+  readonly #world: ProducerWorld
+  readonly #producerId: number
+  readonly #log: number
+  readonly #builder = new RecordBatchBuilder(512)
+  readonly #outstanding: Outstanding[] = []
+  readonly #meanMs: number
+  #sequence = 0
+  #batchCount = 0
+  #leader: number
+  #isStopped = false
+
+  constructor (queue: EventQueue, random: SeededRandom, world: ProducerWorld, producerId: number, log: number) {
+    this.#queue = queue
+    this.#random = random
+    this.#world = world
+    this.#producerId = producerId
+    this.#log = log
+    this.#leader = random.between(0, world.brokerCount)
+    this.#meanMs = random.between(5, 60)
+    this.#next()
+    this.#retry()
+  }
+
+  /** Makes no more batches; those under way are sent until they are acknowledged. */
+  stop (): void { this.#isStopped = true }
+
+  get isDone (): boolean { return this.#isStopped && this.#outstanding.length === 0 }
+
+  #next (): void {
+    if (this.#isStopped) return
+    const oldest = this.#outstanding[0]?.number ?? this.#batchCount
+    if (this.#batchCount - oldest < WINDOW) this.#send(this.#make())
+    this.#queue.after(this.#meanMs * 2 * this.#random.next(), () => this.#next())
+  }
+
+  #make (): Outstanding {
+    const count = this.#random.between(1, 4)
+    for (let index = 0; index < count; index++) {
+      this.#builder.append(null, `${this.#producerId}/${this.#sequence + index}`, Math.floor(this.#queue.nowMs))
+    }
+    const producer = { producerId: this.#producerId, producerEpoch: 0, baseSequence: this.#sequence }
+    const batch = this.#builder.build({ producer })
+    this.#sequence += count
+    const outstanding = { batch, crc: readBatchHeader(batch).crc, number: this.#batchCount++, sentMs: 0 }
+    this.#outstanding.push(outstanding)
+    return outstanding
+  }
+
+  #send (outstanding: Outstanding): void {
+    outstanding.sentMs = this.#queue.nowMs
+    const { batch } = outstanding
+    this.#world.produce(this.#leader, this.#log, batch, answer => this.#onAnswer(outstanding, answer))
+  }
+
+  #onAnswer (outstanding: Outstanding, answer: ProduceAnswer): void {
+    const index = this.#outstanding.indexOf(outstanding)
+    if (index < 0) return
+    if (answer.ok) {
+      this.#outstanding.splice(index, 1)
+      this.#world.onAck(this.#log, answer.baseOffset, outstanding.crc)
+      return
+    }
+    if (answer.leader >= 0) this.#leader = answer.leader
+    else if (answer.reason === 'not-leader') this.#leader = this.#random.between(0, this.#world.brokerCount)
+  }
+
+  /** Sends everything that waits for too long once more, in order. */
+  #retry (): void {
+    if (this.isDone) return
+    const oldest = this.#outstanding[0]
+    if (oldest !== undefined && this.#queue.nowMs - oldest.sentMs > RETRY_MS) {
+      if (this.#random.chance(0.3)) this.#leader = this.#random.between(0, this.#world.brokerCount)
+      for (const outstanding of this.#outstanding) this.#send(outstanding)
+    }
+    this.#queue.after(RETRY_MS / 4, () => this.#retry())
+  }
+}

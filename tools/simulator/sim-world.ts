@@ -1,0 +1,27 @@
+// What the parts of a simulation share.
+
+import type { Checker } from './checker.js'
+import type { EventLog } from './event-log.js'
+import type { EventQueue } from './event-queue.js'
+import type { Mutant } from './mutants.js'
+import type { Moment, SimBroker } from './sim-broker.js'
+import type { SimControlStore } from './sim-control-store.js'
+import type { SimNetwork } from './sim-network.js'
+import type { SwarmOptions } from './swarm-options.js'
+
+export interface SimWorld {
+  readonly options: SwarmOptions
+  readonly queue: EventQueue
+  readonly log: EventLog
+  readonly checker: Checker
+  readonly network: SimNetwork
+  readonly control: SimControlStore
+  readonly brokers: readonly SimBroker[]
+  readonly mutant: Mutant
+  /** Nothing goes wrong any more. */
+  isCalm: boolean
+  /** Runs the promises that are settled. */
+  settle (): void
+  /** Something has happened that faults are aimed at. */
+  onMoment (broker: SimBroker, moment: Moment): void
+}
