@@ -1,5 +1,5 @@
-// Reads the backlog file of the bare loop from its start to its end, again and again: checks each batch and, if asked
-// to, walks its records and looks at each value.
+// Reads the backlog file of the bare loop from its start to its end, again and again: checks the CRC-32C of each batch,
+// as any client has to, and, if asked to, walks its records and looks at the size of each value.
 
 import type { Socket } from 'node:net'
 import { RecordReader, BATCH_POSITION } from '@sluice/protocol'
