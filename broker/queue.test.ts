@@ -51,6 +51,27 @@ t.test('Queue: a receive waits for records, over several partitions', async t =>
   t.same(await worker.receive(10, 30), [], 'and gives up at its deadline')
 })
 
+t.test('Queue: one record of a large batch does not cost the whole of it', async t => {
+  await using broker = await startTestBroker()
+  using client = await TestClient.connect(broker.port)
+  const topicId = await client.createTopic('jobs', 1, {}, 'queue')
+  const values = Array.from({ length: 1_000 }, (_, index) => `${index} ${'x'.repeat(100)}`)
+  await client.produce(topicId, 0, values)
+  await client.produce(topicId, 0, ['last'])
+  using worker = await QueueTestClient.connect(broker.port, topicId)
+  for (const index of [0, 1]) {
+    const { response, leases } = await worker.exchange(1, 0)
+    t.same(valuesOf(leases), values.slice(index, index + 1))
+    t.ok(response.partitions[0]!.size < 300, `${response.partitions[0]!.size} bytes`)
+  }
+  const many = await worker.exchange(900, 0)
+  t.same(valuesOf(many.leases), values.slice(2, 902), 'with most of its records it comes whole')
+  t.ok(many.response.partitions[0]!.size > 100_000)
+  const rest = await worker.exchange(900, 0)
+  t.same(valuesOf(rest.leases), [...values.slice(902), 'last'], 'a thinned batch and a whole one')
+  t.ok(rest.response.partitions[0]!.size < 13_000)
+})
+
 t.test('Queue: a session keeps its leases over a reconnect', async t => {
   await using broker = await startTestBroker()
   using client = await TestClient.connect(broker.port)

@@ -1,7 +1,7 @@
 // Reads the batches that hold certain records of a partition: as slices of what is in memory, or pieces from the disk.
-// Batches without any of the records are left out; no byte is copied.
+// Batches without any of the records are left out, and large ones with few of them thinned; no other byte is copied.
 
-import { BATCH_POSITION, readInt64 } from '@sluice/protocol'
+import { BATCH_POSITION, readInt64, thinBatch } from '@sluice/protocol'
 import type { LogReadError, LogSlice } from '@sluice/storage'
 import type { Partition } from '../partition/partition.js'
 
@@ -10,6 +10,9 @@ export type BatchesRead = (error: string | null, buffers: readonly Buffer[], siz
 
 /** Read at once where many records lie close together, in bytes. */
 const READ_BYTES = 256 * 1024
+/** Batches up to this size are sent whole, in bytes, and larger ones of which one of so many records is wanted. */
+const WHOLE_BYTES = 4 * 1024
+const WHOLE_SHARE = 4
 
 export class GrantedBatches {
   private readonly partition: Partition
@@ -57,31 +60,46 @@ export class GrantedBatches {
   private take (slice: LogSlice): boolean {
     const before = this.row
     for (const bytes of slice.buffers) {
-      let start = -1
-      let at = 0
-      while (at < bytes.length && this.row < this.offsets.length && !this.isFull) {
+      for (let at = 0; at < bytes.length && this.row < this.offsets.length && !this.isFull;) {
         const size = bytes.readUInt32BE(at + BATCH_POSITION.size)
-        const nextOffset = readInt64(bytes, at) + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1
-        const isWanted = this.offsets[this.row]! < nextOffset
-        if (isWanted && this.sizeBytes + (start < 0 ? 0 : at - start) + size > this.maxBytes) {
-          this.isFull = true
-          break
-        }
-        if (isWanted && start < 0) start = at
-        if (!isWanted && start >= 0) {
-          this.keep(bytes.subarray(start, at))
-          start = -1
-        }
-        while (this.row < this.offsets.length && this.offsets[this.row]! < nextOffset) this.row++
+        const end = this.rowFrom(readInt64(bytes, at) + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1)
+        if (end > this.row) this.takeBatch(bytes, at, size, end)
         at += size
       }
-      if (start >= 0) this.keep(bytes.subarray(start, at))
     }
     return this.row > before || this.isFull
   }
 
+  /** The first row that is not below `offset`. */
+  private rowFrom (offset: number): number {
+    let { row } = this
+    while (row < this.offsets.length && this.offsets[row]! < offset) row++
+    return row
+  }
+
+  /** Takes the records of the rows up to `end` out of a batch that holds them, if there is room. */
+  private takeBatch (bytes: Buffer, position: number, size: number, end: number): void {
+    const recordCount = bytes.readUInt32BE(position + BATCH_POSITION.recordCount)
+    const isThin = size > WHOLE_BYTES && (end - this.row) * WHOLE_SHARE < recordCount
+    const thin = isThin ? thinBatch(bytes, position, this.offsets, this.row, end) : null
+    const batch = thin ?? bytes.subarray(position, position + size)
+    if (this.sizeBytes + batch.length > this.maxBytes) {
+      this.isFull = true
+      return
+    }
+    this.keep(batch)
+    this.row = end
+  }
+
+  /** Keeps bytes, as one with those before where they lie side by side. */
   private keep (bytes: Buffer): void {
-    this.buffers.push(bytes)
+    const last = this.buffers.at(-1)
+    const isNext = last?.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset
+    if (isNext) {
+      this.buffers[this.buffers.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + bytes.length)
+    } else {
+      this.buffers.push(bytes)
+    }
     this.sizeBytes += bytes.length
   }
 
