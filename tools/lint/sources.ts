@@ -27,9 +27,9 @@ export function productSources (): Source[] {
   return sources('.ts').filter(({ path }) => !isTest(path) && !path.includes('/generated/') && !path.endsWith('.d.ts'))
 }
 
-/** Tests and what only they use. */
+/** Tests and what only they use, and measurements that are run by hand: neither is packed. */
 export function isTest (path: string): boolean {
-  return /\.(test|fixture|child)\.|-contract\.ts$|\/testing\/|\/test-|\.double\./.test(path)
+  return /\.(test|fixture|child|bench)\.|-contract\.ts$|\/testing\/|\/test-|\.double\./.test(path)
 }
 
 /** The modules that a file imports, as written, static and dynamic ones. */
