@@ -72,10 +72,10 @@ export class DataDirectory {
   readonly path: string
   readonly identity: DataDirectoryIdentity
   readonly lastStop: LastStop
-  readonly #disk: Disk
-  readonly #lock: DirectoryLock | null
-  readonly #bootId: string | null
-  readonly #now: () => number
+  private readonly disk: Disk
+  private readonly lock: DirectoryLock | null
+  private readonly bootId: string | null
+  private readonly now: () => number
 
   private constructor (
     directory: string, identity: DataDirectoryIdentity, lastStop: LastStop, lock: DirectoryLock | null,
@@ -84,10 +84,10 @@ export class DataDirectory {
     this.path = directory
     this.identity = identity
     this.lastStop = lastStop
-    this.#lock = lock
-    this.#bootId = bootId
-    this.#disk = disk
-    this.#now = now
+    this.lock = lock
+    this.bootId = bootId
+    this.disk = disk
+    this.now = now
   }
 
   /**
@@ -129,33 +129,33 @@ export class DataDirectory {
    */
   async markDirty (): Promise<LastStop> {
     try {
-      await this.#disk.remove(`${this.path}/${STOPPED}`)
-      await this.#disk.syncDirectory(this.path)
-      await this.#writeMark(STARTED)
+      await this.disk.remove(`${this.path}/${STOPPED}`)
+      await this.disk.syncDirectory(this.path)
+      await this.writeMark(STARTED)
     } catch (error) {
       if (!(error instanceof DiskError) || (error.code !== 'ENOSPC' && error.code !== 'EDQUOT')) {
         throw explained(error, this.path)
       }
       // No space for a new mark: an old one would name the wrong boot, so there is none.
-      await this.#disk.remove(`${this.path}/${STARTED}`)
-      await this.#disk.syncDirectory(this.path)
+      await this.disk.remove(`${this.path}/${STARTED}`)
+      await this.disk.syncDirectory(this.path)
     }
     return this.lastStop
   }
 
   /** Says durably that everything is on the disk. Call it last, then `close`. Throws DiskError. */
   async markClean (): Promise<void> {
-    await this.#writeMark(STOPPED)
+    await this.writeMark(STOPPED)
   }
 
   /** Gives the lock back. */
   async close (): Promise<void> {
-    this.#lock?.release()
+    this.lock?.release()
   }
 
-  async #writeMark (name: string): Promise<void> {
-    const mark: Mark = { bootId: this.#bootId, at: new Date(this.#now()).toISOString() }
-    await writeFileAtomically(this.#disk, this.path, name, Buffer.from(JSON.stringify(mark) + '\n'))
+  private async writeMark (name: string): Promise<void> {
+    const mark: Mark = { bootId: this.bootId, at: new Date(this.now()).toISOString() }
+    await writeFileAtomically(this.disk, this.path, name, Buffer.from(JSON.stringify(mark) + '\n'))
   }
 }
 

@@ -43,12 +43,12 @@ interface HeldLock { readonly environment: Env, readonly reader: Txn }
 const heldHere = new Map<string, HeldLock | null>()
 
 export class DirectoryLock {
-  readonly #realPath: string
-  readonly #held: HeldLock
+  private readonly realPath: string
+  private readonly held: HeldLock
 
   private constructor (realPath: string, held: HeldLock) {
-    this.#realPath = realPath
-    this.#held = held
+    this.realPath = realPath
+    this.held = held
   }
 
   /**
@@ -88,11 +88,11 @@ export class DirectoryLock {
   }
 
   release (): void {
-    if (heldHere.get(this.#realPath) !== this.#held) return
-    fs.rmSync(path.join(this.#realPath, 'lock', 'holder.json'), { force: true })
-    this.#held.reader.abort()
-    this.#held.environment.close()
-    heldHere.delete(this.#realPath)
+    if (heldHere.get(this.realPath) !== this.held) return
+    fs.rmSync(path.join(this.realPath, 'lock', 'holder.json'), { force: true })
+    this.held.reader.abort()
+    this.held.environment.close()
+    heldHere.delete(this.realPath)
   }
 }
 

@@ -7,28 +7,28 @@ import assert from 'node:assert'
 import type { EpochStart } from './log-types.js'
 
 export class EpochHistory {
-  #starts: EpochStart[]
+  private list: EpochStart[]
 
   constructor (starts: readonly EpochStart[] = []) {
-    this.#starts = [...starts].sort((a, b) => a.epoch - b.epoch)
+    this.list = [...starts].sort((a, b) => a.epoch - b.epoch)
   }
 
   get starts (): readonly EpochStart[] {
-    return this.#starts
+    return this.list
   }
 
   /** The newest epoch; 0 where there is none. */
   get lastEpoch (): number {
-    return this.#starts[this.#starts.length - 1]?.epoch ?? 0
+    return this.list[this.list.length - 1]?.epoch ?? 0
   }
 
   /** Notes that `epoch` writes from `startOffset` on; the answer is its entry where it is a new one. */
   begin (epoch: number, startOffset: number): EpochStart | null {
-    const last = this.#starts[this.#starts.length - 1]
+    const last = this.list[this.list.length - 1]
     if (last !== undefined && last.epoch === epoch) return null
     assert(last === undefined || epoch > last.epoch, `epoch ${epoch} after ${last?.epoch}`)
     const start = { epoch, startOffset }
-    this.#starts.push(start)
+    this.list.push(start)
     return start
   }
 
@@ -37,23 +37,23 @@ export class EpochHistory {
    * `logEndOffset`. `epoch: -1` where all known ones are newer: then the end is where the oldest begins.
    */
   endOffset (epoch: number, logEndOffset: number): { epoch: number, endOffset: number } {
-    let index = this.#starts.length - 1
-    while (index >= 0 && this.#starts[index]!.epoch > epoch) index--
-    const endOffset = this.#starts[index + 1]?.startOffset ?? logEndOffset
-    return { epoch: this.#starts[index]?.epoch ?? -1, endOffset }
+    let index = this.list.length - 1
+    while (index >= 0 && this.list[index]!.epoch > epoch) index--
+    const endOffset = this.list[index + 1]?.startOffset ?? logEndOffset
+    return { epoch: this.list[index]?.epoch ?? -1, endOffset }
   }
 
   /** Forgets what begins at or above `offset`; the answer is what was forgotten. */
   truncateTo (offset: number): EpochStart[] {
-    const gone = this.#starts.filter(start => start.startOffset >= offset)
-    if (gone.length > 0) this.#starts = this.#starts.filter(start => start.startOffset < offset)
+    const gone = this.list.filter(start => start.startOffset >= offset)
+    if (gone.length > 0) this.list = this.list.filter(start => start.startOffset < offset)
     return gone
   }
 
   /** Forgets the epochs that end at or below `offset`, but never the last; the answer is what was forgotten. */
   trimTo (offset: number): EpochStart[] {
     let count = 0
-    while (count + 1 < this.#starts.length && this.#starts[count + 1]!.startOffset <= offset) count++
-    return this.#starts.splice(0, count)
+    while (count + 1 < this.list.length && this.list[count + 1]!.startOffset <= offset) count++
+    return this.list.splice(0, count)
   }
 }

@@ -28,79 +28,79 @@ export async function compactLog (
 }
 
 class KeyCompaction {
-  readonly #core: LogCore
-  readonly #rewrite: SegmentRewrite
-  readonly #limitOffset: number
-  readonly #lastBatches = new Map<number, number>()
+  private readonly core: LogCore
+  private readonly rewrite: SegmentRewrite
+  private readonly limitOffset: number
+  private readonly lastBatches = new Map<number, number>()
 
   constructor (core: LogCore, rewrite: SegmentRewrite, limitOffset: number) {
-    this.#core = core
-    this.#rewrite = rewrite
-    this.#limitOffset = limitOffset
+    this.core = core
+    this.rewrite = rewrite
+    this.limitOffset = limitOffset
   }
 
   run (): Promise<CompactionResult> {
-    return this.#rewrite.run(async () => {
-      if (this.#core.config.cleanup.compact) await this.#compact()
+    return this.rewrite.run(async () => {
+      if (this.core.config.cleanup.compact) await this.compact()
     })
   }
 
-  async #compact (): Promise<void> {
-    const core = this.#core
-    const baseOffsets = this.#candidates().map(segment => segment.baseOffset)
+  private async compact (): Promise<void> {
+    const core = this.core
+    const baseOffsets = this.candidates().map(segment => segment.baseOffset)
     if (baseOffsets.length === 0) return
-    const endOffset = this.#segmentAt(baseOffsets[baseOffsets.length - 1]!).endOffset
-    const dirty = baseOffsets.find(baseOffset => this.#segmentAt(baseOffset).cleanedMs < 0)
-    if (dirty === undefined && !baseOffsets.some(base => this.#tombstonesExpired(this.#segmentAt(base)))) return
-    await this.#noteProducers(baseOffsets)
+    const endOffset = this.segmentAt(baseOffsets[baseOffsets.length - 1]!).endOffset
+    const dirty = baseOffsets.find(baseOffset => this.segmentAt(baseOffset).cleanedMs < 0)
+    if (dirty === undefined && !baseOffsets.some(base => this.tombstonesExpired(this.segmentAt(base)))) return
+    await this.noteProducers(baseOffsets)
     let from = dirty ?? endOffset
     for (let last = false; !last;) {
       const keys = new KeyOffsets(core.context.limits.compactionBytes)
-      await this.#rewrite.forEachBatch(from, endOffset, (batch, header) => {
+      await this.rewrite.forEachBatch(from, endOffset, (batch, header) => {
         if (canCompact(header)) visitKeys(batch, (key, offset) => { if (offset >= from) keys.note(key, offset) })
       })
       last = keys.fullAtOffset < 0
-      for (const baseOffset of baseOffsets) await this.#cleanSegment(this.#segmentAt(baseOffset), keys, last)
+      for (const baseOffset of baseOffsets) await this.cleanSegment(this.segmentAt(baseOffset), keys, last)
       from = keys.fullAtOffset
     }
   }
 
   /** The segments that may be compacted: a run from the oldest on. */
-  #candidates (): Segment[] {
-    const { segments, config, context } = this.#core
+  private candidates (): Segment[] {
+    const { segments, config, context } = this.core
     const newestMs = context.clock.wallMs() - config.minCompactionLagMs
     const candidates: Segment[] = []
     for (const segment of segments) {
-      if (!segment.sealed || segment.endOffset > this.#limitOffset || segment.lastAppendMs > newestMs) break
+      if (!segment.sealed || segment.endOffset > this.limitOffset || segment.lastAppendMs > newestMs) break
       candidates.push(segment)
     }
     return candidates
   }
 
-  #segmentAt (baseOffset: number): Segment {
-    return this.#core.segments.find(segment => segment.baseOffset === baseOffset)!
+  private segmentAt (baseOffset: number): Segment {
+    return this.core.segments.find(segment => segment.baseOffset === baseOffset)!
   }
 
   /** Which batch is the last of each producer, anywhere in the log: those in the candidates must stay. */
-  async #noteProducers (baseOffsets: readonly number[]): Promise<void> {
-    await this.#rewrite.forEachBatch(baseOffsets[0]!, this.#core.writtenOffset, (_batch, header) => {
-      if (header.producerId !== NO_PRODUCER_ID) this.#lastBatches.set(header.producerId, header.baseOffset)
+  private async noteProducers (baseOffsets: readonly number[]): Promise<void> {
+    await this.rewrite.forEachBatch(baseOffsets[0]!, this.core.writtenOffset, (_batch, header) => {
+      if (header.producerId !== NO_PRODUCER_ID) this.lastBatches.set(header.producerId, header.baseOffset)
     })
   }
 
-  #tombstonesExpired (segment: Segment): boolean {
-    const { config, context, damage } = this.#core
+  private tombstonesExpired (segment: Segment): boolean {
+    const { config, context, damage } = this.core
     return segment.cleanedMs >= 0 && damage.ranges.length === 0 &&
       context.clock.wallMs() - segment.cleanedMs > config.tombstoneRetentionMs
   }
 
-  async #cleanSegment (segment: Segment, keys: KeyOffsets, last: boolean): Promise<void> {
-    if (this.#rewrite.isDamaged(segment)) return
-    const core = this.#core
-    const shrink = this.#shrinkBy(keys, this.#tombstonesExpired(segment))
+  private async cleanSegment (segment: Segment, keys: KeyOffsets, last: boolean): Promise<void> {
+    if (this.rewrite.isDamaged(segment)) return
+    const core = this.core
+    const shrink = this.shrinkBy(keys, this.tombstonesExpired(segment))
     const cleanedMs = segment.cleanedMs >= 0 || !last ? segment.cleanedMs : core.context.clock.wallMs()
-    if (await this.#rewrite.wouldShrink(segment, shrink)) {
-      await this.#rewrite.rewrite(segment, shrink, cleanedMs)
+    if (await this.rewrite.wouldShrink(segment, shrink)) {
+      await this.rewrite.rewrite(segment, shrink, cleanedMs)
     } else if (cleanedMs !== segment.cleanedMs) {
       segment.cleanedMs = cleanedMs
       core.meta.write([core.meta.segmentChange(segment)])
@@ -108,9 +108,9 @@ class KeyCompaction {
   }
 
   /** Takes out what newer records supersede; tombstones too where everything that they have to hide is gone. */
-  #shrinkBy (keys: KeyOffsets, dropTombstones: boolean): Shrink {
+  private shrinkBy (keys: KeyOffsets, dropTombstones: boolean): Shrink {
     return (batch, header) => compactBatch(batch, header, {
-      lastBatches: this.#lastBatches,
+      lastBatches: this.lastBatches,
       isKept: (records) => {
         if (records.keyStart < 0) return true
         if (dropTombstones && records.valueStart < 0) return false

@@ -7,36 +7,36 @@
 const ENTRY_BYTES = 96
 
 export class KeyOffsets {
-  readonly #maxBytes: number
-  readonly #offsets = new Map<string, number>()
-  #bytes = 0
+  private readonly maxBytes: number
+  private readonly offsets = new Map<string, number>()
+  private bytes = 0
   /** The offset of the first record whose key did not get in; -1 where all did. */
   fullAtOffset = -1
 
   constructor (maxBytes: number) {
-    this.#maxBytes = maxBytes
+    this.maxBytes = maxBytes
   }
 
   get count (): number {
-    return this.#offsets.size
+    return this.offsets.size
   }
 
   /** Notes a record. Keys are compared byte by byte. */
   note (key: string, offset: number): void {
-    if (!this.#offsets.has(key)) {
+    if (!this.offsets.has(key)) {
       if (this.fullAtOffset >= 0) return
       const bytes = ENTRY_BYTES + key.length
-      if (this.#bytes + bytes > this.#maxBytes && this.#offsets.size > 0) {
+      if (this.bytes + bytes > this.maxBytes && this.offsets.size > 0) {
         this.fullAtOffset = offset
         return
       }
-      this.#bytes += bytes
+      this.bytes += bytes
     }
-    this.#offsets.set(key, offset)
+    this.offsets.set(key, offset)
   }
 
   /** True where a newer record of the key is known. */
   supersedes (key: string, offset: number): boolean {
-    return (this.#offsets.get(key) ?? -1) > offset
+    return (this.offsets.get(key) ?? -1) > offset
   }
 }

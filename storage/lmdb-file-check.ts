@@ -125,61 +125,61 @@ function readFreePages (value: Buffer, pages: number[]): void {
 }
 
 class TreeWalk {
-  readonly #descriptor: number
-  readonly #meta: Meta
-  readonly #filePageCount: number
+  private readonly descriptor: number
+  private readonly meta: Meta
+  private readonly filePageCount: number
   /** One bit for each page: reached already. */
-  readonly #reached: Uint8Array
-  #pagesRead = 0
+  private readonly reached: Uint8Array
+  private pagesRead = 0
 
   constructor (descriptor: number, fileBytes: number, meta: Meta) {
-    this.#descriptor = descriptor
-    this.#meta = meta
-    this.#filePageCount = Math.floor(fileBytes / meta.pageBytes)
+    this.descriptor = descriptor
+    this.meta = meta
+    this.filePageCount = Math.floor(fileBytes / meta.pageBytes)
     // Free pages at the end may never have been written, so the file may be shorter; but a number far beyond it is not
     // one: every page but those of the last transactions was written.
     if (meta.lastPage < 1 || meta.lastPage > 2 ** 40) throw new Error(`it claims ${meta.lastPage} pages`)
-    this.#reached = new Uint8Array(Math.ceil((Math.min(meta.lastPage, this.#filePageCount) + 1) / 8))
-    this.#claim(0, 1)
-    this.#claim(1, 1)
+    this.reached = new Uint8Array(Math.ceil((Math.min(meta.lastPage, this.filePageCount) + 1) / 8))
+    this.claim(0, 1)
+    this.claim(1, 1)
   }
 
   async run (): Promise<void> {
-    const { main, free } = this.#meta
+    const { main, free } = this.meta
     const tables: Tree[] = []
-    await this.#walk(main, 'the main tree', (node) => {
+    await this.walk(main, 'the main tree', (node) => {
       if ((node.flags & NODE.subDatabase) === 0) return
       if (node.data.length !== 48) throw new Error('a table has a record of the wrong size')
       tables.push(parseTree(node.data))
     })
-    for (const table of tables) await this.#walk(table, 'a table', refuseSubDatabase)
+    for (const table of tables) await this.walk(table, 'a table', refuseSubDatabase)
     const freePages: number[] = []
-    await this.#walk(free, 'the free list', (node) => { readFreePages(node.data, freePages) })
+    await this.walk(free, 'the free list', (node) => { readFreePages(node.data, freePages) })
     for (const page of freePages) {
-      if (page < 2 || page > this.#meta.lastPage) throw new Error(`its free list names page ${page}`)
-      if (page < this.#filePageCount) this.#claim(page, 1)
+      if (page < 2 || page > this.meta.lastPage) throw new Error(`its free list names page ${page}`)
+      if (page < this.filePageCount) this.claim(page, 1)
     }
   }
 
-  async #walk (tree: Tree, name: string, onLeaf: (node: LeafNode) => void): Promise<void> {
+  private async walk (tree: Tree, name: string, onLeaf: (node: LeafNode) => void): Promise<void> {
     if (tree.root === NO_PAGE) {
       if (tree.entries !== 0) throw new Error(`${name} has entries and no root`)
       return
     }
     if (tree.depth < 1 || tree.depth > DEPTH_MAX) throw new Error(`${name} claims a depth of ${tree.depth}`)
-    const isFreeList = tree === this.#meta.free
+    const isFreeList = tree === this.meta.free
     let entries = 0
     const pending: Array<{ page: number, level: number }> = [{ page: tree.root, level: 1 }]
     while (pending.length > 0) {
       const { page: number, level } = pending.pop()!
-      if (++this.#pagesRead % PAGES_PER_TURN === 0) await new Promise(resolve => setImmediate(resolve))
-      this.#claim(number, 1)
-      const page = readAt(this.#descriptor, number * this.#meta.pageBytes, this.#meta.pageBytes)
+      if (++this.pagesRead % PAGES_PER_TURN === 0) await new Promise(resolve => setImmediate(resolve))
+      this.claim(number, 1)
+      const page = readAt(this.descriptor, number * this.meta.pageBytes, this.meta.pageBytes)
       if (pageNumber(page, 0) !== number) throw new Error(`page ${number} calls itself ${pageNumber(page, 0)}`)
       const isLeaf = level === tree.depth
       const flags = page.readUInt16LE(10)
       if (flags !== (isLeaf ? PAGE.leaf : PAGE.branch)) throw new Error(`page ${number} of ${name} has flags ${flags}`)
-      entries += this.#nodes(page, number, isLeaf, isFreeList, (child) => {
+      entries += this.nodes(page, number, isLeaf, isFreeList, (child) => {
         pending.push({ page: child, level: level + 1 })
       }, onLeaf)
     }
@@ -187,7 +187,7 @@ class TreeWalk {
   }
 
   /** Goes through thenodes of a page; answers how many a leaf has. */
-  #nodes (
+  private nodes (
     page: Buffer, number: number, isLeaf: boolean, isFreeList: boolean,
     onChild: (page: number) => void, onLeaf: (node: LeafNode) => void
   ): number {
@@ -217,14 +217,14 @@ class TreeWalk {
         }
         previous = key
       }
-      if (isLeaf) onLeaf({ flags, data: this.#leafData(page, number, keyEnd, low, flags, isFreeList) })
+      if (isLeaf) onLeaf({ flags, data: this.leafData(page, number, keyEnd, low, flags, isFreeList) })
       else onChild(low + flags * 2 ** 32)
     }
     return isLeaf ? count : 0
   }
 
   /** The value of a node; of values with pages of their own only the free list's are read. */
-  #leafData (
+  private leafData (
     page: Buffer, number: number, position: number, size: number, flags: number, isFreeList: boolean
   ): Buffer {
     if ((flags & ~(NODE.bigData | NODE.subDatabase)) !== 0) throw new Error(`page ${number} has a node of flags ${flags}`)
@@ -234,26 +234,26 @@ class TreeWalk {
     }
     if (position + 8 > page.length) throw new Error(`page ${number} has a value beyond its end`)
     const first = pageNumber(page, position)
-    const { pageBytes } = this.#meta
+    const { pageBytes } = this.meta
     const count = Math.ceil((size + PAGE_HEADER_BYTES) / pageBytes)
-    this.#claim(first, count)
-    const header = readAt(this.#descriptor, first * pageBytes, PAGE_HEADER_BYTES)
+    this.claim(first, count)
+    const header = readAt(this.descriptor, first * pageBytes, PAGE_HEADER_BYTES)
     if (pageNumber(header, 0) !== first || header.readUInt16LE(10) !== PAGE.overflow ||
       header.readUInt32LE(12) !== count) {
       throw new Error(`page ${first} is not the long value it should be`)
     }
-    return isFreeList ? readAt(this.#descriptor, first * pageBytes + PAGE_HEADER_BYTES, size) : NOTHING
+    return isFreeList ? readAt(this.descriptor, first * pageBytes + PAGE_HEADER_BYTES, size) : NOTHING
   }
 
   /** Notes that pages `first` to `first + count` (exclusive) are in use, each for the first time. */
-  #claim (first: number, count: number): void {
-    if (first < 0 || first + count - 1 > this.#meta.lastPage || first + count > this.#filePageCount) {
-      throw new Error(`it refers to page ${first + count - 1} and has ${this.#filePageCount}`)
+  private claim (first: number, count: number): void {
+    if (first < 0 || first + count - 1 > this.meta.lastPage || first + count > this.filePageCount) {
+      throw new Error(`it refers to page ${first + count - 1} and has ${this.filePageCount}`)
     }
     for (let page = first; page < first + count; page++) {
       const bit = 1 << (page & 7)
-      if ((this.#reached[page >>> 3]! & bit) !== 0) throw new Error(`page ${page} is used twice`)
-      this.#reached[page >>> 3]! |= bit
+      if ((this.reached[page >>> 3]! & bit) !== 0) throw new Error(`page ${page} is used twice`)
+      this.reached[page >>> 3]! |= bit
     }
   }
 }

@@ -52,22 +52,22 @@ const DELETE_BATCH_COUNT = 1000
 const openHere = new Set<string>()
 
 export class LmdbMetaStore implements MetaStore {
-  readonly #directory: string
-  readonly #lmdb: Lmdb
-  readonly #environment: Env
-  readonly #committer: LmdbCommitter
-  readonly #tables = new Map<string, Dbi>()
-  readonly #overlays = new Map<string, MetaOverlay>()
-  #reader: Txn | null = null
-  #closing: Promise<void> | null = null
+  private readonly directory: string
+  private readonly lmdb: Lmdb
+  private readonly environment: Env
+  private readonly committer: LmdbCommitter
+  private readonly tables = new Map<string, Dbi>()
+  private readonly overlays = new Map<string, MetaOverlay>()
+  private reader: Txn | null = null
+  private closing: Promise<void> | null = null
 
   private constructor (
     directory: string, lmdb: Lmdb, environment: Env, mapBytes: number, options: LmdbMetaStoreOptions
   ) {
-    this.#directory = directory
-    this.#lmdb = lmdb
-    this.#environment = environment
-    this.#committer = new LmdbCommitter({
+    this.directory = directory
+    this.lmdb = lmdb
+    this.environment = environment
+    this.committer = new LmdbCommitter({
       directory,
       environment,
       mapBytes,
@@ -75,9 +75,9 @@ export class LmdbMetaStore implements MetaStore {
       commitBytesMax: options.commitBytesMax ?? 4 * 1024 * 1024,
       retryDelayMs: options.retryDelayMs ?? 250,
       failCommit: options.failCommit ?? (() => null),
-      databaseOf: table => this.#tables.get(table) ?? this.#makeTable(table),
-      onCommitted: sequence => { for (const overlay of this.#overlays.values()) overlay.dropUpTo(sequence) },
-      onResize: () => this.#endReader(),
+      databaseOf: table => this.tables.get(table) ?? this.makeTable(table),
+      onCommitted: sequence => { for (const overlay of this.overlays.values()) overlay.dropUpTo(sequence) },
+      onResize: () => this.endReader(),
     })
   }
 
@@ -99,14 +99,16 @@ export class LmdbMetaStore implements MetaStore {
     if (openHere.has(directory)) throw new Error(`The meta store in ${directory} is open in this process already.`)
     openHere.add(directory)
     try {
-      return await LmdbMetaStore.#open(lmdb, directory, options)
+      return await LmdbMetaStore.openEnvironment(lmdb, directory, options)
     } catch (error) {
       openHere.delete(directory)
       throw error
     }
   }
 
-  static async #open (lmdb: Lmdb, directory: string, options: LmdbMetaStoreOptions): Promise<LmdbMetaStore> {
+  private static async openEnvironment (
+    lmdb: Lmdb, directory: string, options: LmdbMetaStoreOptions,
+  ): Promise<LmdbMetaStore> {
     const filePath = path.join(directory, 'data.mdb')
     let fileBytes = 0
     try {
@@ -132,7 +134,7 @@ export class LmdbMetaStore implements MetaStore {
     }
     try {
       const store = new LmdbMetaStore(directory, lmdb, environment, mapBytes, options)
-      store.#openTables(options.tables ?? [])
+      store.openTables(options.tables ?? [])
       syncDirectory(directory)
       syncDirectory(path.dirname(directory))
       return store
@@ -144,40 +146,40 @@ export class LmdbMetaStore implements MetaStore {
 
   /** Bytes of keys and values written and not committed yet: they pile up while the disk is full. */
   get pendingBytes (): number {
-    return this.#committer.pendingBytes
+    return this.committer.pendingBytes
   }
 
   /** What keeps commits from succeeding, in words; null while they do. A full disk passes, a failure stays. */
   get trouble (): string | null {
-    return this.#committer.trouble
+    return this.committer.trouble
   }
 
   get (table: string, key: Buffer): Buffer | null {
-    this.#assertOpen()
-    const written = this.#overlays.get(table)?.get(key)
+    this.assertOpen()
+    const written = this.overlays.get(table)?.get(key)
     if (written !== undefined) return written
-    const database = this.#tables.get(table)
+    const database = this.tables.get(table)
     if (database === undefined) return null
     try {
-      const reader = this.#beginRead()
+      const reader = this.beginRead()
       try {
         return reader.getBinary(database, key)
       } finally {
         reader.reset()
       }
     } catch (error) {
-      throw lmdbError(error, this.#directory)
+      throw lmdbError(error, this.directory)
     }
   }
 
   range (table: string, range: MetaRange = {}): MetaEntry[] {
-    this.#assertOpen()
-    const overlay = this.#overlays.get(table) ?? NO_OVERLAY
-    const database = this.#tables.get(table)
+    this.assertOpen()
+    const overlay = this.overlays.get(table) ?? NO_OVERLAY
+    const database = this.tables.get(table)
     if (database === undefined) return overlay.merge(range, () => null)
     try {
-      const reader = this.#beginRead()
-      const cursor = new this.#lmdb.Cursor<Buffer>(reader, database, { keyIsBuffer: true })
+      const reader = this.beginRead()
+      const cursor = new this.lmdb.Cursor<Buffer>(reader, database, { keyIsBuffer: true })
       try {
         return overlay.merge(range, entriesOf(cursor, range))
       } finally {
@@ -185,7 +187,7 @@ export class LmdbMetaStore implements MetaStore {
         reader.reset()
       }
     } catch (error) {
-      throw lmdbError(error, this.#directory)
+      throw lmdbError(error, this.directory)
     }
   }
 
@@ -193,11 +195,11 @@ export class LmdbMetaStore implements MetaStore {
     changes: readonly MetaWrite[],
     options: { durable?: boolean, done?: (error: Error | null) => void } = {}
   ): void {
-    this.#assertOpen()
+    this.assertOpen()
     const copies = ownedChanges(changes)
-    const sequence = this.#committer.enqueue(copies, options.durable === true, options.done)
+    const sequence = this.committer.enqueue(copies, options.durable === true, options.done)
     if (sequence === null) return
-    for (const { table, key, value } of copies) this.#overlayOf(table).set(key, value, sequence)
+    for (const { table, key, value } of copies) this.overlayOf(table).set(key, value, sequence)
   }
 
   async deleteRange (table: string, range: MetaRange): Promise<void> {
@@ -218,13 +220,13 @@ export class LmdbMetaStore implements MetaStore {
   }
 
   async flush (): Promise<void> {
-    this.#assertOpen()
-    await this.#committer.flush()
+    this.assertOpen()
+    await this.committer.flush()
   }
 
   /** To be called when the end is near: a write that finds no space fails from now on, and waits for none. */
   stopWaiting (): void {
-    this.#committer.stopWaiting()
+    this.committer.stopWaiting()
   }
 
   /**
@@ -232,61 +234,61 @@ export class LmdbMetaStore implements MetaStore {
    * The store is closed in any case.
    */
   close (): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    this.closing ??= this.shut()
+    return this.closing
   }
 
-  async #close (): Promise<void> {
+  private async shut (): Promise<void> {
     try {
-      this.#committer.stopWaiting()
-      await this.#committer.flush()
+      this.committer.stopWaiting()
+      await this.committer.flush()
     } finally {
-      this.#endReader()
-      this.#environment.close()
-      openHere.delete(this.#directory)
+      this.endReader()
+      this.environment.close()
+      openHere.delete(this.directory)
     }
   }
 
-  #assertOpen (): void {
-    if (this.#closing !== null) throw new Error('The meta store is closed.')
+  private assertOpen (): void {
+    if (this.closing !== null) throw new Error('The meta store is closed.')
   }
 
-  #overlayOf (table: string): MetaOverlay {
-    let overlay = this.#overlays.get(table)
-    if (overlay === undefined) this.#overlays.set(table, overlay = new MetaOverlay())
+  private overlayOf (table: string): MetaOverlay {
+    let overlay = this.overlays.get(table)
+    if (overlay === undefined) this.overlays.set(table, overlay = new MetaOverlay())
     return overlay
   }
 
   /** Opens the tables the store has and makes those of `names` that it has not. */
-  #openTables (names: readonly string[]): void {
-    const main = this.#environment.openDbi({ name: null, keyIsBuffer: true })
-    const reader = this.#environment.beginTxn({ readOnly: true })
-    const cursor = new this.#lmdb.Cursor<Buffer>(reader, main, { keyIsBuffer: true })
+  private openTables (names: readonly string[]): void {
+    const main = this.environment.openDbi({ name: null, keyIsBuffer: true })
+    const reader = this.environment.beginTxn({ readOnly: true })
+    const cursor = new this.lmdb.Cursor<Buffer>(reader, main, { keyIsBuffer: true })
     const known: string[] = []
     for (let key = cursor.goToFirst(); key !== null; key = cursor.goToNext()) known.push(key.toString('utf8'))
     cursor.close()
     reader.abort()
-    for (const name of known) this.#tables.set(name, this.#environment.openDbi({ name, keyIsBuffer: true }))
-    for (const name of names) if (!this.#tables.has(name)) this.#makeTable(name)
+    for (const name of known) this.tables.set(name, this.environment.openDbi({ name, keyIsBuffer: true }))
+    for (const name of names) if (!this.tables.has(name)) this.makeTable(name)
   }
 
   /** Only while no commit is under way. */
-  #makeTable (name: string): Dbi {
-    const database = this.#environment.openDbi({ name, create: true, keyIsBuffer: true })
-    this.#tables.set(name, database)
+  private makeTable (name: string): Dbi {
+    const database = this.environment.openDbi({ name, create: true, keyIsBuffer: true })
+    this.tables.set(name, database)
     return database
   }
 
   /** The caller resets it before it returns. */
-  #beginRead (): Txn {
-    if (this.#reader === null) this.#reader = this.#environment.beginTxn({ readOnly: true })
-    else this.#reader.renew()
-    return this.#reader
+  private beginRead (): Txn {
+    if (this.reader === null) this.reader = this.environment.beginTxn({ readOnly: true })
+    else this.reader.renew()
+    return this.reader
   }
 
-  #endReader (): void {
-    this.#reader?.abort()
-    this.#reader = null
+  private endReader (): void {
+    this.reader?.abort()
+    this.reader = null
   }
 }
 

@@ -4,7 +4,7 @@
 //
 // - `segments` is in offset order without gaps but for damage; only the last may be unsealed.
 // - The checkpoint says less than what is durable, never more.
-// - Index entries wait in `#pendingIndex` until there is a handful: whoever looks one up looks there first.
+// - Index entries wait in `pendingIndex` until there is a handful: whoever looks one up looks there first.
 
 import { DamageMap } from './damage-map.js'
 import type { DiskError } from './disk.js'
@@ -65,18 +65,18 @@ export class LogCore implements CommitHost, ReadableLog {
   /** True while the end of the log is being moved: nothing may be appended. */
   frozen = false
   closed = false
-  #commits: GroupCommit | null = null
-  #pendingIndex: IndexEntry[] = []
-  #cancelCheckpoint: (() => void) | null = null
-  #cancelFlush: (() => void) | null = null
-  #exclusive: Promise<unknown> = Promise.resolve()
-  #rescans: Map<Segment, Promise<void>> | null = null
+  private groupCommit: GroupCommit | null = null
+  private pendingIndex: IndexEntry[] = []
+  private cancelCheckpoint: (() => void) | null = null
+  private cancelFlush: (() => void) | null = null
+  private lastTurn: Promise<unknown> = Promise.resolve()
+  private rescans: Map<Segment, Promise<void>> | null = null
 
   constructor (context: StoreContext, id: LogId, config: LogConfig, contents: LogContents) {
     this.id = id
     this.context = context
     this.config = config
-    this.meta = new LogMeta(context.meta, id, error => this.#onMetaError(error))
+    this.meta = new LogMeta(context.meta, id, error => this.onMetaError(error))
     this.segments = contents.segments
     this.logStartOffset = contents.logStartOffset
     this.epochs = new EpochHistory(contents.epochs)
@@ -118,15 +118,15 @@ export class LogCore implements CommitHost, ReadableLog {
 
   /** Made at the first append: an idle log has none. */
   get commits (): GroupCommit {
-    if (this.#commits === null) {
+    if (this.groupCommit === null) {
       const last = this.segments[this.segments.length - 1] ?? null
-      this.#commits = new GroupCommit(this.context, this, last?.created ? last : null, this.written)
+      this.groupCommit = new GroupCommit(this.context, this, last?.created ? last : null, this.written)
     }
-    return this.#commits
+    return this.groupCommit
   }
 
   get unwrittenBytes (): number {
-    return this.#commits === null ? 0 : this.#commits.unwrittenBytes
+    return this.groupCommit === null ? 0 : this.groupCommit.unwrittenBytes
   }
 
   segmentPath (segment: Segment): string {
@@ -197,18 +197,18 @@ export class LogCore implements CommitHost, ReadableLog {
   }
 
   onAdvanced (): void {
-    if (this.durable.offset < this.written.offset && this.config.flush === 'interval' && this.#cancelFlush === null) {
-      this.#cancelFlush = this.context.after(this.config.flushIntervalMs, () => {
-        this.#cancelFlush = null
+    if (this.durable.offset < this.written.offset && this.config.flush === 'interval' && this.cancelFlush === null) {
+      this.cancelFlush = this.context.after(this.config.flushIntervalMs, () => {
+        this.cancelFlush = null
         this.commits.syncWritten()
       })
     }
-    this.#cancelCheckpoint ??= this.context.after(this.context.limits.checkpointIntervalMs, () => this.checkpoint())
+    this.cancelCheckpoint ??= this.context.after(this.context.limits.checkpointIntervalMs, () => this.checkpoint())
     this.listener?.onAdvance()
   }
 
   onSealed (segment: Segment): void {
-    this.meta.write([this.meta.segmentChange(segment), ...this.#takePendingIndex()])
+    this.meta.write([this.meta.segmentChange(segment), ...this.takePendingIndex()])
   }
 
   onCreated (segment: Segment): void {
@@ -220,19 +220,19 @@ export class LogCore implements CommitHost, ReadableLog {
 
   onBlocked (error: DiskError): void {
     if (this.state === 'readOnly' && this.stateReason === error.message) return
-    this.#setState('readOnly', error.message)
+    this.setState('readOnly', error.message)
   }
 
   onUnblocked (): void {
-    this.#setState('online', '')
+    this.setState('online', '')
   }
 
   onFailed (error: DiskError): void {
-    this.#cancelTimers()
-    this.#setState('failed', error.message)
+    this.cancelTimers()
+    this.setState('failed', error.message)
   }
 
-  #setState (state: LogState, reason: string): void {
+  private setState (state: LogState, reason: string): void {
     if (this.state === state && this.stateReason === reason) return
     this.state = state
     this.stateReason = reason
@@ -241,7 +241,7 @@ export class LogCore implements CommitHost, ReadableLog {
     this.listener?.onStateChange()
   }
 
-  #onMetaError (error: Error): void {
+  private onMetaError (error: Error): void {
     this.context.report({ kind: 'metaFailed', id: this.id, message: error.message })
   }
 
@@ -249,10 +249,10 @@ export class LogCore implements CommitHost, ReadableLog {
 
   /** Notes the durable end of the log and the index entries that wait. */
   checkpoint (): void {
-    this.#cancelCheckpoint?.()
-    this.#cancelCheckpoint = null
+    this.cancelCheckpoint?.()
+    this.cancelCheckpoint = null
     if (this.closed || this.segments.length === 0) return
-    this.meta.write([this.stateChange(), ...this.#takePendingIndex()])
+    this.meta.write([this.stateChange(), ...this.takePendingIndex()])
   }
 
   /** What the meta store should say of the log now. */
@@ -272,19 +272,19 @@ export class LogCore implements CommitHost, ReadableLog {
   /** Notes that the batch at `offset` stands at `position`, behind all that the segment holds so far. */
   addIndexEntry (segment: Segment, offset: number, position: number): void {
     segment.indexedPosition = position
-    this.#pendingIndex.push({
+    this.pendingIndex.push({
       offset,
       segmentBase: segment.baseOffset,
       generation: segment.generation,
       position,
       maxTimestampBefore: segment.maxTimestamp,
     })
-    if (this.#pendingIndex.length >= PENDING_INDEX_MAX) this.meta.write(this.#takePendingIndex())
+    if (this.pendingIndex.length >= PENDING_INDEX_MAX) this.meta.write(this.takePendingIndex())
   }
 
   findIndexEntry (segment: Segment, offset: number, lowest: number): IndexEntry | null {
-    for (let index = this.#pendingIndex.length - 1; index >= 0; index--) {
-      const entry = this.#pendingIndex[index]!
+    for (let index = this.pendingIndex.length - 1; index >= 0; index--) {
+      const entry = this.pendingIndex[index]!
       if (entry.offset < lowest) break
       if (entry.offset <= offset && entry.segmentBase === segment.baseOffset) return entry
     }
@@ -293,13 +293,13 @@ export class LogCore implements CommitHost, ReadableLog {
 
   /** Puts the waiting index entries where searches over the whole index see them. */
   flushIndex (): void {
-    if (this.#pendingIndex.length > 0) this.meta.write(this.#takePendingIndex())
+    if (this.pendingIndex.length > 0) this.meta.write(this.takePendingIndex())
   }
 
-  #takePendingIndex (): MetaWrite[] {
-    if (this.#pendingIndex.length === 0) return []
-    const entries = this.#pendingIndex
-    this.#pendingIndex = []
+  private takePendingIndex (): MetaWrite[] {
+    if (this.pendingIndex.length === 0) return []
+    const entries = this.pendingIndex
+    this.pendingIndex = []
     return entries.map(entry => this.meta.indexChange(entry))
   }
 
@@ -320,11 +320,11 @@ export class LogCore implements CommitHost, ReadableLog {
   }
 
   rescan (segment: Segment, reason: string): Promise<void> {
-    this.#rescans ??= new Map()
-    let running = this.#rescans.get(segment)
+    this.rescans ??= new Map()
+    let running = this.rescans.get(segment)
     if (running === undefined) {
-      running = rescanSegment(this, segment, reason).finally(() => this.#rescans!.delete(segment))
-      this.#rescans.set(segment, running)
+      running = rescanSegment(this, segment, reason).finally(() => this.rescans!.delete(segment))
+      this.rescans.set(segment, running)
     }
     return running
   }
@@ -333,23 +333,23 @@ export class LogCore implements CommitHost, ReadableLog {
 
   /** Runs after all work given to it before. */
   exclusive<Result> (work: () => Promise<Result>): Promise<Result> {
-    const result = this.#exclusive.then(work)
-    this.#exclusive = result.catch(() => {})
+    const result = this.lastTurn.then(work)
+    this.lastTurn = result.catch(() => {})
     return result
   }
 
   /** Resolves when everything appended is durable, or when the state of the log does not allow it. */
   async drain (): Promise<void> {
-    if (this.#commits === null) return
+    if (this.groupCommit === null) return
     for (;;) {
-      this.#commits.pump()
-      await this.#commits.settled()
+      this.groupCommit.pump()
+      await this.groupCommit.settled()
       if (this.state !== 'online') return
       if (this.durable.offset === this.nextOffset) return
       if (this.written.offset === this.nextOffset) {
-        this.#commits.syncWritten()
-        await this.#commits.settled()
-        if (this.durable.offset < this.nextOffset && this.#commits.unsynced) return
+        this.groupCommit.syncWritten()
+        await this.groupCommit.settled()
+        if (this.durable.offset < this.nextOffset && this.groupCommit.unsynced) return
       }
     }
   }
@@ -397,10 +397,10 @@ export class LogCore implements CommitHost, ReadableLog {
     const segment = this.segments[index]!
     const segments = this.segments.splice(index + 1)
     this.truncationCount++
-    this.#commits?.stop()
-    this.#commits = null
+    this.groupCommit?.stop()
+    this.groupCommit = null
     this.ring.clear()
-    this.#pendingIndex = this.#pendingIndex.filter(entry => entry.offset < cut.offset)
+    this.pendingIndex = this.pendingIndex.filter(entry => entry.offset < cut.offset)
     segment.endOffset = this.nextOffset = cut.offset
     segment.endPosition = cut.position
     segment.endCrc = this.lastCrc = cut.crc
@@ -408,7 +408,7 @@ export class LogCore implements CommitHost, ReadableLog {
     segment.sealed = false
     this.lastEpoch = cut.epoch
     this.written = this.durable = cut
-    const changes = [this.stateChange(), this.meta.segmentChange(segment), ...this.#takePendingIndex()]
+    const changes = [this.stateChange(), this.meta.segmentChange(segment), ...this.takePendingIndex()]
     for (const later of segments) changes.push(this.meta.segmentRemoval(later.baseOffset))
     for (const start of this.epochs.truncateTo(cut.offset)) changes.push(this.meta.epochRemoval(start.epoch))
     for (const range of this.damage.keep(0, cut.offset)) changes.push(this.meta.damageRemoval(range.from))
@@ -425,10 +425,10 @@ export class LogCore implements CommitHost, ReadableLog {
     const segment = new Segment(offset, prevCrc, 0, 0, this.context.clock.wallMs())
     this.segments = [segment]
     this.truncationCount++
-    this.#commits?.stop()
-    this.#commits = null
+    this.groupCommit?.stop()
+    this.groupCommit = null
     this.ring.clear()
-    this.#pendingIndex = []
+    this.pendingIndex = []
     this.logStartOffset = this.nextOffset = offset
     this.lastCrc = prevCrc
     this.lastEpoch = 0
@@ -450,7 +450,7 @@ export class LogCore implements CommitHost, ReadableLog {
   /** Writes and syncs everything and notes it, where the disk allows. */
   async close (): Promise<void> {
     this.frozen = true
-    await this.#exclusive
+    await this.lastTurn
     this.frozen = true // also after a truncation that has just ended
     if (this.state === 'readOnly') this.commits.retryNow()
     await this.drain()
@@ -459,11 +459,11 @@ export class LogCore implements CommitHost, ReadableLog {
       const message = `${lost} offsets were never written: ${this.stateReason}`
       this.context.report({ kind: 'lost', id: this.id, message, from: this.written.offset, to: this.nextOffset })
     }
-    if (this.state !== 'failed' && this.#commits !== null) this.checkpoint()
+    if (this.state !== 'failed' && this.groupCommit !== null) this.checkpoint()
     this.closed = true
     this.truncationCount++
-    this.#cancelTimers()
-    this.#commits?.stop()
+    this.cancelTimers()
+    this.groupCommit?.stop()
     this.ring.clear()
   }
 
@@ -471,17 +471,17 @@ export class LogCore implements CommitHost, ReadableLog {
   async discard (): Promise<void> {
     this.frozen = this.closed = true
     this.truncationCount++
-    await this.#exclusive
-    this.#cancelTimers()
-    this.#commits?.stop()
-    await this.#commits?.settled()
+    await this.lastTurn
+    this.cancelTimers()
+    this.groupCommit?.stop()
+    await this.groupCommit?.settled()
     this.ring.clear()
   }
 
-  #cancelTimers (): void {
-    this.#cancelCheckpoint?.()
-    this.#cancelCheckpoint = null
-    this.#cancelFlush?.()
-    this.#cancelFlush = null
+  private cancelTimers (): void {
+    this.cancelCheckpoint?.()
+    this.cancelCheckpoint = null
+    this.cancelFlush?.()
+    this.cancelFlush = null
   }
 }

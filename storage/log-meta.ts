@@ -122,118 +122,118 @@ function forEachEntry (meta: MetaStore, table: string, visit: (entry: MetaEntry)
 
 /** The part of the meta store that belongs to one log. */
 export class LogMeta {
-  readonly #meta: MetaStore
-  readonly #key: Buffer
-  readonly #onError: (error: Error) => void
+  private readonly meta: MetaStore
+  private readonly key: Buffer
+  private readonly onError: (error: Error) => void
 
   constructor (meta: MetaStore, id: LogId, onError: (error: Error) => void) {
-    this.#meta = meta
-    this.#key = logKey(id)
-    this.#onError = onError
+    this.meta = meta
+    this.key = logKey(id)
+    this.onError = onError
   }
 
   /** Writes without waiting: a failure is told, and costs a scan at the next start. */
   write (changes: readonly MetaWrite[]): void {
-    this.#meta.write(changes, { done: error => { if (error !== null) this.#onError(error) } })
+    this.meta.write(changes, { done: error => { if (error !== null) this.onError(error) } })
   }
 
   /** Writes atomically; resolves when it is durable. */
   writeDurable (changes: readonly MetaWrite[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#meta.write(changes, { durable: true, done: error => error === null ? resolve() : reject(error) })
+      this.meta.write(changes, { durable: true, done: error => error === null ? resolve() : reject(error) })
     })
   }
 
   stateChange (state: StoredState): MetaWrite {
-    return { table: META_TABLE.log, key: this.#key, value: sealValue(this.#key, encodeState(state)) }
+    return { table: META_TABLE.log, key: this.key, value: sealValue(this.key, encodeState(state)) }
   }
 
   segmentChange (segment: Segment): MetaWrite {
-    const key = this.#keyOf(segment.baseOffset)
+    const key = this.keyOf(segment.baseOffset)
     return { table: META_TABLE.segment, key, value: sealValue(key, encodeSegment(segment)) }
   }
 
   segmentRemoval (baseOffset: number): MetaWrite {
-    return { table: META_TABLE.segment, key: this.#keyOf(baseOffset), value: null }
+    return { table: META_TABLE.segment, key: this.keyOf(baseOffset), value: null }
   }
 
   epochChange (start: EpochStart): MetaWrite {
-    const key = this.#epochKey(start.epoch)
+    const key = this.epochKey(start.epoch)
     const value = Buffer.alloc(12)
     writeInt64(value, start.startOffset, 0)
     return { table: META_TABLE.epoch, key, value: sealValue(key, value) }
   }
 
   epochRemoval (epoch: number): MetaWrite {
-    return { table: META_TABLE.epoch, key: this.#epochKey(epoch), value: null }
+    return { table: META_TABLE.epoch, key: this.epochKey(epoch), value: null }
   }
 
   damageChange (range: OffsetRange): MetaWrite {
-    const key = this.#keyOf(range.from)
+    const key = this.keyOf(range.from)
     const value = Buffer.alloc(12)
     writeInt64(value, range.to, 0)
     return { table: META_TABLE.damage, key, value: sealValue(key, value) }
   }
 
   damageRemoval (from: number): MetaWrite {
-    return { table: META_TABLE.damage, key: this.#keyOf(from), value: null }
+    return { table: META_TABLE.damage, key: this.keyOf(from), value: null }
   }
 
   indexChange (entry: IndexEntry): MetaWrite {
-    const key = this.#keyOf(entry.offset)
+    const key = this.keyOf(entry.offset)
     return { table: META_TABLE.index, key, value: sealValue(key, encodeIndexEntry(entry)) }
   }
 
   /** The last sound entry at or below `offset` and at or above `lowest`; null where there is none. */
   findIndexEntry (offset: number, lowest: number): IndexEntry | null {
-    const range = { from: this.#keyOf(lowest), to: this.#keyOf(offset + 1), reverse: true, limit: 1 }
-    return this.#entryOf(this.#meta.range(META_TABLE.index, range)[0])
+    const range = { from: this.keyOf(lowest), to: this.keyOf(offset + 1), reverse: true, limit: 1 }
+    return this.entryOf(this.meta.range(META_TABLE.index, range)[0])
   }
 
   /** The first entry at or above `offset` and below `limit`; null where there is none. */
   nextIndexEntry (offset: number, limit: number): IndexEntry | null {
-    const range = { from: this.#keyOf(offset), to: this.#keyOf(limit), limit: 1 }
-    return this.#entryOf(this.#meta.range(META_TABLE.index, range)[0])
+    const range = { from: this.keyOf(offset), to: this.keyOf(limit), limit: 1 }
+    return this.entryOf(this.meta.range(META_TABLE.index, range)[0])
   }
 
   /** Forgets the index from offset `from` up to `to`. */
   async dropIndex (from: number, to: number): Promise<void> {
-    await this.#meta.deleteRange(META_TABLE.index, { from: this.#keyOf(from), to: this.#keyOf(to) })
+    await this.meta.deleteRange(META_TABLE.index, { from: this.keyOf(from), to: this.keyOf(to) })
   }
 
   /** Forgets the log. */
   async dropAll (): Promise<void> {
-    const to = Buffer.from(this.#key)
+    const to = Buffer.from(this.key)
     to[to.length - 1]!++
-    const range = { from: this.#key, to }
-    await this.#meta.deleteRange(META_TABLE.index, range)
+    const range = { from: this.key, to }
+    await this.meta.deleteRange(META_TABLE.index, range)
     // The rest is little, and goes in one commit, which many deletions share.
     const changes: MetaWrite[] = []
     for (const table of [META_TABLE.damage, META_TABLE.epoch, META_TABLE.segment, META_TABLE.log]) {
-      for (const { key } of this.#meta.range(table, range)) changes.push({ table, key, value: null })
+      for (const { key } of this.meta.range(table, range)) changes.push({ table, key, value: null })
     }
     if (changes.length === 0) return
     await new Promise<void>((resolve, reject) => {
-      this.#meta.write(changes, { durable: true, done: error => error === null ? resolve() : reject(error) })
+      this.meta.write(changes, { durable: true, done: error => error === null ? resolve() : reject(error) })
     })
   }
 
-  #entryOf (found: MetaEntry | undefined): IndexEntry | null {
+  private entryOf (found: MetaEntry | undefined): IndexEntry | null {
     if (found === undefined || !valueSound(found.key, found.value, INDEX_BYTES)) return null
-    return decodeIndexEntry(readInt64(found.key, this.#key.length), found.value)
+    return decodeIndexEntry(readInt64(found.key, this.key.length), found.value)
   }
 
-  #keyOf (offset: number): Buffer {
-    const key = Buffer.allocUnsafe(this.#key.length + 8)
-    key.set(this.#key)
-    writeInt64(key, offset, this.#key.length)
+  private keyOf (offset: number): Buffer {
+    const key = Buffer.allocUnsafe(this.key.length + 8)
+    key.set(this.key)
+    writeInt64(key, offset, this.key.length)
     return key
   }
 
-  #epochKey (epoch: number): Buffer {
-    const key = Buffer.allocUnsafe(this.#key.length + 4)
-    key.set(this.#key)
-    key.writeUInt32BE(epoch, this.#key.length)
+  private epochKey (epoch: number): Buffer {
+    const key = Buffer.allocUnsafe(this.key.length + 4)
+    key.set(this.key)
+    key.writeUInt32BE(epoch, this.key.length)
     return key
   }
 }

@@ -45,17 +45,17 @@ const MARK_BYTES = 16
 const EMPTY_END = { offset: 0, segmentBase: 0, position: 0, crc: 0, epoch: 0 }
 
 export class LogStore {
-  readonly #context: StoreContext
-  readonly #logs = new Map<string, Promise<PartitionLog>>()
+  private readonly context: StoreContext
+  private readonly logs = new Map<string, Promise<PartitionLog>>()
   /** What the meta store says of the logs that are not open yet. */
-  readonly #stored: Map<string, StoredLog>
-  readonly #cleanStart: boolean
-  #closing: Promise<void> | null = null
+  private readonly stored: Map<string, StoredLog>
+  private readonly startedClean: boolean
+  private closing: Promise<void> | null = null
 
   private constructor (context: StoreContext, stored: Map<string, StoredLog>, cleanStart: boolean) {
-    this.#context = context
-    this.#stored = stored
-    this.#cleanStart = cleanStart
+    this.context = context
+    this.stored = stored
+    this.startedClean = cleanStart
   }
 
   static async open (options: LogStoreOptions): Promise<LogStore> {
@@ -83,32 +83,32 @@ export class LogStore {
 
   /** True where the last stop was clean, so that no log is scanned. */
   get cleanStart (): boolean {
-    return this.#cleanStart
+    return this.startedClean
   }
 
   /** Opens a log, or makes an empty one. The same log while it is open. */
   openLog (id: LogId, config: LogConfig): Promise<PartitionLog> {
     assertLogId(id)
-    if (this.#closing !== null) return Promise.reject(new Error('the log store is closed'))
+    if (this.closing !== null) return Promise.reject(new Error('the log store is closed'))
     const name = logName(id)
-    let log = this.#logs.get(name)
+    let log = this.logs.get(name)
     if (log === undefined) {
-      log = this.#open(id, name, config)
-      this.#logs.set(name, log)
-      log.catch(() => this.#logs.delete(name))
+      log = this.openNow(id, name, config)
+      this.logs.set(name, log)
+      log.catch(() => this.logs.delete(name))
     }
     return log
   }
 
-  async #open (id: LogId, name: string, config: LogConfig): Promise<PartitionLog> {
-    const context = this.#context
-    const stored = this.#stored.get(name) ?? unknownLog(id)
-    const known = this.#cleanStart ? contentsOf(stored) : null
-    const isEmpty = this.#cleanStart && !stored.suspect && stored.state === null && stored.segments.length === 0
+  private async openNow (id: LogId, name: string, config: LogConfig): Promise<PartitionLog> {
+    const context = this.context
+    const stored = this.stored.get(name) ?? unknownLog(id)
+    const known = this.startedClean ? contentsOf(stored) : null
+    const isEmpty = this.startedClean && !stored.suspect && stored.state === null && stored.segments.length === 0
     const contents = known ?? (isEmpty
       ? { segments: [], logStartOffset: 0, epochs: [], damaged: [], end: EMPTY_END }
       : await recoverLog(context, id, config, stored))
-    this.#stored.delete(name)
+    this.stored.delete(name)
     return new PartitionLog(context, id, config, contents)
   }
 
@@ -116,16 +116,16 @@ export class LogStore {
   async deleteLog (id: LogId): Promise<void> {
     assertLogId(id)
     const name = logName(id)
-    const log = await this.#logs.get(name)
+    const log = await this.logs.get(name)
     if (log !== undefined) await log.discard()
-    this.#logs.delete(name)
-    this.#stored.delete(name)
-    const { disk, logsDirectory, files } = this.#context
+    this.logs.delete(name)
+    this.stored.delete(name)
+    const { disk, logsDirectory, files } = this.context
     const directory = logDirectory(logsDirectory, id)
     for (const file of await disk.list(directory)) files.forget(`${directory}/${file}`)
     await disk.removeDirectory(directory)
-    await this.#removeEmptyParent(directory)
-    const meta = new LogMeta(this.#context.meta, id, () => {})
+    await this.removeEmptyParent(directory)
+    const meta = new LogMeta(this.context.meta, id, () => {})
     await meta.dropAll()
   }
 
@@ -133,8 +133,8 @@ export class LogStore {
    * Removes the directory of a partition whose last log is gone. That of the topic is left to who made the topic: it
    * may hold thousands of names, and looking at them once for each partition would take the longer the more there are.
    */
-  async #removeEmptyParent (directory: string): Promise<void> {
-    const { disk } = this.#context
+  private async removeEmptyParent (directory: string): Promise<void> {
+    const { disk } = this.context
     const partition = directory.slice(0, directory.lastIndexOf('/'))
     const topic = partition.slice(0, partition.lastIndexOf('/'))
     if ((await disk.list(partition)).length > 0) return await disk.syncDirectory(partition)
@@ -145,17 +145,17 @@ export class LogStore {
   /** Every log that has ever held a batch. */
   async listLogs (): Promise<LogId[]> {
     const found = new Map<string, LogId>()
-    for (const [name, stored] of this.#stored) found.set(name, stored.id)
-    for (const opening of this.#logs.values()) {
+    for (const [name, stored] of this.stored) found.set(name, stored.id)
+    for (const opening of this.logs.values()) {
       const log = await opening
       if (log.segmentCount > 0) found.set(logName(log.id), log.id)
     }
-    if (!this.#cleanStart) for (const id of await this.#listDirectories()) found.set(logName(id), id)
+    if (!this.startedClean) for (const id of await this.listDirectories()) found.set(logName(id), id)
     return [...found.values()]
   }
 
-  async #listDirectories (): Promise<LogId[]> {
-    const { disk, logsDirectory } = this.#context
+  private async listDirectories (): Promise<LogId[]> {
+    const { disk, logsDirectory } = this.context
     const ids: LogId[] = []
     for (const topicId of await disk.list(logsDirectory)) {
       for (const partition of await disk.list(`${logsDirectory}/${topicId}`).catch(ignoreFile)) {
@@ -170,23 +170,23 @@ export class LogStore {
 
   /** Writes and syncs everything, notes where each log ends, and closes all files. */
   close (): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    this.closing ??= this.shut()
+    return this.closing
   }
 
-  async #close (): Promise<void> {
-    const logs = await Promise.all([...this.#logs.values()])
+  private async shut (): Promise<void> {
+    const logs = await Promise.all([...this.logs.values()])
     await Promise.all(logs.map(log => log.close()))
-    await this.#context.files.close()
-    this.#context.tail.clear()
+    await this.context.files.close()
+    this.context.tail.clear()
     const sound = logs.every(log => log.state === 'online')
     // Logs that were never opened after an unclean stop have still to be recovered.
-    if (sound && (this.#cleanStart || this.#stored.size === 0)) await this.#putCleanMark()
-    await this.#context.meta.flush()
+    if (sound && (this.startedClean || this.stored.size === 0)) await this.putCleanMark()
+    await this.context.meta.flush()
   }
 
-  async #putCleanMark (): Promise<void> {
-    const { disk, meta, logsDirectory } = this.#context
+  private async putCleanMark (): Promise<void> {
+    const { disk, meta, logsDirectory } = this.context
     const mark = randomBytes(MARK_BYTES)
     const value = sealValue(MARK_KEY, Buffer.concat([mark, Buffer.alloc(4)]))
     await new Promise<void>((resolve, reject) => {

@@ -17,20 +17,20 @@ export const SMALL: LogConfig = { ...LOG_CONFIG_DEFAULT, segmentBytes: 8192, ind
 /** Time that stands still until told, and runs what is due when it moves. */
 export class TestTime {
   nowMs = 1_700_000_000_000
-  #waiting: Array<{ atMs: number, run: () => void }> = []
+  private waiting: Array<{ atMs: number, run: () => void }> = []
 
   readonly clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs }
 
   readonly after = (delayMs: number, run: () => void): () => void => {
     const entry = { atMs: this.nowMs + delayMs, run }
-    this.#waiting.push(entry)
-    return () => { this.#waiting = this.#waiting.filter(each => each !== entry) }
+    this.waiting.push(entry)
+    return () => { this.waiting = this.waiting.filter(each => each !== entry) }
   }
 
   advance (byMs: number): void {
     this.nowMs += byMs
-    const due = this.#waiting.filter(({ atMs }) => atMs <= this.nowMs)
-    this.#waiting = this.#waiting.filter(({ atMs }) => atMs > this.nowMs)
+    const due = this.waiting.filter(({ atMs }) => atMs <= this.nowMs)
+    this.waiting = this.waiting.filter(({ atMs }) => atMs > this.nowMs)
     for (const { run } of due) run()
   }
 }

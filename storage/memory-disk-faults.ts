@@ -39,37 +39,37 @@ interface OrderedFault { readonly fault: MemoryDiskFault, seenCount: number }
 interface OrderedDelay { readonly pattern: DiskOperationPattern, readonly delayMs: number }
 
 export class MemoryDiskFaults {
-  #faults: OrderedFault[] = []
-  #holds: DiskOperationPattern[] = []
-  #delays: OrderedDelay[] = []
+  private faults: OrderedFault[] = []
+  private heldPatterns: DiskOperationPattern[] = []
+  private delays: OrderedDelay[] = []
 
   /** Returns the function that clears it. */
   addFault (fault: MemoryDiskFault): () => void {
     const ordered = { fault, seenCount: 0 }
-    this.#faults.push(ordered)
-    return () => { this.#faults = this.#faults.filter(other => other !== ordered) }
+    this.faults.push(ordered)
+    return () => { this.faults = this.faults.filter(other => other !== ordered) }
   }
 
   addHold (pattern: DiskOperationPattern): () => void {
-    this.#holds.push(pattern)
-    return () => { this.#holds = this.#holds.filter(other => other !== pattern) }
+    this.heldPatterns.push(pattern)
+    return () => { this.heldPatterns = this.heldPatterns.filter(other => other !== pattern) }
   }
 
   addDelay (pattern: DiskOperationPattern, delayMs: number): () => void {
     const ordered = { pattern, delayMs }
-    this.#delays.push(ordered)
-    return () => { this.#delays = this.#delays.filter(other => other !== ordered) }
+    this.delays.push(ordered)
+    return () => { this.delays = this.delays.filter(other => other !== ordered) }
   }
 
   /** Clears faults and delays; holds stay until they are released. */
   clear (): void {
-    this.#faults = []
-    this.#delays = []
+    this.faults = []
+    this.delays = []
   }
 
   /** The fault that meets this operation, which is counted. */
   take (operation: DiskOperation, path: string): MemoryDiskFault | null {
-    for (const ordered of this.#faults) {
+    for (const ordered of this.faults) {
       const { fault } = ordered
       if (!matches(fault, operation, path)) continue
       const index = ordered.seenCount++ - (fault.after ?? 0)
@@ -79,12 +79,12 @@ export class MemoryDiskFaults {
   }
 
   holds (operation: DiskOperation, path: string): boolean {
-    return this.#holds.some(pattern => matches(pattern, operation, path))
+    return this.heldPatterns.some(pattern => matches(pattern, operation, path))
   }
 
   delayMs (operation: DiskOperation, path: string): number {
     let delayMs = 0
-    for (const delay of this.#delays) {
+    for (const delay of this.delays) {
       if (matches(delay.pattern, operation, path)) delayMs = Math.max(delayMs, delay.delayMs)
     }
     return delayMs

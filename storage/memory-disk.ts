@@ -98,80 +98,80 @@ const CRASH = Symbol('crash')
 interface PendingRequest { readonly request: MemoryDiskRequest, readonly delayMs: number, held: boolean }
 
 export class MemoryDisk implements Disk {
-  readonly #schedule: NonNullable<MemoryDiskOptions['schedule']>
-  readonly #random: () => number
-  readonly #faults = new MemoryDiskFaults()
-  readonly #host: MemoryDiskHost
-  readonly #counts = new Map<DiskOperation, number>()
-  readonly #now: () => number
-  #fileSystem = new MemoryFileSystem()
-  #openLimit = Infinity
-  #readOnly = false
-  #pending = new Set<PendingRequest>()
-  #sessions = new Set<MemoryDiskSession>()
-  #session: MemoryDiskSession
+  private readonly schedule: NonNullable<MemoryDiskOptions['schedule']>
+  private readonly random: () => number
+  private readonly faults = new MemoryDiskFaults()
+  private readonly host: MemoryDiskHost
+  private readonly counts = new Map<DiskOperation, number>()
+  private readonly now: () => number
+  private fileSystem = new MemoryFileSystem()
+  private openLimit = Infinity
+  private readOnly = false
+  private pending = new Set<PendingRequest>()
+  private sessions = new Set<MemoryDiskSession>()
+  private session: MemoryDiskSession
   /** Changes that still happen before the crash ordered by `crashDuring`. */
-  #changesLeft = Infinity
-  #onCrash: (() => void) | null = null
+  private changesLeft = Infinity
+  private onCrash: (() => void) | null = null
 
   constructor (options: MemoryDiskOptions = {}) {
-    this.#schedule = options.schedule ?? ((perform, { delayMs }) => {
+    this.schedule = options.schedule ?? ((perform, { delayMs }) => {
       if (delayMs > 0) setTimeout(perform, delayMs)
       else setImmediate(perform)
     })
-    this.#random = options.random ?? fixedRandom()
-    this.#now = options.now ?? (() => 0)
-    this.#fileSystem.capacityBytes = options.capacityBytes ?? Infinity
-    this.#host = this.#hostOfSessions()
-    this.#session = this.#newSession()
+    this.random = options.random ?? fixedRandom()
+    this.now = options.now ?? (() => 0)
+    this.fileSystem.capacityBytes = options.capacityBytes ?? Infinity
+    this.host = this.hostOfSessions()
+    this.session = this.newSession()
   }
 
   // The Disk of the current life.
 
   open (path: string, options: { create: 'never' | 'new' | 'ifMissing', readOnly?: boolean }): Promise<DiskFile> {
-    return this.#session.open(path, options)
+    return this.session.open(path, options)
   }
 
-  list (directory: string): Promise<string[]> { return this.#session.list(directory) }
+  list (directory: string): Promise<string[]> { return this.session.list(directory) }
 
   stat (path: string): Promise<{ size: number, modifiedMs: number, isDirectory: boolean } | null> {
-    return this.#session.stat(path)
+    return this.session.stat(path)
   }
 
-  makeDirectory (path: string): Promise<void> { return this.#session.makeDirectory(path) }
-  rename (from: string, to: string): Promise<void> { return this.#session.rename(from, to) }
-  remove (path: string): Promise<void> { return this.#session.remove(path) }
-  removeDirectory (path: string): Promise<void> { return this.#session.removeDirectory(path) }
-  syncDirectory (path: string): Promise<void> { return this.#session.syncDirectory(path) }
-  space (path: string): Promise<{ freeBytes: number, totalBytes: number }> { return this.#session.space(path) }
+  makeDirectory (path: string): Promise<void> { return this.session.makeDirectory(path) }
+  rename (from: string, to: string): Promise<void> { return this.session.rename(from, to) }
+  remove (path: string): Promise<void> { return this.session.remove(path) }
+  removeDirectory (path: string): Promise<void> { return this.session.removeDirectory(path) }
+  syncDirectory (path: string): Promise<void> { return this.session.syncDirectory(path) }
+  space (path: string): Promise<{ freeBytes: number, totalBytes: number }> { return this.session.space(path) }
 
   /** A Disk that lives until the next `kill`, `powerCut` or `restore`: after it, all it is asked fails with EBADF. */
   attach (): Disk {
-    return this.#newSession()
+    return this.newSession()
   }
 
   // Crashes.
 
   /** Ends the process: requests under way are never answered, handles die, what was written stays. */
   kill (options: KillOptions = {}): void {
-    this.#endLife(options.inFlight ?? 'random')
-    this.#fileSystem.closeAll()
+    this.endLife(options.inFlight ?? 'random')
+    this.fileSystem.closeAll()
   }
 
   /** Cuts the power: as `kill`, and of what was not synced only part is left. */
   powerCut (options: PowerCutOptions = {}): void {
-    this.#endLife(options.inFlight ?? 'random')
+    this.endLife(options.inFlight ?? 'random')
     const { keep = 'random', tear, names = 'random' } = options
     const survivalOf = (path: string, unsyncedBytes: number): Survival => ({
       keep: typeof keep === 'function'
         ? keep(path, unsyncedBytes)
-        : keep === 'random' ? this.#choose(KEEP_CHOICES) : keep,
-      tear: tear ?? this.#choose(['sector', 'byte'] as const),
+        : keep === 'random' ? this.choose(KEEP_CHOICES) : keep,
+      tear: tear ?? this.choose(['sector', 'byte'] as const),
     })
-    this.#fileSystem.powerCut(
-      names === 'random' ? this.#choose(NAME_CHOICES) : names,
+    this.fileSystem.powerCut(
+      names === 'random' ? this.choose(NAME_CHOICES) : names,
       (path, file) => survivalOf(path, file.dirtyBytes),
-      this.#random)
+      this.random)
   }
 
   /**
@@ -184,14 +184,14 @@ export class MemoryDisk implements Disk {
   async crashDuring (step: number, scenario: () => Promise<unknown>): Promise<boolean> {
     let crashed = false
     const crash = new Promise<void>(resolve => {
-      this.#onCrash = () => {
+      this.onCrash = () => {
         crashed = true
         resolve()
       }
     })
-    this.#changesLeft = step - 1
+    this.changesLeft = step - 1
     await Promise.race([scenario(), crash])
-    if (!crashed) this.#disarmCrash()
+    if (!crashed) this.disarmCrash()
     return crashed
   }
 
@@ -199,50 +199,50 @@ export class MemoryDisk implements Disk {
 
   /** Makes operations fail; see MemoryDiskFault. Returns the function that mends it. */
   fail (fault: MemoryDiskFault): () => void {
-    return this.#faults.addFault(fault)
+    return this.faults.addFault(fault)
   }
 
   /** Makes operations wait `delayMs` through the scheduler. Returns the function that ends it. */
   slow (pattern: DiskOperationPattern, delayMs: number): () => void {
-    return this.#faults.addDelay(pattern, delayMs)
+    return this.faults.addDelay(pattern, delayMs)
   }
 
   /** Keeps operations waiting, neither performed nor answered, until the returned function is called. */
   hold (pattern: DiskOperationPattern): () => void {
-    const remove = this.#faults.addHold(pattern)
+    const remove = this.faults.addHold(pattern)
     return () => {
       remove()
-      for (const pending of this.#pending) {
-        if (!pending.held || this.#faults.holds(pending.request.operation, pending.request.path)) continue
+      for (const pending of this.pending) {
+        if (!pending.held || this.faults.holds(pending.request.operation, pending.request.path)) continue
         pending.held = false
-        this.#start(pending)
+        this.start(pending)
       }
     }
   }
 
   /** Ends every `fail` and `slow`. */
   clearFaults (): void {
-    this.#faults.clear()
+    this.faults.clear()
   }
 
   /** Files take up their size; beyond `bytes` writes fail with ENOSPC, having written what fits. */
   setCapacity (bytes: number): void {
-    this.#fileSystem.capacityBytes = bytes
+    this.fileSystem.capacityBytes = bytes
   }
 
   /** While set, changes fail with EROFS, as does opening for writing. */
   setReadOnly (readOnly: boolean): void {
-    this.#readOnly = readOnly
+    this.readOnly = readOnly
   }
 
   /** Files one life may have open at once; opening more fails with EMFILE. */
   setOpenLimit (count: number): void {
-    this.#openLimit = count
+    this.openLimit = count
   }
 
   /** Flips one bit (0 the lowest) on the medium and in the cache. */
   flipBit (path: string, position: number, bit = 0): void {
-    const file = this.#fileSystem.findFile(path, 'flipBit')
+    const file = this.fileSystem.findFile(path, 'flipBit')
     if (position >= file.size) throw new RangeError(`${path} has only ${file.size} bytes.`)
     const byte = Buffer.alloc(1)
     file.read(byte, position)
@@ -252,14 +252,14 @@ export class MemoryDisk implements Disk {
 
   /** Overwrites bytes on the medium and in the cache, as a misdirected write does. */
   corrupt (path: string, position: number, bytes: Buffer): void {
-    this.#fileSystem.findFile(path, 'corrupt').corrupt(bytes, position)
+    this.fileSystem.findFile(path, 'corrupt').corrupt(bytes, position)
   }
 
   // Looking at it.
 
   /** What a reader of the file sees now. */
   contents (path: string): Buffer {
-    const file = this.#fileSystem.findFile(path, 'contents')
+    const file = this.fileSystem.findFile(path, 'contents')
     const bytes = Buffer.alloc(file.size)
     file.read(bytes, 0)
     return bytes
@@ -267,100 +267,100 @@ export class MemoryDisk implements Disk {
 
   /** What of the file's contents is sure to outlive a power cut; whether its name is, too, is another question. */
   durableContents (path: string): Buffer {
-    return this.#fileSystem.findFile(path, 'durableContents').durableContents()
+    return this.fileSystem.findFile(path, 'durableContents').durableContents()
   }
 
   /** Paths of all files, in order. */
   paths (): string[] {
-    return Array.from(this.#fileSystem.files(), ([path]) => path)
+    return Array.from(this.fileSystem.files(), ([path]) => path)
   }
 
   /** How many of an operation were performed so far, failed ones included. */
   count (operation: DiskOperation): number {
-    return this.#counts.get(operation) ?? 0
+    return this.counts.get(operation) ?? 0
   }
 
   /** Files open now, in all lives. */
   get openCount (): number {
     let count = 0
-    for (const session of this.#sessions) count += session.openCount
+    for (const session of this.sessions) count += session.openCount
     return count
   }
 
   /** Requests not yet answered, those held included. */
   get pendingCount (): number {
-    return this.#pending.size
+    return this.pending.size
   }
 
   /** A copy of everything on the disk, written and synced, for `restore`. */
   snapshot (): MemoryDiskSnapshot {
-    return new MemoryDiskSnapshot(this.#fileSystem.clone())
+    return new MemoryDiskSnapshot(this.fileSystem.clone())
   }
 
   /** Puts the disk back to a snapshot, which can be used again; as with `kill`, all handles die. */
   restore (snapshot: MemoryDiskSnapshot): void {
-    this.#endLife('lost')
-    this.#fileSystem = snapshot.fileSystem.clone()
+    this.endLife('lost')
+    this.fileSystem = snapshot.fileSystem.clone()
   }
 
-  #hostOfSessions (): MemoryDiskHost {
-    const fileSystem = (): MemoryFileSystem => this.#fileSystem
-    const openLimit = (): number => this.#openLimit
-    const readOnly = (): boolean => this.#readOnly
+  private hostOfSessions (): MemoryDiskHost {
+    const fileSystem = (): MemoryFileSystem => this.fileSystem
+    const openLimit = (): number => this.openLimit
+    const readOnly = (): boolean => this.readOnly
     return {
       get fileSystem () { return fileSystem() },
       get openLimit () { return openLimit() },
       get readOnly () { return readOnly() },
-      now: this.#now,
-      submit: (session, request) => this.#submit(session, request),
-      beforeStep: () => this.#beforeChange(),
+      now: this.now,
+      submit: (session, request) => this.submit(session, request),
+      beforeStep: () => this.beforeChange(),
     }
   }
 
-  #newSession (): MemoryDiskSession {
-    const session = new MemoryDiskSession(this.#host)
-    this.#sessions.add(session)
+  private newSession (): MemoryDiskSession {
+    const session = new MemoryDiskSession(this.host)
+    this.sessions.add(session)
     return session
   }
 
-  #submit (session: MemoryDiskSession, request: MemoryDiskRequest): void {
+  private submit (session: MemoryDiskSession, request: MemoryDiskRequest): void {
     const { operation, path } = request
-    if (!this.#sessions.has(session)) {
+    if (!this.sessions.has(session)) {
       setImmediate(() => request.answer(new DiskError('EBADF', operation, path)))
       return
     }
     const pending = {
-      request, delayMs: this.#faults.delayMs(operation, path), held: this.#faults.holds(operation, path),
+      request, delayMs: this.faults.delayMs(operation, path), held: this.faults.holds(operation, path),
     }
-    this.#pending.add(pending)
-    if (!pending.held) this.#start(pending)
+    this.pending.add(pending)
+    if (!pending.held) this.start(pending)
   }
 
-  #start (pending: PendingRequest): void {
+  private start (pending: PendingRequest): void {
     const { request: { operation, path, sizeBytes }, delayMs } = pending
-    this.#schedule(() => this.#run(pending), { operation, path, sizeBytes, delayMs })
+    this.schedule(() => this.run(pending), { operation, path, sizeBytes, delayMs })
   }
 
-  #run (pending: PendingRequest): void {
-    if (!this.#pending.has(pending) || this.#changesLeft < 0) return
+  private run (pending: PendingRequest): void {
+    if (!this.pending.has(pending) || this.changesLeft < 0) return
     const { request } = pending
     let error: DiskError | null = null
     try {
-      if (request.mutates && request.operation !== 'removeDirectory') this.#beforeChange()
-      this.#counts.set(request.operation, this.count(request.operation) + 1)
-      this.#perform(request)
+      if (request.mutates && request.operation !== 'removeDirectory') this.beforeChange()
+      this.counts.set(request.operation, this.count(request.operation) + 1)
+      this.perform(request)
     } catch (failure) {
       if (failure === CRASH) return
       if (!(failure instanceof DiskError)) throw failure
       error = failure
     }
-    this.#pending.delete(pending)
+    this.pending.delete(pending)
     request.answer(error)
   }
 
-  #perform (request: MemoryDiskRequest): void {
+  private perform (request: MemoryDiskRequest): void {
     const { operation, path } = request
-    const fault = this.#faults.take(operation, path)
+    const fault = this.faults.take(operation, path)
     if (fault === null) return request.perform(Infinity)
     if (operation === 'write' && (fault.writtenBytes ?? 0) > 0) request.perform(fault.writtenBytes!)
     // Linux gives the handle back even when close fails.
@@ -369,30 +369,30 @@ export class MemoryDisk implements Disk {
     throw new DiskError(fault.code, operation, path)
   }
 
-  #beforeChange (): void {
-    if (this.#changesLeft > 0) {
-      this.#changesLeft--
+  private beforeChange (): void {
+    if (this.changesLeft > 0) {
+      this.changesLeft--
       return
     }
-    this.#changesLeft = -1
-    this.#onCrash?.()
+    this.changesLeft = -1
+    this.onCrash?.()
     throw CRASH
   }
 
-  #disarmCrash (): void {
-    this.#changesLeft = Infinity
-    this.#onCrash = null
+  private disarmCrash (): void {
+    this.changesLeft = Infinity
+    this.onCrash = null
   }
 
-  #endLife (inFlight: InFlightFate): void {
-    const pendings = this.#changesLeft < 0 ? [] : [...this.#pending]
-    this.#pending.clear()
-    this.#sessions.clear()
-    this.#disarmCrash()
+  private endLife (inFlight: InFlightFate): void {
+    const pendings = this.changesLeft < 0 ? [] : [...this.pending]
+    this.pending.clear()
+    this.sessions.clear()
+    this.disarmCrash()
     for (const { request } of pendings) {
-      if (!request.mutates || inFlight === 'lost' || (inFlight === 'random' && this.#random() < 0.5)) continue
-      const bytesMax = inFlight === 'random' && this.#random() < 0.5
-        ? Math.floor(this.#random() * (request.sizeBytes + 1))
+      if (!request.mutates || inFlight === 'lost' || (inFlight === 'random' && this.random() < 0.5)) continue
+      const bytesMax = inFlight === 'random' && this.random() < 0.5
+        ? Math.floor(this.random() * (request.sizeBytes + 1))
         : Infinity
       try {
         request.perform(bytesMax)
@@ -401,11 +401,11 @@ export class MemoryDisk implements Disk {
         if (!(error instanceof DiskError)) throw error
       }
     }
-    this.#session = this.#newSession()
+    this.session = this.newSession()
   }
 
-  #choose<Choice> (choices: readonly Choice[]): Choice {
-    return choices[Math.floor(this.#random() * choices.length)]!
+  private choose<Choice> (choices: readonly Choice[]): Choice {
+    return choices[Math.floor(this.random() * choices.length)]!
   }
 }
 

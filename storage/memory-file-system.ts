@@ -34,22 +34,22 @@ export type NameSurvival = 'none' | 'all' | 'prefix' | 'subset'
 export class MemoryFileSystem {
   /** Bytes that fit; files count with their size. */
   capacityBytes = Infinity
-  #root = new MemoryDirectory()
-  #journal: NameChange[] = []
-  #nextSequence = 0
-  #usedBytes = 0
+  private root = new MemoryDirectory()
+  private journal: NameChange[] = []
+  private sequence = 0
+  private takenBytes = 0
 
   /** The number the next change will get: a sync that starts now covers those below it. */
   get nextSequence (): number {
-    return this.#nextSequence
+    return this.sequence
   }
 
   get usedBytes (): number {
-    return this.#usedBytes
+    return this.takenBytes
   }
 
   find (path: string): MemoryNode | null {
-    let node: MemoryNode = this.#root
+    let node: MemoryNode = this.root
     for (const name of namesOf(path)) {
       if (!node.isDirectory) return null
       const next: MemoryNode | undefined = node.names.get(name)
@@ -67,25 +67,25 @@ export class MemoryFileSystem {
   }
 
   createFile (path: string, nowMs: number): MemoryFile {
-    const to = this.#placeOf(path, 'open')
+    const to = this.placeOf(path, 'open')
     const file = new MemoryFile(nowMs)
-    this.#change(file, null, to)
+    this.change(file, null, to)
     return file
   }
 
   makeDirectory (path: string): void {
-    let directory = this.#root
+    let directory = this.root
     for (const name of namesOf(path)) {
       let next = directory.names.get(name)
-      if (next === undefined) this.#change(next = new MemoryDirectory(), null, { directory, name })
+      if (next === undefined) this.change(next = new MemoryDirectory(), null, { directory, name })
       if (!next.isDirectory) throw new DiskError('EEXIST', 'makeDirectory', path)
       directory = next
     }
   }
 
   rename (fromPath: string, toPath: string): void {
-    const from = this.#placeOf(fromPath, 'rename')
-    const to = this.#placeOf(toPath, 'rename')
+    const from = this.placeOf(fromPath, 'rename')
+    const to = this.placeOf(toPath, 'rename')
     const node = from.directory.names.get(from.name)
     if (node === undefined) throw new DiskError('ENOENT', 'rename', fromPath)
     const replaced = to.directory.names.get(to.name)
@@ -96,8 +96,8 @@ export class MemoryFileSystem {
       if (!replaced.isDirectory && node.isDirectory) throw new DiskError('ENOTDIR', 'rename', fromPath)
       if (replaced.isDirectory && replaced.names.size > 0) throw new DiskError('ENOTEMPTY', 'rename', fromPath)
     }
-    this.#change(node, from, to)
-    if (replaced !== undefined) this.#unlinked(replaced)
+    this.change(node, from, to)
+    if (replaced !== undefined) this.unlinked(replaced)
   }
 
   /** Deletes a file, or an empty directory where `directory` is set. */
@@ -106,8 +106,8 @@ export class MemoryFileSystem {
     if (node === null) return
     if (node.isDirectory !== directory) throw new DiskError(directory ? 'ENOTDIR' : 'EISDIR', 'remove', path)
     if (node.isDirectory && node.names.size > 0) throw new DiskError('ENOTEMPTY', 'remove', path)
-    this.#change(node, this.#placeOf(path, 'remove'), null)
-    this.#unlinked(node)
+    this.change(node, this.placeOf(path, 'remove'), null)
+    this.unlinked(node)
   }
 
   /** Makes the changes of names in a directory durable that are below `sequenceEnd`. */
@@ -117,10 +117,10 @@ export class MemoryFileSystem {
     if (!directory.isDirectory) throw new DiskError('ENOTDIR', 'syncDirectory', path)
     // What happened to one node stays in order: with a rename into this directory goes the creation elsewhere.
     const nodes = new Set<MemoryNode>()
-    for (const { sequence, node, from, to } of this.#journal) {
+    for (const { sequence, node, from, to } of this.journal) {
       if (sequence < sequenceEnd && (from?.directory === directory || to?.directory === directory)) nodes.add(node)
     }
-    this.#journal = this.#journal.filter((change) => {
+    this.journal = this.journal.filter((change) => {
       if (change.sequence >= sequenceEnd || !nodes.has(change.node)) return true
       applyDurable(change)
       return false
@@ -129,35 +129,35 @@ export class MemoryFileSystem {
 
   writeFile (file: MemoryFile, bytes: Buffer, position: number, path: string): void {
     const growth = Math.max(0, position + bytes.length - file.size)
-    const free = this.capacityBytes - this.#usedBytes
+    const free = this.capacityBytes - this.takenBytes
     let fitting = bytes
     if (growth > free) fitting = bytes.subarray(0, Math.max(0, bytes.length - (growth - Math.max(0, free))))
     const sizeBefore = file.size
-    file.write(fitting, position, this.#nextSequence++)
-    this.#usedBytes += file.size - sizeBefore
+    file.write(fitting, position, this.sequence++)
+    this.takenBytes += file.size - sizeBefore
     if (fitting.length < bytes.length) throw new DiskError('ENOSPC', 'write', path)
   }
 
   /** Lengthening takes its space at once; a real file system may give it out only as it is written. */
   resizeFile (file: MemoryFile, size: number, path: string): void {
-    if (size > file.size && size - file.size > this.capacityBytes - this.#usedBytes) {
+    if (size > file.size && size - file.size > this.capacityBytes - this.takenBytes) {
       throw new DiskError('ENOSPC', 'truncate', path)
     }
-    this.#usedBytes += size - file.size
-    file.resize(size, this.#nextSequence++)
+    this.takenBytes += size - file.size
+    file.resize(size, this.sequence++)
   }
 
   closeFile (file: MemoryFile): void {
     file.openCount--
-    if (!file.linked && file.openCount === 0) this.#usedBytes -= file.size
+    if (!file.linked && file.openCount === 0) this.takenBytes -= file.size
   }
 
   /** Ends every handle; unlinked files are gone. */
   closeAll (): void {
-    this.#usedBytes = 0
+    this.takenBytes = 0
     for (const [, file] of this.files()) {
       file.openCount = 0
-      this.#usedBytes += file.size
+      this.takenBytes += file.size
     }
   }
 
@@ -165,20 +165,20 @@ export class MemoryFileSystem {
   powerCut (names: NameSurvival, survivalOf: (path: string, file: MemoryFile) => Survival, random: () => number): void {
     const lost = new Set<MemoryNode>()
     let keptCount = names === 'all' ? Infinity : 0
-    if (names === 'prefix') keptCount = Math.floor(random() * (this.#journal.length + 1))
-    this.#journal.forEach((change, index) => {
+    if (names === 'prefix') keptCount = Math.floor(random() * (this.journal.length + 1))
+    this.journal.forEach((change, index) => {
       const keep = names === 'subset' ? !lost.has(change.node) && random() < 0.5 : index < keptCount
       if (keep) applyDurable(change)
       else lost.add(change.node)
     })
-    this.#journal = []
-    takeDurableNames(this.#root)
+    this.journal = []
+    takeDurableNames(this.root)
     for (const [path, file] of this.files()) file.powerCut(survivalOf(path, file), random)
     this.closeAll()
   }
 
   /** Files with their paths, by name. */
-  * files (directory = this.#root, path = ''): Generator<[path: string, file: MemoryFile]> {
+  * files (directory = this.root, path = ''): Generator<[path: string, file: MemoryFile]> {
     for (const name of [...directory.names.keys()].sort()) {
       const node = directory.names.get(name)!
       if (node.isDirectory) yield * this.files(node, `${path}/${name}`)
@@ -204,16 +204,16 @@ export class MemoryFileSystem {
       place && { directory: copyOf(place.directory) as MemoryDirectory, name: place.name }
     const clone = new MemoryFileSystem()
     clone.capacityBytes = this.capacityBytes
-    clone.#root = copyOf(this.#root) as MemoryDirectory
-    clone.#journal = this.#journal.map(({ sequence, node, from, to }) => ({
+    clone.root = copyOf(this.root) as MemoryDirectory
+    clone.journal = this.journal.map(({ sequence, node, from, to }) => ({
       sequence, node: copyOf(node), from: placeOf(from), to: placeOf(to),
     }))
-    clone.#nextSequence = this.#nextSequence
+    clone.sequence = this.sequence
     clone.closeAll()
     return clone
   }
 
-  #placeOf (path: string, operation: string): Place {
+  private placeOf (path: string, operation: string): Place {
     const names = namesOf(path)
     const name = names.pop()
     if (name === undefined) throw new DiskError('EBUSY', operation, path)
@@ -223,16 +223,16 @@ export class MemoryFileSystem {
     return { directory, name }
   }
 
-  #change (node: MemoryNode, from: Place | null, to: Place | null): void {
+  private change (node: MemoryNode, from: Place | null, to: Place | null): void {
     from?.directory.names.delete(from.name)
     to?.directory.names.set(to.name, node)
-    this.#journal.push({ sequence: this.#nextSequence++, node, from, to })
+    this.journal.push({ sequence: this.sequence++, node, from, to })
   }
 
-  #unlinked (node: MemoryNode): void {
+  private unlinked (node: MemoryNode): void {
     if (node.isDirectory) return
     node.linked = false
-    if (node.openCount === 0) this.#usedBytes -= node.size
+    if (node.openCount === 0) this.takenBytes -= node.size
   }
 }
 

@@ -4,18 +4,18 @@
 const CHUNK_BYTES = 16 * 1024
 
 export class MemoryImage {
-  readonly #chunks: (Buffer | undefined)[] = []
-  #size = 0
+  private readonly chunks: (Buffer | undefined)[] = []
+  private length = 0
 
   get size (): number {
-    return this.#size
+    return this.length
   }
 
   /** Fills `target` from `position` on; answers how many bytes there were. */
   read (target: Buffer, position: number): number {
-    const end = Math.min(position + target.length, this.#size)
+    const end = Math.min(position + target.length, this.length)
     for (let at = position; at < end;) {
-      const chunk = this.#chunks[Math.floor(at / CHUNK_BYTES)]
+      const chunk = this.chunks[Math.floor(at / CHUNK_BYTES)]
       const start = at % CHUNK_BYTES
       const count = Math.min(CHUNK_BYTES - start, end - at)
       if (chunk === undefined) target.fill(0, at - position, at - position + count)
@@ -30,29 +30,29 @@ export class MemoryImage {
       const index = Math.floor((position + done) / CHUNK_BYTES)
       const start = (position + done) % CHUNK_BYTES
       const count = Math.min(CHUNK_BYTES - start, bytes.length - done)
-      const chunk = this.#chunks[index] ??= Buffer.alloc(CHUNK_BYTES)
+      const chunk = this.chunks[index] ??= Buffer.alloc(CHUNK_BYTES)
       bytes.copy(chunk, start, done, done + count)
       done += count
     }
-    if (bytes.length > 0) this.#size = Math.max(this.#size, position + bytes.length)
+    if (bytes.length > 0) this.length = Math.max(this.length, position + bytes.length)
   }
 
   /** Cuts the image, or lengthens it with zeros. */
   resize (size: number): void {
-    if (size < this.#size) {
+    if (size < this.length) {
       const chunkCount = Math.ceil(size / CHUNK_BYTES)
-      if (this.#chunks.length > chunkCount) this.#chunks.length = chunkCount
-      if (size % CHUNK_BYTES !== 0) this.#chunks[chunkCount - 1]?.fill(0, size % CHUNK_BYTES)
+      if (this.chunks.length > chunkCount) this.chunks.length = chunkCount
+      if (size % CHUNK_BYTES !== 0) this.chunks[chunkCount - 1]?.fill(0, size % CHUNK_BYTES)
     }
-    this.#size = size
+    this.length = size
   }
 
   clone (): MemoryImage {
     const copy = new MemoryImage()
-    this.#chunks.forEach((chunk, index) => {
-      if (chunk !== undefined) copy.#chunks[index] = Buffer.from(chunk)
+    this.chunks.forEach((chunk, index) => {
+      if (chunk !== undefined) copy.chunks[index] = Buffer.from(chunk)
     })
-    copy.#size = this.#size
+    copy.length = this.length
     return copy
   }
 }

@@ -26,42 +26,42 @@ export interface MemoryMetaStoreOptions {
 type Tables = Map<string, MetaTable>
 
 export class MemoryMetaStore implements MetaStore {
-  readonly #schedule: (commit: () => void) => void
-  readonly #writesPerCommitMax: number
-  #visible: Tables = new Map()
-  #committed: Tables = new Map()
-  #durable: Tables = new Map()
-  #pending: PendingWrite[] = []
-  #committedSinceDurable: PendingWrite[] = []
-  #commitScheduled = false
-  #life = 0
-  #failure: Error | null = null
-  #closed = false
+  private readonly schedule: (commit: () => void) => void
+  private readonly writesPerCommitMax: number
+  private visible: Tables = new Map()
+  private committed: Tables = new Map()
+  private durable: Tables = new Map()
+  private pending: PendingWrite[] = []
+  private committedSinceDurable: PendingWrite[] = []
+  private commitScheduled = false
+  private life = 0
+  private failure: Error | null = null
+  private closed = false
 
   constructor (options: MemoryMetaStoreOptions = {}) {
-    this.#schedule = options.schedule ?? setImmediate
-    this.#writesPerCommitMax = options.writesPerCommitMax ?? 1000
+    this.schedule = options.schedule ?? setImmediate
+    this.writesPerCommitMax = options.writesPerCommitMax ?? 1000
   }
 
   get (table: string, key: Buffer): Buffer | null {
-    this.#assertOpen()
-    return this.#visible.get(table)?.get(key) ?? null
+    this.assertOpen()
+    return this.visible.get(table)?.get(key) ?? null
   }
 
   range (table: string, range: MetaRange = {}): MetaEntry[] {
-    this.#assertOpen()
-    return this.#visible.get(table)?.range(range) ?? []
+    this.assertOpen()
+    return this.visible.get(table)?.range(range) ?? []
   }
 
   write (
     changes: readonly MetaWrite[],
     options: { durable?: boolean, done?: (error: Error | null) => void } = {}
   ): void {
-    this.#assertOpen()
+    this.assertOpen()
     const copies = ownedChanges(changes)
-    apply(this.#visible, copies)
-    this.#pending.push({ changes: copies, durable: options.durable === true, done: options.done })
-    this.#scheduleCommit()
+    apply(this.visible, copies)
+    this.pending.push({ changes: copies, durable: options.durable === true, done: options.done })
+    this.scheduleCommit()
   }
 
   async deleteRange (table: string, range: MetaRange): Promise<void> {
@@ -78,64 +78,64 @@ export class MemoryMetaStore implements MetaStore {
   }
 
   async close (): Promise<void> {
-    if (this.#closed) return
+    if (this.closed) return
     await this.flush()
-    this.#closed = true
+    this.closed = true
   }
 
   /** Makes every commit fail with `error` from now on, as a full disk does: writes wait. `null` mends it. */
   failCommits (error: Error | null): void {
-    this.#failure = error
-    if (error === null && this.#pending.length > 0) this.#scheduleCommit()
+    this.failure = error
+    if (error === null && this.pending.length > 0) this.scheduleCommit()
   }
 
   /** Ends the process: writes not yet committed are gone, their `done` never runs. The store can be used again. */
   kill (): void {
-    this.#life++
-    this.#pending = []
-    this.#commitScheduled = false
-    this.#closed = false
-    this.#visible = copyOf(this.#committed)
+    this.life++
+    this.pending = []
+    this.commitScheduled = false
+    this.closed = false
+    this.visible = copyOf(this.committed)
   }
 
   /** Cuts the power: what no durable commit has covered is gone as well. The store can be used again. */
   powerCut (): void {
-    this.#committed = copyOf(this.#durable)
-    this.#committedSinceDurable = []
+    this.committed = copyOf(this.durable)
+    this.committedSinceDurable = []
     this.kill()
   }
 
   /** Loses everything, as when the store's files were deleted. The store can be used again. */
   wipe (): void {
-    this.#durable = new Map()
+    this.durable = new Map()
     this.powerCut()
   }
 
-  #scheduleCommit (): void {
-    if (this.#commitScheduled || this.#failure !== null) return
-    this.#commitScheduled = true
-    const life = this.#life
-    this.#schedule(() => { if (life === this.#life) this.#commit() })
+  private scheduleCommit (): void {
+    if (this.commitScheduled || this.failure !== null) return
+    this.commitScheduled = true
+    const life = this.life
+    this.schedule(() => { if (life === this.life) this.commit() })
   }
 
-  #commit (): void {
-    this.#commitScheduled = false
-    if (this.#failure !== null) return
-    const batch = this.#pending.splice(0, this.#writesPerCommitMax)
+  private commit (): void {
+    this.commitScheduled = false
+    if (this.failure !== null) return
+    const batch = this.pending.splice(0, this.writesPerCommitMax)
     for (const write of batch) {
-      apply(this.#committed, write.changes)
-      this.#committedSinceDurable.push(write)
+      apply(this.committed, write.changes)
+      this.committedSinceDurable.push(write)
     }
     if (batch.some(write => write.durable)) {
-      for (const write of this.#committedSinceDurable) apply(this.#durable, write.changes)
-      this.#committedSinceDurable = []
+      for (const write of this.committedSinceDurable) apply(this.durable, write.changes)
+      this.committedSinceDurable = []
     }
-    if (this.#pending.length > 0) this.#scheduleCommit()
+    if (this.pending.length > 0) this.scheduleCommit()
     for (const write of batch) write.done?.(null)
   }
 
-  #assertOpen (): void {
-    if (this.#closed) throw new Error('The meta store is closed.')
+  private assertOpen (): void {
+    if (this.closed) throw new Error('The meta store is closed.')
   }
 }
 

@@ -13,30 +13,30 @@ import { SortedEntries } from './sorted-entries.js'
 interface OverlayEntry { readonly key: Buffer, readonly value: Buffer | null, readonly sequence: number }
 
 export class MetaOverlay {
-  readonly #entries = new SortedEntries<OverlayEntry>()
+  private readonly entries = new SortedEntries<OverlayEntry>()
 
   /** Keeps the buffers: the caller must not change them. */
   set (key: Buffer, value: Buffer | null, sequence: number): void {
-    this.#entries.set({ key, value, sequence })
+    this.entries.set({ key, value, sequence })
   }
 
   /** A copy of the value, null where it is deleted, undefined where the store is to be asked. */
   get (key: Buffer): Buffer | null | undefined {
-    const entry = this.#entries.get(key)
+    const entry = this.entries.get(key)
     if (entry === null) return undefined
     return entry.value === null ? null : Buffer.from(entry.value)
   }
 
   /** Drops what the store now has: writes numbered up to and including `sequence`. */
   dropUpTo (sequence: number): void {
-    this.#entries.filter(entry => entry.sequence > sequence)
+    this.entries.filter(entry => entry.sequence > sequence)
   }
 
   /** Merges the store's entries, read one after the other from `nextStored` in the range's direction, with its own. */
   merge ({ from, to, reverse = false, limit = Infinity }: MetaRange, nextStored: () => MetaEntry | null): MetaEntry[] {
     const merged: MetaEntry[] = []
     if (limit <= 0) return merged
-    const nextOwn = this.#entries.walk(from, to, reverse)
+    const nextOwn = this.entries.walk(from, to, reverse)
     let own = nextOwn()
     let stored = nextStored()
     while (merged.length < limit && (own !== null || stored !== null)) {

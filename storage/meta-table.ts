@@ -4,21 +4,21 @@ import type { MetaEntry, MetaRange } from './meta-store.js'
 import { SortedEntries } from './sorted-entries.js'
 
 export class MetaTable {
-  readonly #entries: SortedEntries<MetaEntry>
+  private readonly entries: SortedEntries<MetaEntry>
 
   constructor (entries = new SortedEntries<MetaEntry>()) {
-    this.#entries = entries
+    this.entries = entries
   }
 
   /** A copy of the value, or null. */
   get (key: Buffer): Buffer | null {
-    const entry = this.#entries.get(key)
+    const entry = this.entries.get(key)
     return entry === null ? null : Buffer.from(entry.value)
   }
 
   /** Copies of the entries. */
   range ({ from, to, reverse = false, limit = Infinity }: MetaRange): MetaEntry[] {
-    const next = this.#entries.walk(from, to, reverse)
+    const next = this.entries.walk(from, to, reverse)
     const found: MetaEntry[] = []
     while (found.length < limit) {
       const entry = next()
@@ -30,14 +30,14 @@ export class MetaTable {
 
   /** Keeps `key` and `value` themselves: the caller must not change them. */
   set (key: Buffer, value: Buffer): void {
-    this.#entries.set({ key, value })
+    this.entries.set({ key, value })
   }
 
   delete (key: Buffer): void {
-    this.#entries.delete(key)
+    this.entries.delete(key)
   }
 
   clone (): MetaTable {
-    return new MetaTable(this.#entries.clone())
+    return new MetaTable(this.entries.clone())
   }
 }

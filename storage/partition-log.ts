@@ -43,55 +43,55 @@ export class PartitionLog {
   retentionLimitOffset = -1
   /** Retention removes sealed segments that end at or below this, however new they are: nobody needs their records. */
   releasedOffset = 0
-  readonly #core: LogCore
-  #reader: LogReader | null = null
+  private readonly core: LogCore
+  private reader: LogReader | null = null
 
   /** Only LogStore makes logs. */
   constructor (context: StoreContext, id: LogId, config: LogConfig, contents: LogContents) {
-    this.#core = new LogCore(context, id, config, contents)
-    this.#core.listener = {
+    this.core = new LogCore(context, id, config, contents)
+    this.core.listener = {
       onAdvance: () => this.onAdvance?.(this),
       onStateChange: () => this.onStateChange?.(this),
       onStartOffsetChange: () => this.onStartOffsetChange?.(this),
     }
   }
 
-  get id (): LogId { return this.#core.id }
-  get config (): Readonly<LogConfig> { return this.#core.config }
+  get id (): LogId { return this.core.id }
+  get config (): Readonly<LogConfig> { return this.core.config }
   /** The first offset that can be read. */
-  get logStartOffset (): number { return this.#core.logStartOffset }
+  get logStartOffset (): number { return this.core.logStartOffset }
   /** The offset that the next record gets: the log end offset. */
-  get nextOffset (): number { return this.#core.nextOffset }
+  get nextOffset (): number { return this.core.nextOffset }
   /** Everything below survives the end of the process. */
-  get writtenOffset (): number { return this.#core.written.offset }
+  get writtenOffset (): number { return this.core.written.offset }
   /** Everything below survives a power cut. */
-  get durableOffset (): number { return this.#core.durable.offset }
+  get durableOffset (): number { return this.core.durable.offset }
   /** Everything below is safe by the log's flush policy. */
   get acknowledgedOffset (): number {
-    return this.#core.config.flush === 'sync' ? this.#core.durable.offset : this.#core.written.offset
+    return this.core.config.flush === 'sync' ? this.core.durable.offset : this.core.written.offset
   }
 
   /** Leader epoch of the last batch; 0 in an empty log. */
-  get lastEpoch (): number { return this.#core.lastEpoch }
+  get lastEpoch (): number { return this.core.lastEpoch }
   /** `crc` of the last batch: what the next one names as `prevCrc`. */
-  get lastCrc (): number { return this.#core.lastCrc }
-  get segmentCount (): number { return this.#core.segments.length }
+  get lastCrc (): number { return this.core.lastCrc }
+  get segmentCount (): number { return this.core.segments.length }
   /** Bytes of batches in all segments. */
   get sizeBytes (): number {
     let bytes = 0
-    for (const segment of this.#core.segments) bytes += segment.batchBytes
+    for (const segment of this.core.segments) bytes += segment.batchBytes
     return bytes
   }
 
-  get state (): LogState { return this.#core.state }
+  get state (): LogState { return this.core.state }
   /** Why the log is not online; '' where it is. */
-  get stateReason (): string { return this.#core.stateReason }
+  get stateReason (): string { return this.core.stateReason }
   /** Ranges of offsets that cannot be read. */
-  get quarantined (): readonly OffsetRange[] { return this.#core.damage.ranges }
+  get quarantined (): readonly OffsetRange[] { return this.core.damage.ranges }
 
   /** False while no batch of this size is taken: not online, or too much is unwritten. Ask again after onAdvance. */
   hasRoom (bytes: number): boolean {
-    const core = this.#core
+    const core = this.core
     if (core.state !== 'online' || core.frozen || core.closed) return false
     const { limits, tail } = core.context
     const own = core.unwrittenBytes
@@ -108,9 +108,9 @@ export class PartitionLog {
    *   torn above it for what a crash left over. Not above `nextOffset`.
    */
   append (batch: Buffer, leaderEpoch: number, committedOffset: number): number {
-    const core = this.#core
+    const core = this.core
     const size = batch.length
-    this.#assertAppendable(batch)
+    this.assertAppendable(batch)
     assert(leaderEpoch >= core.lastEpoch, `append of epoch ${leaderEpoch} to a log of epoch ${core.lastEpoch}`)
     const baseOffset = core.nextOffset
     assert(committedOffset >= 0 && committedOffset <= baseOffset, 'committedOffset above the log end')
@@ -123,7 +123,7 @@ export class PartitionLog {
     STAMP.committedOffset = committedOffset
     STAMP.prevCrc = core.lastCrc
     stampBatch(bytes, STAMP, at)
-    this.#onCopied(run, bytes, at, size, leaderEpoch)
+    this.onCopied(run, bytes, at, size, leaderEpoch)
     return baseOffset
   }
 
@@ -132,8 +132,8 @@ export class PartitionLog {
    * is stamped anew: what is durable elsewhere says nothing about a hole in this log.
    */
   appendStamped (batch: Buffer): void {
-    const core = this.#core
-    this.#assertAppendable(batch)
+    const core = this.core
+    this.assertAppendable(batch)
     const { baseOffset, prevCrc, leaderEpoch } = readBatchHeader(batch)
     assert(baseOffset === core.nextOffset, `batch at ${baseOffset} appended at ${core.nextOffset}`)
     assert(prevCrc === core.lastCrc, `batch at ${baseOffset} does not continue the chain`)
@@ -147,20 +147,20 @@ export class PartitionLog {
     STAMP.committedOffset = core.durable.offset
     STAMP.prevCrc = prevCrc
     stampBatch(bytes, STAMP, at)
-    this.#onCopied(run, bytes, at, batch.length, leaderEpoch)
+    this.onCopied(run, bytes, at, batch.length, leaderEpoch)
   }
 
-  #assertAppendable (batch: Buffer): void {
-    const { state, frozen, closed } = this.#core
+  private assertAppendable (batch: Buffer): void {
+    const { state, frozen, closed } = this.core
     assert(state === 'online' && !frozen && !closed, 'append to a log that takes none: ask hasRoom first')
     assert(batch.length >= BATCH_HEADER_BYTES && batch.length === batch.readUInt32BE(BATCH_POSITION.size), 'one batch')
   }
 
-  #onCopied (run: ReturnType<LogCore['place']>, bytes: Buffer, at: number, size: number, epoch: number): void {
-    const nextOffset = this.#core.nextOffset + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1
+  private onCopied (run: ReturnType<LogCore['place']>, bytes: Buffer, at: number, size: number, epoch: number): void {
+    const nextOffset = this.core.nextOffset + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1
     const crc = bytes.readUInt32BE(at + BATCH_POSITION.crc)
     const maxTimestamp = readInt64(bytes, at + BATCH_POSITION.maxTimestamp)
-    this.#core.onAppended(run, size, nextOffset, crc, epoch, maxTimestamp)
+    this.core.onAppended(run, size, nextOffset, crc, epoch, maxTimestamp)
   }
 
   /**
@@ -169,7 +169,7 @@ export class PartitionLog {
    * `from` is not in the log: `read` tells.
    */
   readCached (from: number, maxBytes: number, limitOffset: number): LogSlice | null {
-    const core = this.#core
+    const core = this.core
     if (from < core.logStartOffset || from > core.nextOffset || core.closed) return null
     const limit = core.state === 'failed' ? Math.min(limitOffset, core.durable.offset) : limitOffset
     if (from >= limit || from === core.nextOffset) {
@@ -185,11 +185,11 @@ export class PartitionLog {
    * the latest. `done` never runs before the call has returned.
    */
   read (from: number, maxBytes: number, limitOffset: number, done: ReadDone): void {
-    const core = this.#core
+    const core = this.core
     const cached = this.readCached(from, maxBytes, limitOffset)
     if (cached !== null) return core.context.endOfTurn(() => done(null, cached))
     if (core.closed) return core.context.endOfTurn(() => done({ kind: 'truncated' }, null))
-    this.#diskReader.read(from, maxBytes, limitOffset, done)
+    this.diskReader.read(from, maxBytes, limitOffset, done)
   }
 
   /** As `read`, as a promise; rejects with a LogReadFailure. */
@@ -235,7 +235,7 @@ export class PartitionLog {
    */
   findOffsetByTime (timestampMs: number, done: (error: LogReadError | null, found: OffsetAtTime | null) => void): void {
     const readSlice = this.readSlice.bind(this)
-    findOffsetByTime(this.#core, readSlice, timestampMs).then(
+    findOffsetByTime(this.core, readSlice, timestampMs).then(
       found => done(null, found),
       (error) => {
         if (!(error instanceof LogReadFailure)) throw error
@@ -249,7 +249,7 @@ export class PartitionLog {
    * as `truncated`.
    */
   truncateTo (offset: number): Promise<void> {
-    return this.#core.exclusive(() => truncateLog(this.#core, offset))
+    return this.core.exclusive(() => truncateLog(this.core, offset))
   }
 
   /**
@@ -258,7 +258,7 @@ export class PartitionLog {
    * what there was.
    */
   restartAt (offset: number, prevCrc: number): Promise<void> {
-    return this.#core.exclusive(() => restartLog(this.#core, offset, prevCrc))
+    return this.core.exclusive(() => restartLog(this.core, offset, prevCrc))
   }
 
   /**
@@ -269,22 +269,22 @@ export class PartitionLog {
    */
   setStartOffset (offset: number): Promise<void> {
     assert(offset <= this.durableOffset, `log start ${offset} above what is durable, ${this.durableOffset}`)
-    return this.#core.exclusive(() => this.#core.moveStart(offset))
+    return this.core.exclusive(() => this.core.moveStart(offset))
   }
 
   /** Removes what is too old or too much; see LogConfig. Nothing at or above `retentionLimitOffset`. */
   applyRetention (): Promise<RetentionResult> {
-    return this.#core.exclusive(() => removeOldSegments(this.#core, this.#removalLimit(), this.releasedOffset))
+    return this.core.exclusive(() => removeOldSegments(this.core, this.removalLimit(), this.releasedOffset))
   }
 
   /** Keeps the newest record of each key where the log is compacted; see LogConfig. `signal` calls it off. */
   compact (signal?: AbortSignal): Promise<CompactionResult> {
-    return this.#core.exclusive(() => compactLog(this.#core, this.#readStored, this.#removalLimit(), signal))
+    return this.core.exclusive(() => compactLog(this.core, this.readStored, this.removalLimit(), signal))
   }
 
   /** The segments, oldest first. */
   listSegments (): LogSegment[] {
-    return this.#core.segments.map(({ baseOffset, endOffset, batchBytes, lastAppendMs, sealed }) =>
+    return this.core.segments.map(({ baseOffset, endOffset, batchBytes, lastAppendMs, sealed }) =>
       ({ baseOffset, endOffset, sizeBytes: batchBytes, lastAppendMs, sealed }))
   }
 
@@ -297,61 +297,61 @@ export class PartitionLog {
    * @param live ascending. Everything else in the range must be of no use to anybody, for good: also after a crash.
    */
   evacuate (range: OffsetRange, live: Float64Array, signal?: AbortSignal): Promise<CompactionResult> {
-    return this.#core.exclusive(() =>
-      evacuateSegment(this.#core, this.#readStored, { range, live }, this.#removalLimit(), signal))
+    return this.core.exclusive(() =>
+      evacuateSegment(this.core, this.readStored, { range, live }, this.removalLimit(), signal))
   }
 
-  get #diskReader (): LogReader {
-    this.#reader ??= new LogReader(this.#core.context, this.#core)
-    return this.#reader
+  private get diskReader (): LogReader {
+    this.reader ??= new LogReader(this.core.context, this.core)
+    return this.reader
   }
 
   /** What is in the files, for those that write segments anew: also what lies below the log start in the first one. */
-  readonly #readStored = (from: number, maxBytes: number, limitOffset: number): Promise<LogSlice> =>
+  private readonly readStored = (from: number, maxBytes: number, limitOffset: number): Promise<LogSlice> =>
     new Promise((resolve, reject) => {
-      this.#diskReader.readStored(from, maxBytes, limitOffset, (error, slice) => {
+      this.diskReader.readStored(from, maxBytes, limitOffset, (error, slice) => {
         if (error === null) resolve(slice!)
         else reject(new LogReadFailure(this.id, error))
       })
     })
 
-  #removalLimit (): number {
+  private removalLimit (): number {
     const { durableOffset } = this
     return this.retentionLimitOffset < 0 ? durableOffset : Math.min(this.retentionLimitOffset, durableOffset)
   }
 
   /** The newest epoch at or below `epoch`, and where it ends; `epoch: -1` where all known ones are newer. */
   epochEndOffset (epoch: number): { epoch: number, endOffset: number } {
-    return this.#core.epochs.endOffset(epoch, this.nextOffset)
+    return this.core.epochs.endOffset(epoch, this.nextOffset)
   }
 
   /** The epoch history, oldest first. */
   epochs (): readonly EpochStart[] {
-    return this.#core.epochs.starts
+    return this.core.epochs.starts
   }
 
   configure (config: LogConfig): void {
-    this.#core.config = { ...config, cleanup: { ...config.cleanup } }
+    this.core.config = { ...config, cleanup: { ...config.cleanup } }
   }
 
   /** Notes the durable end now, instead of within the second. */
   checkpoint (): void {
-    this.#core.checkpoint()
+    this.core.checkpoint()
   }
 
   /** Resolves when everything appended is durable, or the log's state does not allow it. */
   flush (): Promise<void> {
-    return this.#core.drain()
+    return this.core.drain()
   }
 
   /** Only LogStore deletes logs: ends this one without writing anything. */
   discard (): Promise<void> {
-    return this.#core.discard()
+    return this.core.discard()
   }
 
   /** Only LogStore closes logs. */
   close (): Promise<void> {
-    return this.#core.close()
+    return this.core.close()
   }
 }
 

@@ -13,23 +13,23 @@ const BYTES_MIN = 64 * 1024
 const WASTE_MAX = 4
 
 export class ReadMemory {
-  readonly #spares: Buffer[] = []
-  #spareBytes = 0
+  private readonly spares: Buffer[] = []
+  private keptBytes = 0
 
   /** Bytes that lie ready. */
   get spareBytes (): number {
-    return this.#spareBytes
+    return this.keptBytes
   }
 
   /** Memory of at least `size` bytes, with anything in it. */
   take (size: number): Buffer {
-    const spares = this.#spares
+    const spares = this.spares
     for (let index = spares.length - 1; index >= 0; index--) {
       const spare = spares[index]!
       if (spare.length < size || spare.length > size * WASTE_MAX) continue
       spares[index] = spares[spares.length - 1]!
       spares.pop()
-      this.#spareBytes -= spare.length
+      this.keptBytes -= spare.length
       return spare
     }
     return Buffer.allocUnsafeSlow(size < BYTES_MIN ? size : Math.ceil(size / BYTES_MIN) * BYTES_MIN)
@@ -38,10 +38,10 @@ export class ReadMemory {
   /** Takes back what `take` gave, once nobody looks at it any more. */
   give (memory: Buffer): void {
     if (memory.length < BYTES_MIN || memory.length > SPARE_BYTES_MAX) return
-    this.#spares.push(memory)
-    this.#spareBytes += memory.length
-    while (this.#spareBytes > SPARE_BYTES_MAX || this.#spares.length > SPARES_MAX) {
-      this.#spareBytes -= this.#spares.shift()!.length
+    this.spares.push(memory)
+    this.keptBytes += memory.length
+    while (this.keptBytes > SPARE_BYTES_MAX || this.spares.length > SPARES_MAX) {
+      this.keptBytes -= this.spares.shift()!.length
     }
   }
 }

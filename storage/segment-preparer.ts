@@ -20,35 +20,35 @@ const PIECES_PER_STRETCH = 16
 const BUSY_WINDOW_MS = 1000
 
 export class SegmentPreparer {
-  readonly #context: StoreContext
-  #windowStartMs = 0
-  #windowBytes = 0
-  #windowCommits = 0
+  private readonly context: StoreContext
+  private windowStartMs = 0
+  private windowBytes = 0
+  private windowCommits = 0
   /** The segment that zeros are being written to. */
-  #segment: Segment | null = null
-  #goalPosition = 0
-  #givenUp: Segment | null = null
-  #onPiece: () => void
+  private segment: Segment | null = null
+  private goalPosition = 0
+  private givenUp: Segment | null = null
+  private onPiece: () => void
 
   /** @param onPiece runs after each piece: writes that had to wait may begin. */
   constructor (context: StoreContext, onPiece: () => void) {
-    this.#context = context
-    this.#onPiece = onPiece
+    this.context = context
+    this.onPiece = onPiece
   }
 
   /** True while zeros are under way. */
   get busy (): boolean {
-    return this.#segment !== null
+    return this.segment !== null
   }
 
   /** True where a write up to `endPosition` has to wait, so that zeros do not land on it. */
   blocks (segment: Segment, endPosition: number): boolean {
-    return this.#segment === segment && endPosition > segment.preparedPosition
+    return this.segment === segment && endPosition > segment.preparedPosition
   }
 
   /** Begins no more pieces. */
   stop (): void {
-    this.#goalPosition = 0
+    this.goalPosition = 0
   }
 
   /**
@@ -57,51 +57,51 @@ export class SegmentPreparer {
    */
   onCommit (segment: Segment, path: string, endPosition: number, bytes: number, segmentBytes: number): void {
     segment.preparedPosition = Math.max(segment.preparedPosition, endPosition)
-    const { preallocateBytes, commitBytes } = this.#context.limits
-    if (preallocateBytes === 0 || this.#segment !== null || this.#givenUp === segment) return
-    const nowMs = this.#context.clock.monotonicMs()
-    if (nowMs - this.#windowStartMs > BUSY_WINDOW_MS) {
-      this.#windowStartMs = nowMs
-      this.#windowBytes = 0
-      this.#windowCommits = 0
+    const { preallocateBytes, commitBytes } = this.context.limits
+    if (preallocateBytes === 0 || this.segment !== null || this.givenUp === segment) return
+    const nowMs = this.context.clock.monotonicMs()
+    if (nowMs - this.windowStartMs > BUSY_WINDOW_MS) {
+      this.windowStartMs = nowMs
+      this.windowBytes = 0
+      this.windowCommits = 0
     }
-    this.#windowBytes += bytes
-    this.#windowCommits++
-    if (this.#windowBytes < preallocateBytes / 4 || this.#windowBytes / this.#windowCommits > commitBytes / 2) return
+    this.windowBytes += bytes
+    this.windowCommits++
+    if (this.windowBytes < preallocateBytes / 4 || this.windowBytes / this.windowCommits > commitBytes / 2) return
     if (segment.preparedPosition - endPosition > preallocateBytes / 2) return
-    this.#goalPosition = Math.min(segmentBytes, endPosition + preallocateBytes)
-    if (this.#goalPosition - segment.preparedPosition < this.#pieceBytes) return
-    this.#segment = segment
-    this.#writePiece(segment, path)
+    this.goalPosition = Math.min(segmentBytes, endPosition + preallocateBytes)
+    if (this.goalPosition - segment.preparedPosition < this.pieceBytes) return
+    this.segment = segment
+    this.writePiece(segment, path)
   }
 
-  get #pieceBytes (): number {
-    return Math.min(ZEROS.length, Math.ceil(this.#context.limits.preallocateBytes / PIECES_PER_STRETCH))
+  private get pieceBytes (): number {
+    return Math.min(ZEROS.length, Math.ceil(this.context.limits.preallocateBytes / PIECES_PER_STRETCH))
   }
 
-  #writePiece (segment: Segment, path: string): void {
-    const size = Math.min(this.#pieceBytes, this.#goalPosition - segment.preparedPosition)
+  private writePiece (segment: Segment, path: string): void {
+    const size = Math.min(this.pieceBytes, this.goalPosition - segment.preparedPosition)
     if (size <= 0) {
-      this.#segment = null
-      return this.#onPiece()
+      this.segment = null
+      return this.onPiece()
     }
-    this.#context.files.acquire(path, (openError, lease) => {
-      if (openError !== null) return this.#giveUp(segment)
+    this.context.files.acquire(path, (openError, lease) => {
+      if (openError !== null) return this.giveUp(segment)
       lease!.file.write([ZEROS.subarray(0, size)], segment.preparedPosition, (error) => {
-        this.#context.files.release(lease!)
-        if (error !== null) return this.#giveUp(segment)
+        this.context.files.release(lease!)
+        if (error !== null) return this.giveUp(segment)
         segment.preparedPosition += size
-        this.#writePiece(segment, path)
-        if (this.#segment !== null) this.#onPiece()
+        this.writePiece(segment, path)
+        if (this.segment !== null) this.onPiece()
       })
     })
   }
 
-  #giveUp (segment: Segment): void {
-    this.#givenUp = segment
-    this.#segment = null
+  private giveUp (segment: Segment): void {
+    this.givenUp = segment
+    this.segment = null
     // Some zeros may have been written: the seal must cut them off.
-    segment.preparedPosition += this.#pieceBytes
-    this.#onPiece()
+    segment.preparedPosition += this.pieceBytes
+    this.onPiece()
   }
 }

@@ -23,18 +23,18 @@ type VisitBatch = (batch: Buffer, header: BatchHeader) => boolean | void
 class CalledOff extends Error {}
 
 export class SegmentRewrite {
-  readonly #core: LogCore
-  readonly #readSlice: ReadSlice
-  readonly #signal: AbortSignal | undefined
-  #segments = 0
-  #bytesBefore = 0
-  #bytesAfter = 0
-  #recordsRemoved = 0
+  private readonly core: LogCore
+  private readonly readSlice: ReadSlice
+  private readonly signal: AbortSignal | undefined
+  private segments = 0
+  private bytesBefore = 0
+  private bytesAfter = 0
+  private recordsRemoved = 0
 
   constructor (core: LogCore, readSlice: ReadSlice, signal?: AbortSignal) {
-    this.#core = core
-    this.#readSlice = readSlice
-    this.#signal = signal
+    this.core = core
+    this.readSlice = readSlice
+    this.signal = signal
   }
 
   /** Runs `work` and tells what was done, also where it was called off on the way. */
@@ -47,16 +47,16 @@ export class SegmentRewrite {
       complete = false
     }
     return {
-      segments: this.#segments,
-      bytesBefore: this.#bytesBefore,
-      bytesAfter: this.#bytesAfter,
-      recordsRemoved: this.#recordsRemoved,
+      segments: this.segments,
+      bytesBefore: this.bytesBefore,
+      bytesAfter: this.bytesAfter,
+      recordsRemoved: this.recordsRemoved,
       complete,
     }
   }
 
   isDamaged (segment: Segment): boolean {
-    const damage = this.#core.damageFrom(segment.baseOffset)
+    const damage = this.core.damageFrom(segment.baseOffset)
     return damage !== null && damage.from < segment.endOffset
   }
 
@@ -72,7 +72,7 @@ export class SegmentRewrite {
 
   /** Writes a sealed segment anew, without what `shrink` takes out. */
   async rewrite (segment: Segment, shrink: Shrink, cleanedMs: number): Promise<void> {
-    const writer = new CompactedSegmentWriter(this.#core, segment, cleanedMs)
+    const writer = new CompactedSegmentWriter(this.core, segment, cleanedMs)
     let nextOffset = segment.baseOffset
     let recordsRemoved = 0
     try {
@@ -89,10 +89,10 @@ export class SegmentRewrite {
       })
       if (nextOffset !== segment.endOffset) throw new CalledOff('damage came to light')
       const after = await writer.finish()
-      this.#segments++
-      this.#bytesBefore += segment.batchBytes
-      this.#bytesAfter += after.batchBytes
-      this.#recordsRemoved += recordsRemoved
+      this.segments++
+      this.bytesBefore += segment.batchBytes
+      this.bytesAfter += after.batchBytes
+      this.recordsRemoved += recordsRemoved
     } catch (error) {
       await writer.abandon()
       throw error
@@ -105,8 +105,8 @@ export class SegmentRewrite {
   ): Promise<void> {
     let offset = Math.max(from, 0)
     while (offset < endOffset) {
-      if (this.#signal?.aborted === true || this.#core.closed || this.#core.frozen) throw new CalledOff('called off')
-      const slice = await this.#sliceFrom(offset, endOffset)
+      if (this.signal?.aborted === true || this.core.closed || this.core.frozen) throw new CalledOff('called off')
+      const slice = await this.sliceFrom(offset, endOffset)
       for (const bytes of slice.buffers) {
         for (let at = 0; at < bytes.length;) {
           const size = bytes.readUInt32BE(at + BATCH_POSITION.size)
@@ -122,9 +122,9 @@ export class SegmentRewrite {
     }
   }
 
-  async #sliceFrom (offset: number, endOffset: number): Promise<LogSlice> {
-    const damage = this.#core.damageFrom(offset)
-    if (damage === null || damage.from > offset) return await this.#readSlice(offset, READ_BYTES, endOffset)
+  private async sliceFrom (offset: number, endOffset: number): Promise<LogSlice> {
+    const damage = this.core.damageFrom(offset)
+    if (damage === null || damage.from > offset) return await this.readSlice(offset, READ_BYTES, endOffset)
     return { buffers: [], sizeBytes: 0, baseOffset: offset, nextOffset: damage.to }
   }
 }

@@ -7,57 +7,57 @@ import type { LogSlice } from './log-types.js'
 import type { TailRun } from './tail-run.js'
 
 export class TailRing {
-  #runs: TailRun[] = []
+  private runs: TailRun[] = []
   /** Runs before this index are gone. */
-  #head = 0
+  private head = 0
 
   /** The newest run, or null. */
   get last (): TailRun | null {
-    return this.#runs.length > this.#head ? this.#runs[this.#runs.length - 1]! : null
+    return this.runs.length > this.head ? this.runs[this.runs.length - 1]! : null
   }
 
   /** The lowest offset in memory; -1 where there is none. */
   get firstOffset (): number {
-    return this.#runs.length > this.#head ? this.#runs[this.#head]!.baseOffset : -1
+    return this.runs.length > this.head ? this.runs[this.head]!.baseOffset : -1
   }
 
   push (run: TailRun): void {
     const rings = run.slab.rings
     if (rings[rings.length - 1] !== this) rings.push(this)
-    this.#runs.push(run)
+    this.runs.push(run)
   }
 
   /** Drops what stands in slabs that are gone. Everything before a run in a gone slab goes too: no gaps. */
   onSlabGone (): void {
-    for (let index = this.#runs.length - 1; index >= this.#head; index--) {
-      if (this.#runs[index]!.slab.bytes !== null) continue
-      this.#head = index + 1
+    for (let index = this.runs.length - 1; index >= this.head; index--) {
+      if (this.runs[index]!.slab.bytes !== null) continue
+      this.head = index + 1
       break
     }
-    this.#compact()
+    this.compact()
   }
 
   /** Lets go of the places of runs that are gone, when there are many. */
-  #compact (): void {
-    if (this.#head === this.#runs.length) {
-      this.#runs = []
-      this.#head = 0
-    } else if (this.#head > 32 && this.#head * 2 > this.#runs.length) {
-      this.#runs.splice(0, this.#head)
-      this.#head = 0
+  private compact (): void {
+    if (this.head === this.runs.length) {
+      this.runs = []
+      this.head = 0
+    } else if (this.head > 32 && this.head * 2 > this.runs.length) {
+      this.runs.splice(0, this.head)
+      this.head = 0
     }
   }
 
   /** Drops the runs below `offset`. */
   dropBelow (offset: number): void {
-    while (this.#head < this.#runs.length && this.#runs[this.#head]!.nextOffset <= offset) this.#head++
-    this.#compact()
+    while (this.head < this.runs.length && this.runs[this.head]!.nextOffset <= offset) this.head++
+    this.compact()
   }
 
   /** Drops everything. */
   clear (): void {
-    this.#runs = []
-    this.#head = 0
+    this.runs = []
+    this.head = 0
   }
 
   /**
@@ -65,15 +65,15 @@ export class TailRing {
    * `limitOffset`. Null where `from` is not in memory.
    */
   read (from: number, maxBytes: number, limitOffset: number): LogSlice | null {
-    let index = this.#find(from)
+    let index = this.find(from)
     if (index < 0) return null
     const buffers: Buffer[] = []
-    const first = skipTo(this.#runs[index]!, from)
+    const first = skipTo(this.runs[index]!, from)
     const baseOffset = first.offset
     let { at, offset } = first
     let sizeBytes = 0
-    for (; index < this.#runs.length; index++) {
-      const run = this.#runs[index]!
+    for (; index < this.runs.length; index++) {
+      const run = this.runs[index]!
       if (sizeBytes > 0) {
         at = run.start
         offset = run.baseOffset
@@ -89,11 +89,11 @@ export class TailRing {
     return { buffers, sizeBytes, baseOffset, nextOffset: offset }
   }
 
-  #find (offset: number): number {
-    const runs = this.#runs
-    if (runs.length === this.#head || offset < runs[this.#head]!.baseOffset) return -1
+  private find (offset: number): number {
+    const runs = this.runs
+    if (runs.length === this.head || offset < runs[this.head]!.baseOffset) return -1
     if (offset >= runs[runs.length - 1]!.nextOffset) return -1
-    let low = this.#head
+    let low = this.head
     let high = runs.length
     while (low < high) {
       const middle = (low + high) >>> 1
