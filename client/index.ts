@@ -2,8 +2,8 @@
 
 export {
   Admin, type AlterTopicOptions, type CallOptions, type ClusterDescription, type CreatedTopicInfo,
-  type CreateQueueOptions,
-  type CreateTopicOptions, type DeletedRecords, type GroupLag, type GroupOffset, type OffsetMove, type QueueSettings,
+  type CreateQueueOptions, type CreateTopicOptions, type DeletedRecords, type GroupLag, type GroupOffset,
+  type OffsetMove, type QueueSettings,
 } from './admin.js'
 export { BrokerError, ERROR_CODE, type BrokerErrorDetails, type ErrorCode } from './broker-error.js'
 export { Client, connect } from './client.js'
@@ -19,6 +19,7 @@ export {
 export { Producer, type SendResult, type SentRecord, type WaitOptions } from './producer/producer.js'
 export { type ProducerOptions } from './producer/producer-options.js'
 export { partitionOfKey } from './producer/partitioner.js'
+export { deadLetterOf } from './queue/dead-letter.js'
 export { Queue, type QueueOptions } from './queue/queue.js'
 export {
   type ChangeOutcome, type PartitionStats, type PeekedRecord, type PeekOptions, type QueueStatistics,
@@ -34,6 +35,6 @@ export { bytes, json, string, type InferOutput, type Serde, type StandardSchema 
 export { type Start } from './start.js'
 export { Topic } from './topic.js'
 export type {
-  BrokerAddress, DescribeBrokerResponse, GroupDescription, GroupMember, ListedGroup, ListedTopic, PartitionDescription,
-  TopicDescription,
+  BrokerAddress, DeadLetterAttempt, DeadLetterNote, DescribeBrokerResponse, GroupDescription, GroupMember, ListedGroup,
+  ListedTopic, PartitionDescription, QueueFailureReason, QueueRecordState, TopicDescription,
 } from '@sluice/protocol'
