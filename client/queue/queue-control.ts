@@ -20,7 +20,7 @@ import { delay, retryDelayMs } from '../waiting.js'
 import { readGranted } from './granted-records.js'
 import type { LeaseHandle } from './lease-handle.js'
 import { checkDelay, checkTime, whole } from './queue-options.js'
-import { Redrive, redriveRequest, type RedriveOptions } from './redrive.js'
+import { Redrive, redriveRequest, type RedriveOptions, type RedriveStatus } from './redrive.js'
 
 /** Options that every call takes. */
 export interface CallOptions {
@@ -250,6 +250,18 @@ export class QueueControl<K, V> {
       ...options, repeatable: false,
     })
     return new Redrive(this.cluster, message.redriveId)
+  }
+
+  /** A redrive that was started before, maybe by another process, to look after it. Asks nobody. */
+  redriveById (id: string): Redrive {
+    return new Redrive(this.cluster, id)
+  }
+
+  /** The redrives of this queue that the cluster remembers, the latest first. */
+  async redrives (options: CallOptions = {}): Promise<RedriveStatus[]> {
+    const info = await this.info(options)
+    const { message } = await this.cluster.request('describeRedrives', { redriveIds: [] }, options)
+    return message.redrives.filter(({ sourceTopicId }) => sourceTopicId === info.id).map(({ error, ...status }) => status)
   }
 
   /** How the queue picks what it hands out next: `none`, `key`, `fair`, `priority`. It never changes. */

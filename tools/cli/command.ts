@@ -56,6 +56,22 @@ export function durationOption (text: string): number {
   return ms
 }
 
+/** Parser of options that are durations or 0. */
+export function delayOption (text: string): number {
+  const ms = parseDuration(text)
+  if (ms === null) throw new InvalidArgumentError('It must be a duration such as 30s or 5m, or 0.')
+  return ms
+}
+
+/** Parser of options that are a moment: ISO 8601, or milliseconds since 1970-01-01 UTC. */
+export function timeOption (text: string): Date {
+  const time = /^\d+$/.test(text) ? new Date(Number(text)) : new Date(text)
+  if (Number.isNaN(time.getTime())) {
+    throw new InvalidArgumentError('It must be a time such as 2026-12-24T18:00:00Z, or milliseconds since 1970.')
+  }
+  return time
+}
+
 /** Parser of options that are whole numbers from `min` to `max`. */
 export function integerOption (min: number, max: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return text => {

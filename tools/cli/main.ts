@@ -14,6 +14,7 @@ export const COMMANDS: CommandTable = {
   topic: { summary: 'create, list, describe, alter, delete and truncate topics', load: () => import('./commands/topic.js') },
   produce: { summary: 'send records from standard input', load: () => import('./commands/produce.js') },
   consume: { summary: 'print records', load: () => import('./commands/consume.js') },
+  queue: { summary: 'create queues, send, receive, settle, look inside, redrive', load: () => import('./commands/queue.js') },
   group: { summary: 'list, describe, reset and delete consumer groups, show their lag', load: () => import('./commands/group.js') },
   segment: { summary: 'look into the files of a stopped broker, verify and repair them', load: () => import('./commands/segment.js') },
   doctor: { summary: 'check machine, folder, port and broker', load: () => import('./commands/doctor.js') },

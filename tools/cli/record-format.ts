@@ -97,7 +97,7 @@ function printHeaders (record: BytesRecord, output: ByteOutput): void {
 }
 
 /** Bytes as JSON: text where they are UTF-8, `{ "base64": … }` where they are not, null where there are none. */
-function jsonBytes (bytes: Uint8Array | null): string | { base64: string } | null {
+export function jsonBytes (bytes: Uint8Array | null): string | { base64: string } | null {
   if (bytes === null) return null
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const text = buffer.toString('utf8')

@@ -8,6 +8,7 @@ import {
 import { confirm, type ConfirmationOptions } from '../confirm.js'
 import { EXIT } from '../exit-code.js'
 import type { RunAction } from '../command-module.js'
+import { note } from '../messages.js'
 import { checkGroupName, checkTopicName } from '../names.js'
 import { formatRows, type Row } from '../rows.js'
 import { withClient } from '../session.js'
@@ -151,8 +152,4 @@ function remove (run: RunAction): Command {
         note(`deleted group ${group}`)
       }
     })))
-}
-
-function note (text: string): void {
-  process.stderr.write(`${text}\n`)
 }

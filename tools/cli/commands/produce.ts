@@ -15,12 +15,12 @@ import {
 } from '../command.js'
 import { EXIT, type ExitCode } from '../exit-code.js'
 import { FailureTally } from '../failure-tally.js'
-import { LineSplitter } from '../line-splitter.js'
 import type { RunAction } from '../command-module.js'
 import { checkTopicName } from '../names.js'
 import { ProgressLine } from '../progress-line.js'
 import { formatCount, formatThroughput } from '../quantities.js'
 import { withClient } from '../session.js'
+import { LINE_BYTES_MAX, readStdinLines, type LineSink } from '../stdin-lines.js'
 
 interface ProduceOptions extends BrokerOptions {
   keySeparator?: string
@@ -30,9 +30,6 @@ interface ProduceOptions extends BrokerOptions {
   header: Record<string, string>
   quiet?: boolean
 }
-
-/** Longest line that is kept: no batch may be larger. */
-const LINE_BYTES_MAX = 64 * 1024 * 1024
 
 export function command (run: RunAction): Command {
   const produce = newCommand('produce', 'Send a record for each line of standard input. Ends with 1 where any record failed.', [
@@ -65,7 +62,7 @@ export function command (run: RunAction): Command {
 }
 
 /** Carries standard input to a producer and keeps the count. */
-class LineProducer {
+class LineProducer implements LineSink {
   private readonly producer: Producer
   private readonly options: ProduceOptions
   private readonly separator: Buffer | null
@@ -84,53 +81,33 @@ class LineProducer {
 
   async run (): Promise<ExitCode> {
     const startedAtMs = performance.now()
-    const stopped = new AbortController()
-    const stop = (): void => stopped.abort()
-    process.once('SIGINT', stop).once('SIGTERM', stop)
+    if (process.stdin.isTTY && this.options.quiet !== true) {
+      process.stderr.write('a record for each line; end with Ctrl-D\n')
+    }
     try {
-      await this.pump(stopped.signal)
+      await readStdinLines(this)
       await this.settled(this.producer.flush())
     } finally {
-      process.off('SIGINT', stop).off('SIGTERM', stop)
       this.progress.clear()
     }
     await this.settled(this.producer.close({ drainTimeoutMs: this.options.timeout }))
     return this.report(performance.now() - startedAtMs)
   }
 
-  /** Reads to the end of standard input, or until told to stop. */
-  private async pump (stop: AbortSignal): Promise<void> {
-    if (process.stdin.isTTY && this.options.quiet !== true) {
-      process.stderr.write('a record for each line; end with Ctrl-D\n')
-    }
-    const { stdin } = process
-    const destroy = (): void => { stdin.destroy() }
-    stop.addEventListener('abort', destroy, { once: true })
-    const lines = new LineSplitter(LINE_BYTES_MAX)
-    try {
-      for await (const chunk of stdin) {
-        lines.push(chunk as Buffer)
-        await this.writeLines(lines)
-        this.progress.update(() => `${formatCount(this.records)} records`)
-      }
-    } catch (error) {
-      if (!stop.aborted) throw error
-    }
-    lines.end()
-    await this.writeLines(lines)
+  onLine (line: Buffer): Promise<void> | undefined {
+    this.records++
+    this.bytes += line.length
+    return this.write(line) ? undefined : this.settled(this.producer.drained())
   }
 
-  /** Writes the lines that are whole, as fast as the producer has room. */
-  private async writeLines (lines: LineSplitter): Promise<void> {
-    for (let line = lines.next(); line !== null; line = lines.next()) {
-      this.records++
-      this.bytes += lines.lineSize
-      if (lines.lineSize > line.length) {
-        this.failures.add(`line ${this.records} has ${lines.lineSize} bytes: a record may have at most ${LINE_BYTES_MAX}`)
-      } else if (!this.write(line)) {
-        await this.settled(this.producer.drained())
-      }
-    }
+  onTooLong (size: number): void {
+    this.records++
+    this.bytes += size
+    this.failures.add(`line ${this.records} has ${size} bytes: a record may have at most ${LINE_BYTES_MAX}`)
+  }
+
+  onProgress (): void {
+    this.progress.update(() => `${formatCount(this.records)} records`)
   }
 
   private write (line: Buffer): boolean {

@@ -8,6 +8,7 @@ import { integerOption, newCommand, withConfirmation, withOutput, type OutputOpt
 import { confirm, type ConfirmationOptions } from '../confirm.js'
 import { EXIT, type ExitCode } from '../exit-code.js'
 import type { RunAction } from '../command-module.js'
+import { note } from '../messages.js'
 import { fileName, findLogs, withOfflineFolder, type LogChoice } from '../offline-folder.js'
 import { formatBytes } from '../quantities.js'
 import { formatRows, type Row } from '../rows.js'
@@ -234,8 +235,4 @@ function repair (run: RunAction): Command {
       process.stdout.write(formatRows(rows, options.output, { columns: REPAIR_COLUMNS }))
     })
   }))
-}
-
-function note (text: string): void {
-  process.stderr.write(`${text}\n`)
 }

@@ -1,4 +1,6 @@
 // `sluice topic`: create, list, describe, alter, delete, truncate.
+//
+// A queue is a topic too: `sluice queue` shares what is the same for both.
 
 import type { TopicDescription } from '@sluice/client'
 import type { Command } from 'commander'
@@ -10,6 +12,7 @@ import {
 import { confirm, type ConfirmationOptions } from '../confirm.js'
 import { EXIT } from '../exit-code.js'
 import type { RunAction } from '../command-module.js'
+import { countOf, note } from '../messages.js'
 import { formatBytes, formatTime } from '../quantities.js'
 import { formatObject, formatRows, type Row } from '../rows.js'
 import { withClient } from '../session.js'
@@ -23,8 +26,8 @@ const EXAMPLES = [
 
 export function command (run: RunAction): Command {
   return newCommand('topic', 'Create, list, describe, alter, delete and truncate topics.', EXAMPLES)
-    .addCommand(create(run)).addCommand(list(run)).addCommand(describe(run))
-    .addCommand(alter(run)).addCommand(remove(run)).addCommand(truncate(run))
+    .addCommand(create(run)).addCommand(list(run)).addCommand(describe(run, 'topic'))
+    .addCommand(alter(run, 'topic')).addCommand(remove(run, 'topic')).addCommand(truncate(run))
 }
 
 function create (run: RunAction): Command {
@@ -74,13 +77,16 @@ function list (run: RunAction): Command {
     })))
 }
 
-function describe (run: RunAction): Command {
-  const command = newCommand('describe', 'Show the settings and partitions of a topic. Exit code 6 where one is not online.', [
-    'sluice topic describe orders',
-    'sluice topic describe orders -o json',
-    "sluice topic describe orders -o json | jq '.partitions[].highWatermark'",
+/** What a command calls the thing it works on. */
+type Noun = 'topic' | 'queue'
+
+export function describe (run: RunAction, noun: Noun): Command {
+  const command = newCommand('describe', `Show the settings and partitions of a ${noun}. Exit code 6 where one is not online.`, [
+    `sluice ${noun} describe orders`,
+    `sluice ${noun} describe orders -o json`,
+    `sluice ${noun} describe orders -o json | jq '.partitions[].highWatermark'`,
   ])
-  command.argument('<name>', 'name of the topic')
+  command.argument('<name>', `name of the ${noun}`)
   withOutput(withBrokers(command))
   return command.action((name: string, options: BrokerOptions & OutputOptions) => run(() =>
     withClient(options, async client => {
@@ -134,13 +140,15 @@ partitions,
   return `${head}\n${config}\n${rows}`
 }
 
-function alter (run: RunAction): Command {
-  const command = newCommand('alter', 'Change settings of a topic, or add partitions. More partitions move keys to other ones.', [
-    'sluice topic alter orders --set retention.ms=30d --unset retention.bytes',
-    'sluice topic alter orders --partitions 8',
-    'sluice topic alter orders --set flush=interval --dry-run',
+export function alter (run: RunAction, noun: Noun): Command {
+  const command = newCommand('alter', `Change settings of a ${noun}, or add partitions. More partitions move keys to other ones.`, [
+    noun === 'topic'
+      ? 'sluice topic alter orders --set retention.ms=30d --unset retention.bytes'
+      : 'sluice queue alter emails --set visibility.ms=1m --unset max.attempts',
+    `sluice ${noun} alter orders --partitions 8`,
+    `sluice ${noun} alter orders --set flush=interval --dry-run`,
   ])
-  command.argument('<name>', 'name of the topic')
+  command.argument('<name>', `name of the ${noun}`)
     .option('-p, --partitions <number>', 'new number of partitions, not below the present one', integerOption(1, 10_000))
     .option('-s, --set <name=value>', 'a setting; may be given several times', settingOption, {})
     .option('-u, --unset <name>', 'a setting to put back to its default; may be given several times',
@@ -158,15 +166,15 @@ function alter (run: RunAction): Command {
         throw new CliError(EXIT.usage, 'nothing to change: give --partitions, --set or --unset')
       }
       await client.admin.alterTopic(name, { partitions, set, unset, dryRun })
-      note(dryRun === true ? `topic ${name} could be changed so; nothing was done` : `changed topic ${name}`)
+      note(dryRun === true ? `${noun} ${name} could be changed so; nothing was done` : `changed ${noun} ${name}`)
     })))
 }
 
-function remove (run: RunAction): Command {
-  const command = newCommand('delete', 'Delete topics with all their records.', [
-    'sluice topic delete orders', 'sluice topic delete orders payments --yes', 'sluice topic delete orders --dry-run',
+export function remove (run: RunAction, noun: Noun): Command {
+  const command = newCommand('delete', `Delete ${noun}s with all their records.`, [
+    `sluice ${noun} delete orders`, `sluice ${noun} delete orders payments --yes`, `sluice ${noun} delete orders --dry-run`,
   ])
-  command.argument('<names...>', 'names of the topics')
+  command.argument('<names...>', `names of the ${noun}s`)
   withConfirmation(withBrokers(command))
   return command.action((names: string[], options: BrokerOptions & ConfirmationOptions) => run(() =>
     withClient(options, async client => {
@@ -177,7 +185,7 @@ function remove (run: RunAction): Command {
       await confirm(`Delete ${what} for good?`, options)
       for (const name of names) {
         await client.admin.deleteTopic(name)
-        note(`deleted topic ${name}`)
+        note(`deleted ${noun} ${name}`)
       }
     })))
 }
@@ -219,12 +227,4 @@ function truncate (run: RunAction): Command {
 
 function recordsOf (topic: TopicDescription): number {
   return topic.partitions.reduce((sum, partition) => sum + partition.highWatermark - partition.logStartOffset, 0)
-}
-
-function countOf (count: number, noun: string): string {
-  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
-}
-
-function note (text: string): void {
-  process.stderr.write(`${text}\n`)
 }
