@@ -12,7 +12,7 @@ export type Explanation =
   | { state: 'fresh', recordsBefore: number, paused: boolean, atMaxInFlight: boolean }
   | { state: 'terminal' }
   /** `timeLeftMs` is null while no handler has started. */
-  | { state: 'leased', sessionId: number, attempt: number, maxAttempts: number, timeLeftMs: number | null, cancelRequested: boolean }
+  | { state: 'leased', sessionId: number, attempt: number, deliveries: number, maxAttempts: number, timeLeftMs: number | null, cancelRequested: boolean }
   | { state: 'delayed', waitMs: number, failures: number, deliveries: number }
   | { state: 'ready', failures: number, deliveries: number, paused: boolean, atMaxInFlight: boolean }
   /** Behind an earlier record of the same key. */
@@ -20,7 +20,7 @@ export type Explanation =
   /** Its key has been handed out as often as its rate allows: it may go on in `waitMs`. */
   | { state: 'rate-limited', waitMs: number, lane: number, failures: number, deliveries: number }
   | { state: 'held' | 'quarantined', atOffset: number, lane: number }
-  | { state: 'dead-letter-pending', reason: Reason, text: string, failures: number }
+  | { state: 'dead-letter-pending', reason: Reason, text: string, failures: number, deliveries: number }
   /** Its facts are being read from disk: ask again. */
   | { state: 'unknown' }
 
@@ -67,13 +67,14 @@ function explainEntry (state: QueueState, offset: number, slot: number, context:
       state: 'leased',
       sessionId: state.sessions.numbered(ledger.sessions[slot]!)!.sessionId,
       attempt: failures + 1,
+      deliveries,
       maxAttempts: context.maxAttempts,
       timeLeftMs: ledger.times[slot] === 0 ? null : Math.max(0, ledger.times[slot]! - context.passedMs),
       cancelRequested: (ledger.flags[slot]! & RECORD_FLAG.cancelRequested) !== 0,
     }
     case RECORD_STATE.DEAD_LETTER_PENDING: {
       const death = state.notes.get(offset)!.death!
-      return { state: 'dead-letter-pending', reason: death.reason, text: death.text, failures }
+      return { state: 'dead-letter-pending', reason: death.reason, text: death.text, failures, deliveries }
     }
   }
   const lane = ledger.lanes[slot]!

@@ -1,0 +1,126 @@
+// queue: the life of a queue as a script lives it, and what the commands say to mistakes.
+
+import { startTestBroker } from '@sluice/broker/testing'
+import t from 'tap'
+import { runCommand, type CommandResult } from '../testing/command-process.js'
+
+// A process for each command, and there are many.
+t.setTimeout(240_000)
+
+const broker = await startTestBroker()
+t.teardown(() => broker[Symbol.asyncDispose]())
+
+function sluice (args: readonly string[], stdin = ''): Promise<CommandResult> {
+  return runCommand(['queue', ...args], stdin, { SLUICE_BROKERS: broker.address })
+}
+
+async function ok (args: readonly string[], stdin = ''): Promise<CommandResult> {
+  const result = await sluice(args, stdin)
+  if (result.code !== 0) throw new Error(`sluice queue ${args.join(' ')} ended with ${result.code}: ${result.stderr}`)
+  return result
+}
+
+function lines<T> (result: CommandResult): T[] {
+  return result.stdout.toString().split('\n').filter(line => line !== '').map(line => JSON.parse(line) as T)
+}
+
+function parsed<T> (result: CommandResult): T {
+  return JSON.parse(result.stdout.toString()) as T
+}
+
+interface Leased { id: string, key: string, value: string, deliveries: number, handle: string }
+interface Stats { waiting: number, leased: number, inFlight: number, dead: number }
+
+async function stats (name: string): Promise<Stats> {
+  return parsed<Stats>(await ok(['stats', name, '-o', 'json']))
+}
+
+t.test('sluice queue: records are sent, received, acknowledged, retried', async t => {
+  const created = await ok(['create', 'life', '--partitions', '2', '--visibility', '30s', '--backoff', '10ms'])
+  t.equal(created.stdout.length, 0, 'a message is not data')
+  t.match(created.stderr, /created queue life with 2 partitions/)
+  t.match(parsed(await ok(['list', '-o', 'json'])), [{ name: 'life', partitions: 2 }])
+  t.match(parsed(await ok(['describe', 'life', '-o', 'json'])),
+    { kind: 'queue', settings: { 'visibility.ms': '30000', 'backoff.min.ms': '10', 'backoff.max.ms': '10' } })
+
+  const sent = await ok(['send', 'life', '-k', ':', '-o', 'jsonl'], 'a:one\nb:two\nc:three\n')
+  t.equal(lines(sent).length, 3)
+  t.match(sent.stderr, /sent 3 records/)
+  t.match(await stats('life'), { waiting: 3, leased: 0, inFlight: 0, dead: 0 })
+
+  const received = lines<Leased>(await ok(['receive', 'life', '-n', '10', '--wait', '0', '-o', 'jsonl']))
+  t.same(received.map(record => `${record.key}:${record.value}`).sort(), ['a:one', 'b:two', 'c:three'])
+  t.match(await stats('life'), { waiting: 0, leased: 3, inFlight: 3 })
+  const [first, second, third] = received as [Leased, Leased, Leased]
+
+  t.match(parsed(await ok(['extend', 'life', first.handle, '--for', '1m', '-o', 'json'])), [{ outcome: 'ok' }])
+  t.match(parsed(await ok(['ack', 'life', first.handle, '-o', 'json'])), [{ handle: first.handle, outcome: 'ok' }])
+  t.match(parsed(await ok(['ack', 'life', first.handle, '-o', 'json'])), [{ outcome: 'already-settled' }], 'twice is no error')
+  await ok(['nack', 'life', second.handle, '--delay', '0', '--reason', 'mail server is down'])
+  await ok(['release', 'life', '-'], `${third.handle}\n`)
+
+  const again = lines<Leased>(await ok(['receive', 'life', '-n', '10', '--wait', '5s', '--ack', '-o', 'jsonl']))
+  t.same(again.map(({ id, deliveries }) => `${id} ${deliveries}`).sort(), [second, third].map(({ id }) => `${id} 2`).sort())
+  t.match(await stats('life'), { waiting: 0, leased: 0, acknowledged: 3 })
+  t.match(await ok(['receive', 'life']), { stderr: /no record came/ })
+})
+
+t.test('sluice queue: pause, resume, purge', async t => {
+  await ok(['create', 'stop', '--partitions', '2'])
+  await ok(['send', 'stop'], 'one\ntwo\n')
+  await ok(['pause', 'stop'])
+  t.match(await ok(['receive', 'stop']), { stderr: /no record came/ })
+  t.match(await stats('stop'), { paused: true, waiting: 2 })
+  await ok(['resume', 'stop'])
+  t.match(await sluice(['purge', 'stop']), { code: 2, stderr: /--yes/ })
+  t.match(await ok(['purge', 'stop', '--dry-run']), { stderr: /would end about 2 records/ })
+  t.match(await ok(['purge', 'stop', '--yes']), { stderr: /ended 2 records/ })
+  t.match(await ok(['receive', 'stop']), { stderr: /no record came/ })
+  t.match(await sluice(['resume', 'stop', '--key', 'free']), { code: 3, stderr: /not stopped/ })
+  await ok(['delete', 'stop', '--yes'])
+  t.match(await sluice(['stats', 'stop']), { code: 3, stderr: /UNKNOWN_TOPIC/ })
+})
+
+t.test('sluice queue: mistakes are told with what to do', async t => {
+  await ok(['create', 'there', '--partitions', '1'])
+  const handle = lines<Leased>((await ok(['send', 'there'], 'x\n'), await ok(['receive', 'there', '-o', 'jsonl'])))[0]!.handle
+  const cases: [number, RegExp, string[]][] = [
+    [1, /exists already/, ['create', 'there']],
+    [0, /there already/, ['create', 'there', '--if-not-exists']],
+    [2, /duration/, ['create', 'x', '--visibility', 'soon']],
+    [1, /1,?000|1 s|12 h|43,?200,?000/, ['create', 'x', '--visibility', '13h']],
+    [1, /1.*1,?000/, ['create', 'x', '--max-attempts', '0']],
+    [2, /begin above its end/, ['create', 'x', '--backoff', '5m..1s']],
+    [2, /choose one/, ['create', 'x', '--ordered', '--order', 'fair']],
+    [2, /given twice/, ['create', 'x', '--visibility', '5s', '--set', 'visibility.ms=10s']],
+    [3, /UNKNOWN_TOPIC/, ['send', 'nowhere']],
+    [3, /UNKNOWN_TOPIC/, ['receive', 'nowhere']],
+    [2, /exclude each other/, ['send', 'there', '--delay', '1s', '--at', '2026-12-24']],
+    [2, /--wait/, ['receive', 'there', '--wait', '2h']],
+    [2, /is no lease handle/, ['ack', 'there', 'nonsense']],
+    [2, /is no lease handle/, ['ack', 'there', handle.slice(0, -1)]],
+    [2, /missing required argument/, ['ack', 'there']],
+    [2, /no handle came/, ['ack', 'there', '-']],
+    [2, /required option.*--for/, ['extend', 'there', handle]],
+    [2, /name one record/, ['cancel', 'there']],
+    [2, /PARTITION:OFFSET/, ['cancel', 'there', '--offset', 'x']],
+    [2, /not one of queue/, ['explain', 'there', '--offset', '7:0']],
+    [2, /say when/, ['reschedule', 'there', '--offset', '0:0']],
+    [1, /leased: nothing was changed/, ['reschedule', 'there', '--offset', '0:0', '--delay', '1m']],
+    [2, /--skip goes with --key/, ['resume', 'there', '--skip']],
+    [2, /Allowed choices/, ['peek', 'there', '--state', 'sleepy']],
+  ]
+  await forEachAtOnce(cases, 4, async ([code, message, args]) => {
+    const result = await sluice(args)
+    t.equal(result.code, code, `${args.join(' ')}: ${result.stderr}`)
+    t.match(result.stderr, message, args.join(' '))
+    t.notMatch(result.stderr, /should not happen/, args.join(' '))
+  })
+})
+
+async function forEachAtOnce<T> (items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items]
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item)
+  }))
+}
