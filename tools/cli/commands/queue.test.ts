@@ -65,6 +65,33 @@ t.test('sluice queue: records are sent, received, acknowledged, retried', async 
   t.match(await ok(['receive', 'life']), { stderr: /no record came/ })
 })
 
+t.test('sluice queue: delays, dedup ids, cancel, reschedule, explain, peek', async t => {
+  await ok(['create', 'later', '--partitions', '1'])
+  await ok(['send', 'later', '--delay', '1h', '--dedup-id', 'reminder', '-q'], 'remember\n')
+  const twice = lines<{ id: string, duplicate: boolean }>(
+    await ok(['send', 'later', '--dedup-id', 'reminder', '-o', 'jsonl'], 'remember\n'))
+  t.match(twice, [{ id: '0:0', duplicate: true }])
+  await ok(['send', 'later', '--at', new Date(Date.now() + 3_600_000).toISOString()], 'second\n')
+
+  t.match(await ok(['receive', 'later']), { stderr: /no record came/ })
+  const explained = await ok(['explain', 'later', '--dedup-id', 'reminder', '-o', 'json'])
+  t.match(parsed(explained), { id: '0:0', state: 'delayed', deliveries: 0 })
+  t.match((await ok(['explain', 'later', '--offset', '0:0'])).stdout.toString(), /delayed for another 1\.0 h|delayed for another \d+\.\d min/)
+  const delayed = lines<{ state: string, value: string }>(await ok(['peek', 'later', '--state', 'delayed', '-o', 'jsonl']))
+  t.match(delayed, [{ state: 'delayed', value: 'remember' }, { state: 'delayed', value: 'second' }])
+
+  t.match(await ok(['reschedule', 'later', '--dedup-id', 'reminder', '--delay', '0']), { stderr: /reminder: done/ })
+  const [due] = lines<Leased>(await ok(['receive', 'later', '--wait', '5s', '-o', 'jsonl'])) as [Leased]
+  t.equal(due.value, 'remember')
+  t.match(parsed(await ok(['explain', 'later', '--offset', '0:0', '-o', 'json'])), { state: 'leased', deliveries: 1 })
+  await ok(['ack', 'later', due.handle])
+  const last = lines<{ id: string }>(await ok(['peek', 'later', '-o', 'jsonl']))
+  t.equal(last.length, 1)
+  await ok(['cancel', 'later', '--offset', last[0]!.id])
+  t.same(lines(await ok(['peek', 'later', '-o', 'jsonl'])), [])
+  t.match(await sluice(['cancel', 'later', '--dedup-id', 'nobody']), { code: 3, stderr: /no such record/ })
+})
+
 t.test('sluice queue: pause, resume, purge', async t => {
   await ok(['create', 'stop', '--partitions', '2'])
   await ok(['send', 'stop'], 'one\ntwo\n')
