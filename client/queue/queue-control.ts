@@ -261,7 +261,8 @@ export class QueueControl<K, V> {
   async redrives (options: CallOptions = {}): Promise<RedriveStatus[]> {
     const info = await this.info(options)
     const { message } = await this.cluster.request('describeRedrives', { redriveIds: [] }, options)
-    return message.redrives.filter(({ sourceTopicId }) => sourceTopicId === info.id).map(({ error, ...status }) => status)
+    return message.redrives.filter(({ sourceTopicId }) => sourceTopicId === info.id)
+      .map(({ error: _none, ...status }) => status)
   }
 
   /** How the queue picks what it hands out next: `none`, `key`, `fair`, `priority`. It never changes. */
