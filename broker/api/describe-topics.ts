@@ -4,7 +4,7 @@ import {
   ERROR, type DescribeTopicsRequest, type DescribeTopicsResponse, type PartitionDescription, type SettingSource,
   type TopicDescription,
 } from '@sluice/protocol'
-import { settingsOf, type TopicRecord } from '../control/topic-record.js'
+import { queueSettingsOf, settingsOf, type TopicRecord } from '../control/topic-record.js'
 import type { ApiHandler } from '../net/call.js'
 import type { Partition } from '../partition/partition.js'
 import type { BrokerServices } from './services.js'
@@ -27,7 +27,9 @@ export function describeTopicsHandler (
 }
 
 function describe (services: BrokerServices, record: TopicRecord): TopicDescription {
-  const settings = Object.entries(settingsOf(record, services.config.topicDefaults)).sort(([a], [b]) => a < b ? -1 : 1)
+  const ofQueue = record.kind === 'queue' ? queueSettingsOf(record) : {}
+  const all = { ...settingsOf(record, services.config.topicDefaults), ...ofQueue }
+  const settings = Object.entries(all).sort(([a], [b]) => a < b ? -1 : 1)
   return {
     name: record.name,
     error: 0,

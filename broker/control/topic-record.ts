@@ -22,7 +22,7 @@ export interface TopicRecord {
 }
 
 /** A queue keeps what nobody has settled for four days. */
-const QUEUE_TOPIC_DEFAULTS = { cleanup: 'delete', 'retention.ms': String(4 * 24 * 3_600_000) }
+const QUEUE_TOPIC_DEFAULTS = { 'retention.ms': String(4 * 24 * 3_600_000) }
 
 export const TOPIC_PREFIX = '/topics/'
 
@@ -32,8 +32,8 @@ export function topicKey (name: string): string {
 
 /** Settings in force: built-in defaults under the broker's under the topic's own. */
 export function settingsOf (record: TopicRecord, brokerDefaults: Readonly<Record<string, string>>): TopicSettings {
-  const kindDefaults = record.kind === 'queue' ? QUEUE_TOPIC_DEFAULTS : {}
-  return { ...DEFAULT_TOPIC_SETTINGS, ...brokerDefaults, ...kindDefaults, ...record.overrides }
+  if (record.kind === 'stream') return { ...DEFAULT_TOPIC_SETTINGS, ...brokerDefaults, ...record.overrides }
+  return { ...DEFAULT_TOPIC_SETTINGS, ...QUEUE_TOPIC_DEFAULTS, ...brokerDefaults, ...record.overrides, cleanup: 'delete' }
 }
 
 /** Settings of a queue's own group. */

@@ -19,6 +19,7 @@ import { LIMITS } from '../limits.js'
 import { AckQueue, type Acknowledge } from './ack-queue.js'
 import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
 import type { DeadLetterSink } from '../queue-host/dead-letter-sink.js'
+import { Evacuation } from '../queue/evacuation.js'
 import { PartitionQueues } from '../queue-host/partition-queues.js'
 import type { DuplicateRecord } from '../queue-host/queue-dedup.js'
 import { recordOptionsFault } from '../queue-host/record-options.js'
@@ -90,6 +91,7 @@ export class Partition implements QueuePartition, StateImageSource {
   /** What is in the state log already and not durable yet, by group. */
   private readonly commitsUnderWay = new Map<string, GroupOffset | null>()
   private images: StateImageWriter | null = null
+  private evacuation: Evacuation | null = null
 
   constructor (
     host: PartitionHost, topic: Pick<TopicRecord, 'topicId' | 'name' | 'kind'>, index: number, leaderEpoch: number,
@@ -245,10 +247,25 @@ export class Partition implements QueuePartition, StateImageSource {
 
   get deadLetterSink (): DeadLetterSink { return this.host.deadLetters }
 
+  /** Says everything in the state log anew, and cuts it off below. Nothing else may be going on. */
+  async writeStateImage (): Promise<void> { await this.images?.writeNow() }
+
   /** Lets the data log remove what the queue groups are done with: to be called before its retention. */
   releaseSettled (): void {
     this.limitRemoval()
     if (this.isQueue && this.queues !== null) this.log.releasedOffset = this.queues.releasedOffset
+  }
+
+  /** Takes what is settled out of old segments that a few records hold. */
+  async evacuate (signal: AbortSignal): Promise<void> {
+    const { queues } = this
+    if (!this.isQueue || queues === null) return
+    this.evacuation ??= new Evacuation({
+      log: this.log,
+      groups: () => [...queues.all()].map(({ idle }) => idle),
+      sizeOf: offset => queues.find('')!.sizeOf(offset),
+    })
+    await this.evacuation.run(this.host.wallMs(), signal)
   }
 
   private limitRemoval (): void {

@@ -51,6 +51,8 @@ export class Housekeeping {
       }))
     this.every(compactionIntervalMs, 'compaction', () =>
       this.jobs('compaction', log => log.config.cleanup.compact, log => log.compact(signal)))
+    this.every(compactionIntervalMs, 'evacuation', () =>
+      this.jobs('evacuation', log => log.id.kind === 'data', (_log, partition) => partition.evacuate(signal)))
   }
 
   /** Starts nothing any more; resolves when what runs has ended. */
