@@ -73,7 +73,7 @@ export class Settler {
 
   /** Resolves when everything said so far has its outcome. */
   idle (): Promise<void> {
-    if (this.busy.size === 0) return Promise.resolve()
+    if (this.busy.size === 0 || this.stoppedBy !== null) return Promise.resolve()
     const waiter = deferred()
     this.idleWaiters.push(waiter)
     return waiter.promise
@@ -85,6 +85,8 @@ export class Settler {
     for (const lane of [...this.busy]) this.failRuns(lane, lane.remove(() => true), error)
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
+    // What is under way gets its answer, or fails with its connection; nobody waits for that.
+    this.releaseIdle()
   }
 
   private add (lease: LeaseName, kind: SettleKind, delayMs: number, reason: string, waiter: SettleWaiter | null): void {
@@ -281,6 +283,7 @@ export class Settler {
     const attemptsMax = this.cluster.settings.maxAttempts
     const isFinal = !error.retriable || runs.some(({ attempts }) => attempts >= attemptsMax)
     if (isFinal) return this.failRuns(lane, runs, error)
+    if (this.stoppedBy !== null) return this.failRuns(lane, runs, error)
     for (const run of runs) lane.giveBack(run)
     this.putOff(lane, error)
     if (error.code === 'NOT_LEADER' || error.code === 'FENCED' || error.code === 'CONNECTION') this.refresh()
@@ -349,13 +352,17 @@ export class Settler {
     for (const lane of lanes) if (lane.isIdle) this.busy.delete(lane)
     if (this.busy.size > 0) return
     this.timer?.unref()
+    this.releaseIdle()
+  }
+
+  private releaseIdle (): void {
     const waiters = this.idleWaiters
     this.idleWaiters = []
     for (const waiter of waiters) waiter.resolve()
   }
 
   private wakeAt (atMs: number): void {
-    if (atMs >= this.timerAtMs || atMs === Infinity) return
+    if (atMs >= this.timerAtMs || atMs === Infinity || this.stoppedBy !== null) return
     if (this.timer !== null) clearTimeout(this.timer)
     this.timerAtMs = atMs
     this.timer = setTimeout(this.onTimer, Math.max(1, atMs - performance.now()))

@@ -17,6 +17,7 @@
 
 import { asBrokerError, BrokerError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
+import type { TopicInfo } from '../connection/metadata.js'
 import { LoopWatch } from '../consumer/loop-watch.js'
 import { HANDLE_CHANNEL } from '../diagnostics.js'
 import { deferred, retryDelayMs } from '../waiting.js'
@@ -31,6 +32,8 @@ import { StartSender } from './start-sender.js'
 /** How long a poll waits at the broker, in milliseconds. */
 const POLL_WAIT_MS = 20_000
 const RECEIVE_BYTES_MAX = 8 * 1024 * 1024
+/** Stands for the leader where there is none. */
+const NO_LEADER = -1
 /** Session timeout of queues until one is known, in milliseconds. */
 const SESSION_TIMEOUT_MS_DEFAULT = 10_000
 
@@ -52,6 +55,8 @@ export class Worker<K, V> {
   private readonly lanes = new Map<string, Lane<K, V>>()
   private readonly polling = new Set<number>()
   private readonly failures = new Map<number, number>()
+  private info: TopicInfo | undefined
+  private knownLeaders: number[] = []
   private waiting: Lease<K, V>[] = []
   private waitingHead = 0
   /** Records that wait, those in lanes included. */
@@ -137,22 +142,27 @@ export class Worker<K, V> {
   /** Asks every leader that is not being asked, where there is room for records. */
   private pump (): void {
     if (this.stopped) return
-    const info = this.cluster.metadata.peek(this.source.name)
-    if (info === undefined) return this.pumpLater(-1, null)
-    let leaders = 0
-    let last = -1
-    for (const { leader } of info.partitions) if (leader >= 0 && leader !== last) { leaders++; last = leader }
-    if (leaders === 0) return this.pumpLater(-1, null)
-    last = -1
-    for (const { leader } of info.partitions) {
-      if (leader < 0 || leader === last || this.polling.has(leader)) continue
-      last = leader
-      const room = this.settings.concurrency - this.active + this.target.records(performance.now())
-      const maxRecords = Math.min(Math.ceil(room / leaders), room - this.waitingCount - this.requested)
-      const bytes = this.settings.prefetchBytes - this.waitingBytes
-      if (maxRecords < 1 || bytes <= 0) return
-      this.poll(leader, maxRecords, Math.min(bytes, RECEIVE_BYTES_MAX))
+    const room = this.settings.concurrency - this.active + this.target.records(performance.now())
+    if (this.waitingCount + this.requested >= room || this.waitingBytes >= this.settings.prefetchBytes) return
+    const leaders = this.leaders()
+    if (leaders.length === 0) return this.pumpLater(NO_LEADER, null)
+    for (const leader of leaders) {
+      if (this.polling.has(leader)) continue
+      const maxRecords = Math.min(Math.ceil(room / leaders.length), room - this.waitingCount - this.requested)
+      if (maxRecords < 1) return
+      this.poll(leader, maxRecords, Math.min(this.settings.prefetchBytes - this.waitingBytes, RECEIVE_BYTES_MAX))
     }
+  }
+
+  private leaders (): readonly number[] {
+    const info = this.cluster.metadata.peek(this.source.name)
+    if (info !== this.info) {
+      this.info = info
+      const all = new Set(info?.partitions.map(({ leader }) => leader))
+      all.delete(NO_LEADER)
+      this.knownLeaders = [...all]
+    }
+    return this.knownLeaders
   }
 
   private poll (leader: number, maxRecords: number, maxBytes: number): void {
@@ -164,7 +174,7 @@ export class Worker<K, V> {
     }
     this.receiver.poll(leader, { maxRecords, maxBytes, maxWaitMs: POLL_WAIT_MS }).then(leases => {
       land()
-      this.failures.delete(leader)
+      this.failures.clear()
       const { sessionTimeoutMs } = this.receiver.session
       if (sessionTimeoutMs !== Infinity) this.watch.setSessionTimeout(sessionTimeoutMs)
       this.onLeases(leases)
@@ -181,6 +191,7 @@ export class Worker<K, V> {
 
   /** Asks again after the back-off, knowing who leads. */
   private pumpLater (leader: number, error: BrokerError | null): void {
+    if (this.polling.has(leader)) return
     const failures = (this.failures.get(leader) ?? 0) + 1
     this.failures.set(leader, failures)
     this.polling.add(leader)

@@ -1,0 +1,148 @@
+import { ERROR, type LeaseNotice } from '@sluice/protocol'
+import t from 'tap'
+import { resolveOptions } from '../client-options.js'
+import { Cluster } from '../connection/cluster.js'
+import { EventHub } from '../events.js'
+import { ScriptedBroker, type Interception, type SeenRequest } from '../testing/scripted-broker.js'
+import { until } from '../testing/stored-values.js'
+import { LeaseSession } from './lease-session.js'
+
+interface Bench extends AsyncDisposable {
+  broker: ScriptedBroker
+  session: LeaseSession
+  notices: LeaseNotice[]
+  losses: string[]
+  resumed: number
+  disconnected: number
+  hasLeases: boolean
+  /** What the heartbeats are answered. */
+  heartbeat: { heartbeatMs: number, notices: LeaseNotice[], more: boolean }
+  /** What sessions are refused. */
+  refuses: (request: SeenRequest) => boolean
+}
+
+async function setUp (heartbeatMs = 30): Promise<Bench> {
+  const broker = await ScriptedBroker.start()
+  broker.addTopic('q')
+  const settings = resolveOptions({ brokers: [broker.address], retry: { initialDelayMs: 1, maxDelayMs: 5 } })
+  const cluster = new Cluster(settings, new EventHub(settings.logger))
+  await cluster.metadata.topic('q')
+  const bench: Bench = {
+    broker,
+    session: new LeaseSession(cluster, 'q', 'started', {
+      hasLeases: () => bench.hasLeases,
+      onNotice: notice => { bench.notices.push(notice) },
+      onLost: why => { bench.losses.push(why) },
+      onDisconnected: () => { bench.disconnected++ },
+      onResumed: () => { bench.resumed++ },
+    }),
+    notices: [],
+    losses: [],
+    resumed: 0,
+    disconnected: 0,
+    hasLeases: true,
+    heartbeat: { heartbeatMs, notices: [], more: false },
+    refuses: () => false,
+    async [Symbol.asyncDispose] () {
+      await bench.session.close()
+      cluster.close()
+      await broker[Symbol.asyncDispose]()
+    },
+  }
+  let sessions = 0
+  broker.intercept = (request): Interception | undefined => {
+    const { api, message } = request
+    if (api !== 'openSession' && api !== 'heartbeatSession' && api !== 'closeSession') return undefined
+    if (bench.refuses(request)) return { action: 'error', code: ERROR.UNKNOWN_SESSION }
+    if (api === 'closeSession') return { action: 'answer', message: {} }
+    if (api === 'heartbeatSession') return { action: 'answer', message: bench.heartbeat }
+    const sessionId = message.sessionId === 0 ? ++sessions : message.sessionId
+    return { action: 'answer', message: { sessionId, token: `token-${sessionId}`, heartbeatMs } }
+  }
+  return bench
+}
+
+const lost = (offset: number): LeaseNotice => ({
+  topicId: '', partition: 0, group: '', kind: 'lost', offset, leaseEpoch: 1, leaseSequence: 1,
+})
+
+t.test('LeaseSession: is opened once however many ask, beats by itself, and is closed', async t => {
+  await using bench = await setUp()
+  const { broker, session } = bench
+  await Promise.all([session.at(1), session.at(1), session.at(1)])
+  t.equal(broker.requests('openSession').length, 1)
+  t.match(broker.requests('openSession')[0]!.message, { sessionId: 0, token: '', leases: 'started' })
+  await until(() => broker.requests('heartbeatSession').length >= 3)
+  t.equal(session.sessionTimeoutMs, 90)
+  await session.close()
+  t.same(broker.requests('closeSession').map(({ message }) => message), [{ sessionId: 1 }])
+  const beats = broker.requests('heartbeatSession').length
+  await new Promise(resolve => setTimeout(resolve, 60))
+  t.equal(broker.requests('heartbeatSession').length, beats, 'a closed session is silent')
+  await t.rejects(session.at(1), { code: 'CLOSED' })
+})
+
+t.test('LeaseSession: passes on what heartbeats tell, and asks at once where there is more', async t => {
+  await using bench = await setUp(50)
+  await bench.session.at(1)
+  bench.heartbeat = { heartbeatMs: 60_000, notices: [lost(7)], more: true }
+  await until(() => bench.notices.length > 3)
+  bench.heartbeat = { heartbeatMs: 60_000, notices: [], more: false }
+  t.match(bench.notices[0], { kind: 'lost', offset: 7 })
+})
+
+t.test('LeaseSession: beats only where the broker asks for it', async t => {
+  await using bench = await setUp(-1)
+  await bench.session.at(1)
+  t.equal(bench.session.sessionTimeoutMs, Infinity)
+  bench.session.learn(1, 20, 500)
+  t.equal(bench.session.graceMs, 500)
+  await until(() => bench.broker.requests('heartbeatSession').length > 0)
+})
+
+t.test('LeaseSession: is taken up again when its connection is lost, with id and token', async t => {
+  await using bench = await setUp()
+  const connection = await bench.session.at(1)
+  t.equal(bench.session.isOpenOn(connection), true)
+  bench.broker.dropConnections()
+  await until(() => bench.resumed === 1)
+  t.equal(bench.disconnected, 1)
+  t.equal(bench.session.isOpenOn(connection), false)
+  t.match(bench.broker.requests('openSession')[1]!.message, { sessionId: 1, token: 'token-1', leases: 'started' })
+  t.same(bench.losses, [])
+})
+
+t.test('LeaseSession: without leases a lost connection is left alone', async t => {
+  await using bench = await setUp()
+  await bench.session.at(1)
+  bench.hasLeases = false
+  bench.broker.dropConnections()
+  await until(() => bench.disconnected === 1)
+  await new Promise(resolve => setTimeout(resolve, 30))
+  t.equal(bench.broker.requests('openSession').length, 1)
+  await bench.session.at(1)
+  t.match(bench.broker.requests('openSession')[1]!.message, { sessionId: 1 }, 'taken up when it is needed')
+})
+
+t.test('LeaseSession: one that the broker does not know any more is lost, and the next one is new', async t => {
+  await using bench = await setUp()
+  await bench.session.at(1)
+  bench.refuses = ({ api, message }) => api !== 'openSession' || message.sessionId === 1
+  await until(() => bench.losses.length === 1)
+  t.match(bench.losses, ['the broker does not know the session any more'])
+  await bench.session.at(1)
+  t.equal(bench.session.id, 2)
+  t.equal(bench.losses.length, 1)
+})
+
+t.test('LeaseSession: is lost where no broker can be reached for the grace', async t => {
+  await using bench = await setUp()
+  await bench.session.at(1)
+  bench.session.learn(1, 30, 60)
+  await bench.broker.stop()
+  await until(() => bench.losses.length === 1)
+  t.match(bench.losses, [/no connection to broker 1 within 60 ms/])
+  t.equal(bench.session.id, 0)
+  await bench.broker.resume()
+  await until(() => bench.session.id === 2 || (bench.session.at(1).catch(() => {}), false))
+})
