@@ -4,7 +4,7 @@
 // A value is taken from the first of: flag (`--max-connections 100`), environment (`SLUICE_MAX_CONNECTIONS=100`),
 // configuration file (JSON, `{ "max-connections": 100 }`), default.
 
-import { parseQuantity, type SettingRow } from './control/setting-row.js'
+import { parseQuantity, quantityFault, type SettingRow } from './control/setting-row.js'
 import { parseOverrides } from './control/topic-record.js'
 
 /** What kind of text an option takes. Durations and sizes may have units: `30s`, `64MiB`. */
@@ -178,8 +178,7 @@ function parseOption (name: OptionName, text: string): { value: unknown } | { fa
     case 'duration': {
       const value = parseQuantity(row.kind, text)
       if (value !== null && value >= row.min! && value <= row.max!) return { value }
-      const unit = row.kind === 'bytes' ? ' bytes, or with a unit such as 64MiB' : row.kind === 'duration' ? ' ms, or with a unit such as 30s' : ''
-      return { fault: `${name} is ${JSON.stringify(text)}; it must be ${row.min} to ${row.max}${unit}` }
+      return { fault: quantityFault(name, text, row) }
     }
   }
 }

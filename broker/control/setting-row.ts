@@ -23,6 +23,11 @@ const UNITS: Readonly<Record<QuantityKind, Readonly<Record<string, number>>>> = 
   duration: { ms: 1, s: 1000, m: MINUTE, h: 60 * MINUTE, d: 24 * 60 * MINUTE },
 }
 
+const UNIT_HINTS: Readonly<Record<string, string>> = {
+  bytes: ' bytes, or with a unit such as 64MiB',
+  duration: ' ms, or with a unit such as 30s or 7d',
+}
+
 /** A whole number of bytes or milliseconds out of a text with an optional unit; null where it is none. */
 export function parseQuantity (kind: QuantityKind, text: string): number | null {
   const match = /^(-?\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
@@ -31,4 +36,10 @@ export function parseQuantity (kind: QuantityKind, text: string): number | null 
   if (scale === undefined) return null
   const value = Number(match[1]) * scale
   return Number.isSafeInteger(value) ? value : null
+}
+
+/** What is wrong with a text for a row of a quantity, for people. */
+export function quantityFault (name: string, text: string, { kind, min, max }: SettingRow<string>): string {
+  const unit = UNIT_HINTS[kind] ?? ''
+  return `${name} is ${JSON.stringify(text)}; it must be ${min} to ${max}${unit}`
 }

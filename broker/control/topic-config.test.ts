@@ -9,7 +9,7 @@ t.test('topic settings: units are put into plain numbers', async t => {
 
 t.test('topic settings: what is not allowed is told with its range', async t => {
   const tooSmall = parseTopicSetting('segment.bytes', '1')
-  t.match(tooSmall, { fault: /segment.bytes is "1"; it must be 65536 to 2147483648 bytes/ })
+  t.match(tooSmall, { fault: /segment.bytes is "1"; it must be 65536 to 2147483648 bytes, or with a unit such as 64MiB/ })
   t.match(parseTopicSetting('flush', 'never'), { fault: /must be one of sync, interval, none/ })
   t.match(parseTopicSetting('colour', 'red'), { fault: /unknown setting "colour"; known are cleanup, / })
   t.match(parseTopicSetting('__proto__', 'red'), { fault: /unknown setting/ })

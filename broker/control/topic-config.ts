@@ -1,7 +1,7 @@
 // The settings of a topic: one table from which validation, defaults, `topic describe` and the documentation come.
 
 import type { LogConfig } from '@sluice/storage'
-import { parseQuantity, type SettingRow } from './setting-row.js'
+import { parseQuantity, quantityFault, type SettingRow } from './setting-row.js'
 
 /** Values of all settings, as text, in their canonical form. */
 export type TopicSettings = Readonly<Record<TopicSettingName, string>>
@@ -100,8 +100,7 @@ export function parseTopicSetting (name: string, text: string): { value: string 
   }
   const value = parseQuantity(row.kind, text)
   if (value === null || value < row.min! || value > row.max!) {
-    const unit = row.kind === 'bytes' ? ' bytes' : row.kind === 'duration' ? ' ms' : ''
-    return { fault: `${name} is ${JSON.stringify(text)}; it must be ${row.min} to ${row.max}${unit}` }
+    return { fault: quantityFault(name, text, row) }
   }
   return { value: String(value) }
 }
