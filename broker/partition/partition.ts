@@ -67,7 +67,7 @@ export class Partition implements QueuePartition, StateImageSource {
   readonly producers = new ProducerState(LIMITS.producersPerPartition, LIMITS.batchesPerProducer)
   readonly offsets = new CommittedOffsets()
   stateLog: PartitionLog | null = null
-  /** Null on a broker without queues: some tests. */
+  /** Null where the topic is a stream. */
   readonly queues: PartitionQueues | null
   /** Null while no dead letter has come here. */
   deadLetters: DeadLetterIndex | null = null
@@ -106,7 +106,7 @@ export class Partition implements QueuePartition, StateImageSource {
     this.maxBatchBytes = maxBatchBytes
     this.isQueue = topic.kind === 'queue'
     this.metaKey = partitionKey(topic.topicId, index)
-    this.queues = queues === null ? null : new PartitionQueues(this, queues)
+    this.queues = queues === null || !this.isQueue ? null : new PartitionQueues(this, queues)
     log.onAdvance = () => this.onAdvance()
     log.onStateChange = () => this.onStateChange(log, this.acks)
     log.onStartOffsetChange = () => {

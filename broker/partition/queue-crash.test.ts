@@ -6,7 +6,7 @@ import { RecordBatchBuilder, RecordExtrasBuilder, writeInt64 } from '@sluice/pro
 import { LOG_STORE_LIMITS_DEFAULT, LogStore } from '@sluice/storage'
 import { MemoryDisk, MemoryMetaStore } from '@sluice/storage/testing'
 import fc from 'fast-check'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { TopicRecord } from '../control/topic-record.js'
 import { SETTLE_ANSWER, SETTLE_KIND, type SettleItem } from '../queue/queue-types.js'
 import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
@@ -30,11 +30,11 @@ class Machine {
   partition!: Partition
   private deadlines = new DeadlineQueue()
 
-  constructor (overrides: Record<string, string> = {}) {
+  constructor (overrides: Record<string, string> = {}, kind: 'queue' | 'stream' = 'queue') {
     this.record = {
       topicId: randomUUID(),
       name: 'jobs',
-      kind: 'queue',
+      kind,
       partitions: 1,
       replicationFactor: 1,
       overrides,
@@ -247,7 +247,11 @@ t.test('Queue crash: a checkpoint that does not fit the state log, or is damaged
 })
 
 t.test('Queue crash: the state log stays short, also of streams, and offsets outlive its images', async t => {
-  const machine = await new Machine().start()
+  for (const kind of ['queue', 'stream'] as const) await fillStateLog(t, kind)
+})
+
+async function fillStateLog (t: Test, kind: 'queue' | 'stream'): Promise<void> {
+  const machine = await new Machine({}, kind).start()
   const { partition } = machine
   const commit = (group: string, offset: number): Promise<number> => new Promise(resolve => {
     partition.commitOffset(group, { offset, leaderEpoch: -1, metadata: 'x'.repeat(3000), generation: -1, committedAt: 0 }, resolve)
@@ -265,7 +269,7 @@ t.test('Queue crash: the state log stays short, also of streams, and offsets out
   await machine.start()
   t.equal(machine.partition.committedOffset('seldom')?.offset, 1)
   t.equal(machine.partition.committedOffset('often')?.offset, 9)
-})
+}
 
 t.test('Queue crash: clock steps of a day change no lease', async t => {
   const machine = await new Machine().start()

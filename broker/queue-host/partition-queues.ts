@@ -21,6 +21,8 @@ interface Delta { readonly group: HostedQueueGroup, readonly sequence: number, r
 
 interface Sent { readonly endOffset: number, readonly deltas: readonly Delta[] }
 
+/** What a batch begins with in memory: there may be very many idle queues. */
+const BUILDER_BYTES = 256
 /** Bytes of deltas in one batch, about. */
 const BATCH_BYTES = 1024 * 1024
 /** Bytes of deltas that the log has not taken, above which nothing new is begun. */
@@ -33,7 +35,7 @@ export class PartitionQueues {
   dedup: QueueDedup | null = null
   private readonly groups = new Map<string, HostedQueueGroup>()
   private readonly checkpoints: QueueCheckpoints
-  private readonly builder = new RecordBatchBuilder()
+  private readonly builder = new RecordBatchBuilder(BUILDER_BYTES)
   private log: PartitionLog | null = null
   private dirty: HostedQueueGroup[] = []
   private turnScheduled = false
