@@ -14,25 +14,25 @@ const PREFIX = '/partitions/'
 export type RecordChange = (record: PartitionRecord, nonce: string) => PartitionRecord | null
 
 export class PartitionRecords {
-  readonly #control: ControlStore
-  readonly #makeNonce: () => string
+  private readonly control: ControlStore
+  private readonly makeNonce: () => string
 
   /** @param makeNonce a text that nobody else makes. */
   constructor (control: ControlStore, makeNonce: () => string) {
-    this.#control = control
-    this.#makeNonce = makeNonce
+    this.control = control
+    this.makeNonce = makeNonce
   }
 
   /** The record as it is now; null where there is none. Rejects where the control store cannot be reached. */
   async read (topicId: string, partition: number): Promise<PartitionRecord | null> {
-    const entry = await this.#control.get(keyOf(topicId, partition))
+    const entry = await this.control.get(keyOf(topicId, partition))
     return entry === null ? null : entry.value as PartitionRecord
   }
 
   /** All records of a topic, by partition. */
   async list (topicId: string): Promise<Map<number, PartitionRecord>> {
     const prefix = `${PREFIX}${topicId}/`
-    const { entries } = await this.#control.list(prefix)
+    const { entries } = await this.control.list(prefix)
     return new Map(entries.map(({ key, value }) => [Number(key.slice(prefix.length)), value as PartitionRecord]))
   }
 
@@ -41,8 +41,8 @@ export class PartitionRecords {
     topicId: string, partition: number, make: (nonce: string) => PartitionRecord
   ): Promise<boolean> {
     const key = keyOf(topicId, partition)
-    const record = make(this.#makeNonce())
-    return await this.#commit(key, record, 0)
+    const record = make(this.makeNonce())
+    return await this.commit(key, record, 0)
   }
 
   /**
@@ -51,25 +51,25 @@ export class PartitionRecords {
    */
   async change (topicId: string, partition: number, change: RecordChange): Promise<PartitionRecord | null> {
     const key = keyOf(topicId, partition)
-    const entry = await this.#control.get(key)
+    const entry = await this.control.get(key)
     if (entry === null) return null
     const before = entry.value as PartitionRecord
-    const after = change(before, this.#makeNonce())
+    const after = change(before, this.makeNonce())
     if (after === null) return before
-    return await this.#commit(key, after, entry.revision) ? after : null
+    return await this.commit(key, after, entry.revision) ? after : null
   }
 
   /** Calls back with the partition whenever a record of the topic may have changed: a hint to read it. */
   watch (topicId: string, onHint: (partition: number) => void): () => void {
     const prefix = `${PREFIX}${topicId}/`
-    return this.#control.watch(prefix, ({ key }) => onHint(Number(key.slice(prefix.length))))
+    return this.control.watch(prefix, ({ key }) => onHint(Number(key.slice(prefix.length))))
   }
 
-  async #commit (key: string, record: PartitionRecord, revision: number): Promise<boolean> {
+  private async commit (key: string, record: PartitionRecord, revision: number): Promise<boolean> {
     try {
-      return await this.#control.commit([{ key, value: record }], [{ key, revision }]) !== null
+      return await this.control.commit([{ key, value: record }], [{ key, revision }]) !== null
     } catch (error) {
-      const entry = await this.#control.get(key)
+      const entry = await this.control.get(key)
       if (entry !== null && (entry.value as PartitionRecord).nonce === record.nonce) return true
       // Nobody has changed it: the change may still be on its way, so nothing may be concluded.
       if ((entry?.revision ?? 0) === revision) throw error

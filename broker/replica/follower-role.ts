@@ -27,203 +27,203 @@ export class FollowerRole {
   readonly epoch: number
   leader: number
   ended = false
-  readonly #replica: Replica
-  readonly #standings: Standing[]
-  #started = false
-  #fetching = false
-  #fetchSentMs = 0
+  private readonly replica: Replica
+  private readonly standings: Standing[]
+  private started = false
+  private fetching = false
+  private fetchSentMs = 0
   /** What is damaged is being cut off. */
-  #mending = false
+  private mending = false
   /** The disk takes nothing for now: to be tried again when it has moved, or at the next tick. */
-  #held = false
-  #probe = 0
-  #sequence = 0
+  private held = false
+  private probe = 0
+  private sequence = 0
 
   constructor (replica: Replica, epoch: number, leader: number) {
-    this.#replica = replica
+    this.replica = replica
     this.epoch = epoch
     this.leader = leader
-    this.#standings = replica.logs.map(() => ({ confirmed: false, goalOffset: -1, acknowledgedOffset: 0 }))
+    this.standings = replica.logs.map(() => ({ confirmed: false, goalOffset: -1, acknowledgedOffset: 0 }))
   }
 
   /** The leader is at work; it says so again and again. */
   onBeginEpoch (leader: number): void {
     this.leader = leader
-    if (this.#started) return
-    this.#started = true
-    if (this.#isDamaged()) this.#mendFirst()
-    else this.#whenIdle(() => this.#begin())
+    if (this.started) return
+    this.started = true
+    if (this.isDamaged()) this.mendFirst()
+    else this.whenIdle(() => this.begin())
   }
 
   onEnd (): void {}
 
   onMessage (_from: number, message: ReplicaMessage): void {
-    if (message.kind !== 'fetched' || !this.#started || this.#mending) return
-    if (message.probe > this.#probe) this.#probe = message.probe
+    if (message.kind !== 'fetched' || !this.started || this.mending) return
+    if (message.probe > this.probe) this.probe = message.probe
     for (const [index, part] of message.parts.entries()) {
-      const log = this.#replica.logs[index]
-      if (log !== undefined && !log.busy && this.#replica.rules.isAbout(part, log.tail)) {
-        this.#apply(log, part)
+      const log = this.replica.logs[index]
+      if (log !== undefined && !log.busy && this.replica.rules.isAbout(part, log.tail)) {
+        this.apply(log, part)
       }
     }
-    this.#acknowledge()
-    if (message.sequence !== this.#sequence) return
-    this.#fetching = false
-    this.#fetch()
+    this.acknowledge()
+    if (message.sequence !== this.sequence) return
+    this.fetching = false
+    this.fetch()
   }
 
   onLogAdvance (): void {
-    this.#acknowledge()
-    if (this.#held) {
-      this.#held = false
-      this.#fetch()
+    this.acknowledge()
+    if (this.held) {
+      this.held = false
+      this.fetch()
     }
   }
 
   tick (nowMs: number): void {
-    if (!this.#started || this.#mending) return
-    this.#held = false
-    if (this.#isDamaged()) return this.#mendFirst()
-    if (!this.#fetching || nowMs - this.#fetchSentMs > this.#replica.timing.fetchTimeoutMs) {
-      this.#fetching = false
-      this.#fetch()
+    if (!this.started || this.mending) return
+    this.held = false
+    if (this.isDamaged()) return this.mendFirst()
+    if (!this.fetching || nowMs - this.fetchSentMs > this.replica.timing.fetchTimeoutMs) {
+      this.fetching = false
+      this.fetch()
     }
-    this.#acknowledge()
+    this.acknowledge()
   }
 
   /** Runs `then` unless this role has ended. */
-  #proceed (then: () => void): void {
-    if (!this.#replica.rules.isStale(this)) then()
+  private proceed (then: () => void): void {
+    if (!this.replica.rules.isStale(this)) then()
   }
 
   /** Waits for cuts that an earlier role began. */
-  #whenIdle (then: () => void): void {
-    this.#replica.settle(() => this.#proceed(then))
+  private whenIdle (then: () => void): void {
+    this.replica.settle(() => this.proceed(then))
   }
 
-  #isDamaged (): boolean {
-    return this.#replica.logs.some(log => log.damagedFrom >= 0)
+  private isDamaged (): boolean {
+    return this.replica.logs.some(log => log.damagedFrom >= 0)
   }
 
   /** Cuts every damaged log at its damage: what is behind comes again from the leader. */
-  #mendFirst (): void {
-    this.#mending = true
-    this.#replica.distrust(() => this.#proceed(() => this.#mend()))
+  private mendFirst (): void {
+    this.mending = true
+    this.replica.distrust(() => this.proceed(() => this.mend()))
   }
 
-  #mend (): void {
-    this.#whenIdle(() => {
-      const damaged = this.#replica.logs.find(log => log.damagedFrom >= 0)
-      if (damaged !== undefined) return this.#cut(damaged, damaged.damagedFrom, () => this.#mend())
-      this.#mending = false
-      this.#begin()
+  private mend (): void {
+    this.whenIdle(() => {
+      const damaged = this.replica.logs.find(log => log.damagedFrom >= 0)
+      if (damaged !== undefined) return this.cut(damaged, damaged.damagedFrom, () => this.mend())
+      this.mending = false
+      this.begin()
     })
   }
 
-  #begin (): void {
-    for (const log of this.#replica.logs) {
-      const offset = this.#replica.rules.cutBeforeFirstFetch(log)
-      if (offset < log.nextOffset && !log.busy) this.#cut(log, offset, () => this.#fetch())
+  private begin (): void {
+    for (const log of this.replica.logs) {
+      const offset = this.replica.rules.cutBeforeFirstFetch(log)
+      if (offset < log.nextOffset && !log.busy) this.cut(log, offset, () => this.fetch())
     }
-    this.#fetch()
+    this.fetch()
   }
 
-  #fetch (): void {
-    const { logs, host } = this.#replica
-    const isReady = this.#started && !this.#held && !this.#fetching && !this.#mending
+  private fetch (): void {
+    const { logs, host } = this.replica
+    const isReady = this.started && !this.held && !this.fetching && !this.mending
     if (!isReady || logs.some(log => log.busy || log.damagedFrom >= 0)) return
-    this.#fetching = true
-    this.#fetchSentMs = host.monotonicMs()
-    const sequence = ++this.#sequence
+    this.fetching = true
+    this.fetchSentMs = host.monotonicMs()
+    const sequence = ++this.sequence
     const positions = logs.map((log): FetchPosition => ({
-      offset: log.nextOffset, lastEpoch: log.lastEpoch, empty: log.empty, durableOffset: this.#counted(log),
+      offset: log.nextOffset, lastEpoch: log.lastEpoch, empty: log.empty, durableOffset: this.counted(log),
     }))
     const { storeId } = host.self
     const { epoch } = this
-    this.#replica.send(this.leader, { kind: 'fetch', epoch, storeId, sequence, positions, probe: this.#probe })
+    this.replica.send(this.leader, { kind: 'fetch', epoch, storeId, sequence, positions, probe: this.probe })
   }
 
-  #counted (log: ReplicatedLog): number {
-    const { rules } = this.#replica
-    return rules.countedOffset(rules.acknowledgedByFollower(log), this.#standings[log.index]!.confirmed)
+  private counted (log: ReplicatedLog): number {
+    const { rules } = this.replica
+    return rules.countedOffset(rules.acknowledgedByFollower(log), this.standings[log.index]!.confirmed)
   }
 
-  #apply (log: ReplicatedLog, part: FetchedPart): void {
+  private apply (log: ReplicatedLog, part: FetchedPart): void {
     switch (part.kind) {
-      case 'records': return this.#append(log, part)
-      case 'diverge': return this.#onDiverge(log, part.epoch, part.endOffset)
+      case 'records': return this.append(log, part)
+      case 'diverge': return this.onDiverge(log, part.epoch, part.endOffset)
       case 'restart':
-        log.restart(part.startOffset, part.prevCrc, error => this.#onMoved(error, () => {}))
+        log.restart(part.startOffset, part.prevCrc, error => this.onMoved(error, () => {}))
     }
   }
 
-  #append (log: ReplicatedLog, part: FetchedPart & { kind: 'records' }): void {
-    const standing = this.#standings[log.index]!
+  private append (log: ReplicatedLog, part: FetchedPart & { kind: 'records' }): void {
+    const standing = this.standings[log.index]!
     standing.confirmed = true
     if (standing.goalOffset < 0) standing.goalOffset = part.endOffset
     const verdict = log.appendFromLeader(part.buffers)
-    if (verdict !== 'appended') this.#held = true
-    if (verdict === 'unsound') this.#onUnsound(log, part.buffers)
-    this.#replica.setHighWatermark(log, Math.min(part.highWatermark, log.nextOffset))
+    if (verdict !== 'appended') this.held = true
+    if (verdict === 'unsound') this.onUnsound(log, part.buffers)
+    this.replica.setHighWatermark(log, Math.min(part.highWatermark, log.nextOffset))
     const startOffset = Math.min(part.startOffset, log.highWatermark, log.log.durableOffset)
     if (startOffset > log.startOffset && !log.busy) {
-      log.log.setStartOffset(startOffset).catch(error => this.#replica.host.report('storage-failed', error.message))
+      log.log.setStartOffset(startOffset).catch(error => this.replica.host.report('storage-failed', error.message))
     }
   }
 
-  #onUnsound (log: ReplicatedLog, buffers: readonly Buffer[]): void {
+  private onUnsound (log: ReplicatedLog, buffers: readonly Buffer[]): void {
     const first = firstHeader(buffers)
     // A log without a batch may stand behind another one than it believes.
     if (log.empty && first !== null && first.prevCrc !== log.log.lastCrc) {
-      log.restart(first.baseOffset, first.prevCrc, error => this.#onMoved(error, () => {}))
+      log.restart(first.baseOffset, first.prevCrc, error => this.onMoved(error, () => {}))
     } else {
-      this.#replica.host.report('damaged', `what the leader sent for offset ${log.nextOffset} does not continue the log`)
+      this.replica.host.report('damaged', `what the leader sent for offset ${log.nextOffset} does not continue the log`)
     }
   }
 
-  #onDiverge (log: ReplicatedLog, epoch: number, leaderEnd: number): void {
+  private onDiverge (log: ReplicatedLog, epoch: number, leaderEnd: number): void {
     const ownEnd = log.log.epochEndOffset(epoch).endOffset
-    this.#cut(log, Math.min(ownEnd, leaderEnd), () => {})
+    this.cut(log, Math.min(ownEnd, leaderEnd), () => {})
   }
 
-  #cut (log: ReplicatedLog, offset: number, then: () => void): void {
-    this.#standings[log.index]!.confirmed = false
-    const done = (error: Error | null): void => this.#onMoved(error, then)
+  private cut (log: ReplicatedLog, offset: number, then: () => void): void {
+    this.standings[log.index]!.confirmed = false
+    const done = (error: Error | null): void => this.onMoved(error, then)
     if (offset < log.startOffset) log.restart(offset, 0, done)
     else log.cut(offset, done)
   }
 
-  #onMoved (error: Error | null, then: () => void): void {
-    if (error !== null) this.#replica.host.report('storage-failed', error.message)
-    this.#proceed(() => {
-      this.#held = error !== null
-      if (error !== null) this.#mending = false
+  private onMoved (error: Error | null, then: () => void): void {
+    if (error !== null) this.replica.host.report('storage-failed', error.message)
+    this.proceed(() => {
+      this.held = error !== null
+      if (error !== null) this.mending = false
       if (error === null) then()
-      this.#fetch()
+      this.fetch()
     })
   }
 
   /** Tells the leader where more has become durable. */
-  #acknowledge (): void {
-    const { logs, host } = this.#replica
+  private acknowledge (): void {
+    const { logs, host } = this.replica
     let hasMoved = false
     for (const log of logs) {
-      const standing = this.#standings[log.index]!
-      const counted = log.busy ? 0 : this.#counted(log)
+      const standing = this.standings[log.index]!
+      const counted = log.busy ? 0 : this.counted(log)
       if (counted > standing.acknowledgedOffset) hasMoved = true
       standing.acknowledgedOffset = counted
     }
     if (hasMoved) {
-      const durableOffsets = this.#standings.map(({ acknowledgedOffset }) => acknowledgedOffset)
+      const durableOffsets = this.standings.map(({ acknowledgedOffset }) => acknowledgedOffset)
       const { storeId } = host.self
-      this.#replica.send(this.leader, { kind: 'durable-ack', epoch: this.epoch, storeId, durableOffsets })
+      this.replica.send(this.leader, { kind: 'durable-ack', epoch: this.epoch, storeId, durableOffsets })
     }
-    if (!this.#replica.trusted && this.#isWhole()) this.#replica.regainTrust()
+    if (!this.replica.trusted && this.isWhole()) this.replica.regainTrust()
   }
 
-  #isWhole (): boolean {
-    return this.#replica.logs.every(log => {
-      const { goalOffset, confirmed } = this.#standings[log.index]!
+  private isWhole (): boolean {
+    return this.replica.logs.every(log => {
+      const { goalOffset, confirmed } = this.standings[log.index]!
       return confirmed && goalOffset >= 0 && log.damagedFrom < 0 && log.acknowledgedOffset >= goalOffset
     })
   }

@@ -35,246 +35,246 @@ export class LeaderRole {
   ended = false
   open = false
   record: PartitionRecord
-  readonly #replica: Replica
-  readonly #hasLosses: boolean
+  private readonly replica: Replica
+  private readonly hasLosses: boolean
   /** Of each log: where this epoch begins; -1 while its first batch is not appended. */
-  readonly #epochStarts: number[]
+  private readonly epochStarts: number[]
   /** Of each log: the high watermark from which on it holds all that was committed before. */
-  readonly #openOffsets: number[]
-  readonly #progress = new Map<string, FollowerProgress>()
-  #beganMs = 0
-  #heartbeatMs = -Infinity
-  #activationMs = -Infinity
-  #probe = 0
-  #confirmations: Confirmation[] = []
-  #wakeScheduled = false
-  #hadQuorum = true
+  private readonly openOffsets: number[]
+  private readonly progressOf = new Map<string, FollowerProgress>()
+  private beganMs = 0
+  private heartbeatMs = -Infinity
+  private activationMs = -Infinity
+  private probe = 0
+  private confirmations: Confirmation[] = []
+  private wakeScheduled = false
+  private hadQuorum = true
 
   constructor (replica: Replica, record: PartitionRecord, hasLosses: boolean) {
-    this.#replica = replica
+    this.replica = replica
     this.record = record
     this.epoch = record.epoch
-    this.#hasLosses = hasLosses
-    this.#epochStarts = replica.logs.map(() => -1)
-    this.#openOffsets = replica.logs.map(() => 0)
-    this.#setMembers()
+    this.hasLosses = hasLosses
+    this.epochStarts = replica.logs.map(() => -1)
+    this.openOffsets = replica.logs.map(() => 0)
+    this.setMembers()
   }
 
   begin (): void {
-    this.#beganMs = this.#replica.host.monotonicMs()
-    this.#beginEpoch()
-    this.#sendBeginEpoch()
-    this.#advance()
+    this.beganMs = this.replica.host.monotonicMs()
+    this.beginEpoch()
+    this.sendBeginEpoch()
+    this.advance()
   }
 
   onEnd (): void {
-    const confirmations = this.#confirmations
-    this.#confirmations = []
+    const confirmations = this.confirmations
+    this.confirmations = []
     for (const { done } of confirmations) done(false)
   }
 
   /** The same epoch: activated, or other learners. */
   onRecord (record: PartitionRecord): void {
     this.record = record
-    this.#setMembers()
+    this.setMembers()
   }
 
   /** Appends a batch that was checked with checkNewBatch. `log` 0: the data log, 1: the state log. */
   append (index: number, batch: Buffer): AppendResult {
     if (!this.open) return { ok: false, reason: 'not-open' }
     if (!this.hasQuorum()) return { ok: false, reason: 'no-quorum' }
-    const replicated = this.#replica.logs[index]!
+    const replicated = this.replica.logs[index]!
     if (replicated.busy || !replicated.log.hasRoom(batch.length)) return { ok: false, reason: 'no-room' }
     const baseOffset = replicated.log.append(batch, this.epoch, replicated.log.durableOffset)
-    this.#scheduleWake()
+    this.scheduleWake()
     return { ok: true, baseOffset, endOffset: replicated.nextOffset }
   }
 
   /** See Replica.confirmLeadership. */
   confirm (done: (isLeader: boolean) => void): void {
-    this.#confirmations.push({ probe: ++this.#probe, done })
-    this.#answerAll()
-    this.#settleConfirmations()
+    this.confirmations.push({ probe: ++this.probe, done })
+    this.answerAll()
+    this.settleConfirmations()
   }
 
   /** True while a majority was heard of lately, itself included. */
   hasQuorum (): boolean {
-    const sinceMs = this.#replica.host.monotonicMs() - this.#replica.timing.quorumTimeoutMs
-    if (this.#beganMs >= sinceMs) return true
-    let count = this.#isVoter(this.#replica.host.self) ? 1 : 0
-    for (const follower of this.#progress.values()) if (follower.isVoter && follower.lastSeenMs >= sinceMs) count++
+    const sinceMs = this.replica.host.monotonicMs() - this.replica.timing.quorumTimeoutMs
+    if (this.beganMs >= sinceMs) return true
+    let count = this.isVoter(this.replica.host.self) ? 1 : 0
+    for (const follower of this.progressOf.values()) if (follower.isVoter && follower.lastSeenMs >= sinceMs) count++
     return count >= majorityOf(this.record.replicas.length)
   }
 
   /** How far each of the other members is, for who decides about learners and drains. */
   progress (): readonly Readonly<FollowerProgress>[] {
-    return [...this.#progress.values()]
+    return [...this.progressOf.values()]
   }
 
   onLogAdvance (): void {
-    this.#advance()
-    this.#answerAll()
+    this.advance()
+    this.answerAll()
   }
 
   onMessage (from: number, message: ReplicaMessage): void {
-    if (message.kind === 'fetch') this.#onFetch(from, message)
-    else if (message.kind === 'durable-ack') this.#onDurableAck(from, message)
+    if (message.kind === 'fetch') this.onFetch(from, message)
+    else if (message.kind === 'durable-ack') this.onDurableAck(from, message)
   }
 
   tick (nowMs: number): void {
-    this.#beginEpoch()
-    if (nowMs - this.#heartbeatMs >= this.#replica.timing.heartbeatMs) this.#sendBeginEpoch()
-    for (const follower of this.#progress.values()) {
-      if (follower.fetch !== null && nowMs - follower.fetchedMs >= this.#replica.timing.heartbeatMs) {
-        this.#answer(follower, true)
+    this.beginEpoch()
+    if (nowMs - this.heartbeatMs >= this.replica.timing.heartbeatMs) this.sendBeginEpoch()
+    for (const follower of this.progressOf.values()) {
+      if (follower.fetch !== null && nowMs - follower.fetchedMs >= this.replica.timing.heartbeatMs) {
+        this.answer(follower, true)
       }
     }
-    if (this.open && !this.record.active && nowMs - this.#activationMs >= ACTIVATION_RETRY_MS) this.#activate(nowMs)
+    if (this.open && !this.record.active && nowMs - this.activationMs >= ACTIVATION_RETRY_MS) this.activate(nowMs)
     const hasQuorum = this.hasQuorum()
-    if (hasQuorum !== this.#hadQuorum) {
-      this.#hadQuorum = hasQuorum
-      this.#replica.host.onQuorum(hasQuorum)
+    if (hasQuorum !== this.hadQuorum) {
+      this.hadQuorum = hasQuorum
+      this.replica.host.onQuorum(hasQuorum)
     }
   }
 
   // The epoch.
 
-  #setMembers (): void {
-    const { logs, host, rules } = this.#replica
+  private setMembers (): void {
+    const { logs, host, rules } = this.replica
     const names = new Set<string>()
     for (const member of [...this.record.replicas, ...this.record.learners]) {
       if (rules.isMember(member, host.self)) continue
       const name = memberName(member)
       names.add(name)
-      const known = this.#progress.get(name)
-      if (known !== undefined) known.isVoter = this.#isVoter(member)
-      else this.#progress.set(name, new FollowerProgress(member, this.#isVoter(member), logs.length))
+      const known = this.progressOf.get(name)
+      if (known !== undefined) known.isVoter = this.isVoter(member)
+      else this.progressOf.set(name, new FollowerProgress(member, this.isVoter(member), logs.length))
     }
-    for (const name of this.#progress.keys()) if (!names.has(name)) this.#progress.delete(name)
+    for (const name of this.progressOf.keys()) if (!names.has(name)) this.progressOf.delete(name)
   }
 
-  #isVoter (member: Member): boolean {
-    return this.record.replicas.some(replica => this.#replica.rules.isMember(replica, member))
+  private isVoter (member: Member): boolean {
+    return this.record.replicas.some(replica => this.replica.rules.isMember(replica, member))
   }
 
   /** Appends the first batch of the epoch to each log, where the disk takes it; else it is tried again. */
-  #beginEpoch (): void {
-    const { host, logs } = this.#replica
+  private beginEpoch (): void {
+    const { host, logs } = this.replica
     for (const [index, replicated] of logs.entries()) {
-      if (this.#epochStarts[index] !== -1) continue
-      const loses = index === 0 && this.#hasLosses
+      if (this.epochStarts[index] !== -1) continue
+      const loses = index === 0 && this.hasLosses
       if (replicated.empty && replicated.nextOffset === 0 && !loses) {
-        this.#epochStarts[index] = 0
+        this.epochStarts[index] = 0
         continue
       }
       const timestampMs = Math.max(0, Math.floor(host.wallMs()))
       const loss = loses ? { lossEpoch: this.record.lossEpoch, cutOffset: replicated.nextOffset } : null
       const batch = epochStartBatch({ epoch: this.epoch, leader: host.self.brokerId, timestampMs }, loss)
       if (replicated.busy || !replicated.log.hasRoom(batch.length)) continue
-      this.#epochStarts[index] = replicated.log.append(batch, this.epoch, replicated.log.durableOffset)
-      this.#openOffsets[index] = replicated.nextOffset
-      this.#scheduleWake()
+      this.epochStarts[index] = replicated.log.append(batch, this.epoch, replicated.log.durableOffset)
+      this.openOffsets[index] = replicated.nextOffset
+      this.scheduleWake()
     }
   }
 
-  #sendBeginEpoch (): void {
-    this.#heartbeatMs = this.#replica.host.monotonicMs()
-    for (const { member: { brokerId, storeId } } of this.#progress.values()) {
-      this.#replica.send(brokerId, { kind: 'begin-epoch', epoch: this.epoch, storeId })
+  private sendBeginEpoch (): void {
+    this.heartbeatMs = this.replica.host.monotonicMs()
+    for (const { member: { brokerId, storeId } } of this.progressOf.values()) {
+      this.replica.send(brokerId, { kind: 'begin-epoch', epoch: this.epoch, storeId })
     }
   }
 
-  #activate (nowMs: number): void {
-    this.#activationMs = nowMs
-    this.#replica.host.activate(this.record)
+  private activate (nowMs: number): void {
+    this.activationMs = nowMs
+    this.replica.host.activate(this.record)
   }
 
   // Committing.
 
-  #advance (): void {
-    const { logs, host, rules } = this.#replica
+  private advance (): void {
+    const { logs, host, rules } = this.replica
     for (const replicated of logs) {
-      const epochStart = this.#epochStarts[replicated.index]!
+      const epochStart = this.epochStarts[replicated.index]!
       if (epochStart < 0) continue
       const offsets: number[] = []
-      if (this.#isVoter(host.self)) offsets.push(rules.acknowledgedByLeader(replicated))
-      for (const follower of this.#progress.values()) {
+      if (this.isVoter(host.self)) offsets.push(rules.acknowledgedByLeader(replicated))
+      for (const follower of this.progressOf.values()) {
         if (follower.isVoter) offsets.push(follower.matchOffsets[replicated.index]!)
       }
       const offset = Math.min(majorityOffset(offsets), replicated.nextOffset)
-      if (rules.mayCommit(offset, epochStart)) this.#replica.setHighWatermark(replicated, offset)
+      if (rules.mayCommit(offset, epochStart)) this.replica.setHighWatermark(replicated, offset)
       if (this.ended) return
     }
-    if (!this.open) this.#openWhenCommitted()
+    if (!this.open) this.openWhenCommitted()
   }
 
-  #openWhenCommitted (): void {
-    const { logs, host } = this.#replica
+  private openWhenCommitted (): void {
+    const { logs, host } = this.replica
     const isCommitted = (log: ReplicatedLog): boolean =>
-      this.#epochStarts[log.index]! >= 0 && log.highWatermark >= this.#openOffsets[log.index]!
+      this.epochStarts[log.index]! >= 0 && log.highWatermark >= this.openOffsets[log.index]!
     if (!logs.every(isCommitted)) return
     this.open = true
-    this.#replica.regainTrust()
+    this.replica.regainTrust()
     host.onOpen(this.epoch)
-    if (!this.ended && !this.record.active) this.#activate(host.monotonicMs())
+    if (!this.ended && !this.record.active) this.activate(host.monotonicMs())
   }
 
   // Followers.
 
-  #find (brokerId: number, storeId: string): FollowerProgress | null {
-    for (const follower of this.#progress.values()) {
-      if (this.#replica.rules.isMember(follower.member, { brokerId, storeId })) return follower
+  private find (brokerId: number, storeId: string): FollowerProgress | null {
+    for (const follower of this.progressOf.values()) {
+      if (this.replica.rules.isMember(follower.member, { brokerId, storeId })) return follower
     }
     return null
   }
 
-  #onDurableAck (from: number, { storeId, durableOffsets }: ReplicaMessage & { kind: 'durable-ack' }): void {
-    const follower = this.#find(from, storeId)
+  private onDurableAck (from: number, { storeId, durableOffsets }: ReplicaMessage & { kind: 'durable-ack' }): void {
+    const follower = this.find(from, storeId)
     if (follower === null) return
-    follower.lastSeenMs = this.#replica.host.monotonicMs()
-    for (const log of this.#replica.logs) {
+    follower.lastSeenMs = this.replica.host.monotonicMs()
+    for (const log of this.replica.logs) {
       follower.raise(log.index, Math.min(durableOffsets[log.index] ?? 0, log.nextOffset))
     }
-    this.#advance()
+    this.advance()
   }
 
-  #onFetch (from: number, message: Fetch): void {
-    const follower = this.#find(from, message.storeId)
-    if (follower === null || message.positions.length !== this.#replica.logs.length) return
-    follower.lastSeenMs = follower.fetchedMs = this.#replica.host.monotonicMs()
+  private onFetch (from: number, message: Fetch): void {
+    const follower = this.find(from, message.storeId)
+    if (follower === null || message.positions.length !== this.replica.logs.length) return
+    follower.lastSeenMs = follower.fetchedMs = this.replica.host.monotonicMs()
     if (message.probe > follower.probe) follower.probe = message.probe
     follower.fetch = message
-    for (const log of this.#replica.logs) {
+    for (const log of this.replica.logs) {
       const position = message.positions[log.index]!
       if (partingOf(log, position) === null) {
         follower.raise(log.index, Math.min(position.durableOffset, position.offset))
       }
     }
-    this.#settleConfirmations()
-    this.#advance()
-    if (!this.ended) this.#answer(follower, false)
+    this.settleConfirmations()
+    this.advance()
+    if (!this.ended) this.answer(follower, false)
   }
 
   /** Answers held fetches at the end of the turn, all appends of it at once. */
-  #scheduleWake (): void {
-    if (this.#wakeScheduled) return
-    this.#wakeScheduled = true
-    this.#replica.host.endOfTurn(() => {
-      this.#wakeScheduled = false
-      if (!this.ended) this.#answerAll()
+  private scheduleWake (): void {
+    if (this.wakeScheduled) return
+    this.wakeScheduled = true
+    this.replica.host.endOfTurn(() => {
+      this.wakeScheduled = false
+      if (!this.ended) this.answerAll()
     })
   }
 
-  #answerAll (): void {
-    for (const follower of this.#progress.values()) if (follower.fetch !== null) this.#answer(follower, false)
+  private answerAll (): void {
+    for (const follower of this.progressOf.values()) if (follower.fetch !== null) this.answer(follower, false)
   }
 
   /** Answers a fetch where there is something to say, or where `isDue`. */
-  #answer (follower: FollowerProgress, isDue: boolean): void {
+  private answer (follower: FollowerProgress, isDue: boolean): void {
     const { fetch } = follower
     if (fetch === null || follower.reading) return
-    const { logs } = this.#replica
-    const hasNews = isDue || fetch.probe < this.#probe || logs.some(log => {
+    const { logs } = this.replica
+    const hasNews = isDue || fetch.probe < this.probe || logs.some(log => {
       const position = fetch.positions[log.index]!
       return position.offset < log.nextOffset || partingOf(log, position) !== null
     })
@@ -283,30 +283,30 @@ export class LeaderRole {
     const parts: FetchedPart[] = []
     let left = logs.length
     for (const log of logs) {
-      this.#readPart(log, fetch.positions[log.index]!, (part) => {
+      this.readPart(log, fetch.positions[log.index]!, (part) => {
         if (part !== null) parts[log.index] = part
-        if (--left === 0) this.#sendParts(follower, fetch, parts)
+        if (--left === 0) this.sendParts(follower, fetch, parts)
       })
     }
   }
 
-  #sendParts (follower: FollowerProgress, fetch: Fetch, parts: FetchedPart[]): void {
+  private sendParts (follower: FollowerProgress, fetch: Fetch, parts: FetchedPart[]): void {
     follower.reading = false
     if (this.ended || follower.fetch !== fetch) return
     follower.fetch = null
-    for (const log of this.#replica.logs) if (parts[log.index] === undefined) return // it asks again
+    for (const log of this.replica.logs) if (parts[log.index] === undefined) return // it asks again
     const { sequence } = fetch
-    this.#replica.send(follower.member.brokerId, { kind: 'fetched', epoch: this.epoch, sequence, parts, probe: this.#probe })
+    this.replica.send(follower.member.brokerId, { kind: 'fetched', epoch: this.epoch, sequence, parts, probe: this.probe })
   }
 
-  #readPart (log: ReplicatedLog, position: FetchPosition, done: (part: FetchedPart | null) => void): void {
+  private readPart (log: ReplicatedLog, position: FetchPosition, done: (part: FetchedPart | null) => void): void {
     const parting = partingOf(log, position)
     if (parting?.kind === 'diverge') return done(parting)
     const isRestart = parting !== null
     const from = isRestart ? log.startOffset : position.offset
     if (isRestart && log.startOffset === log.nextOffset) return done({ ...parting, prevCrc: log.log.lastCrc })
-    log.read(from, isRestart ? 1 : this.#replica.timing.fetchBytes, (slice, isDamaged) => {
-      if (isDamaged) this.#onDamage()
+    log.read(from, isRestart ? 1 : this.replica.timing.fetchBytes, (slice, isDamaged) => {
+      if (isDamaged) this.onDamage()
       if (slice === null) return done(null)
       if (isRestart) {
         const { baseOffset, prevCrc } = readBatchHeader(slice.buffers[0]!)
@@ -325,19 +325,19 @@ export class LeaderRole {
   }
 
   /** A leader that cannot read what it has is of no use: another one has it. */
-  #onDamage (): void {
+  private onDamage (): void {
     if (this.ended) return
-    this.#replica.host.report('damaged', 'a range of the leader\'s log cannot be read; the leadership is given up')
-    this.#replica.stepDown()
+    this.replica.host.report('damaged', 'a range of the leader\'s log cannot be read; the leadership is given up')
+    this.replica.stepDown()
   }
 
-  #settleConfirmations (): void {
-    if (this.#confirmations.length === 0) return
-    const probes: number[] = this.#isVoter(this.#replica.host.self) ? [Number.MAX_SAFE_INTEGER] : []
-    for (const follower of this.#progress.values()) if (follower.isVoter) probes.push(follower.probe)
+  private settleConfirmations (): void {
+    if (this.confirmations.length === 0) return
+    const probes: number[] = this.isVoter(this.replica.host.self) ? [Number.MAX_SAFE_INTEGER] : []
+    for (const follower of this.progressOf.values()) if (follower.isVoter) probes.push(follower.probe)
     const confirmed = majorityOffset(probes)
-    while (this.#confirmations.length > 0 && this.#confirmations[0]!.probe <= confirmed) {
-      this.#confirmations.shift()!.done(true)
+    while (this.confirmations.length > 0 && this.confirmations[0]!.probe <= confirmed) {
+      this.confirmations.shift()!.done(true)
     }
   }
 }

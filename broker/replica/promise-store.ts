@@ -18,24 +18,24 @@ const STORE_KEY = Buffer.from('id')
 export const REPLICA_META_TABLES: readonly string[] = [TABLE, STORE_TABLE]
 
 export class PromiseStore {
-  readonly #meta: MetaStore
+  private readonly meta: MetaStore
 
   constructor (meta: MetaStore) {
-    this.#meta = meta
+    this.meta = meta
   }
 
   /** The name of the store; `fresh` where it has none yet, told once that is durable. */
   openStore (fresh: string, done: (error: Error | null, storeId: string) => void): void {
-    const known = this.#meta.get(STORE_TABLE, STORE_KEY)
+    const known = this.meta.get(STORE_TABLE, STORE_KEY)
     if (known !== null) return done(null, known.toString())
     const change = { table: STORE_TABLE, key: STORE_KEY, value: Buffer.from(fresh) }
-    this.#meta.write([change], { durable: true, done: error => done(error, fresh) })
+    this.meta.write([change], { durable: true, done: error => done(error, fresh) })
   }
 
   /** What was promised for a partition; null where nothing ever was. @throws where the row is damaged. */
   load (topicId: string, partition: number): StoredPromise | null {
     const key = rowKey(topicId, partition)
-    const row = this.#meta.get(TABLE, key)
+    const row = this.meta.get(TABLE, key)
     if (row === null) return null
     const end = row.length - 4
     if (end < 0 || crc32c(row.subarray(0, end), crc32c(key)) !== row.readUInt32BE(end)) {
@@ -51,12 +51,12 @@ export class PromiseStore {
     const value = Buffer.alloc(text.length + 4)
     value.set(text)
     value.writeUInt32BE(crc32c(text, crc32c(key)), text.length)
-    this.#meta.write([{ table: TABLE, key, value }], { durable: true, done })
+    this.meta.write([{ table: TABLE, key, value }], { durable: true, done })
   }
 
   /** Forgets a partition whose replica was deleted here: see `mayDelete`. */
   forget (topicId: string, partition: number, done: (error: Error | null) => void): void {
-    this.#meta.write([{ table: TABLE, key: rowKey(topicId, partition), value: null }], { durable: true, done })
+    this.meta.write([{ table: TABLE, key: rowKey(topicId, partition), value: null }], { durable: true, done })
   }
 }
 

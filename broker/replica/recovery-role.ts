@@ -34,227 +34,227 @@ export class RecoveryRole {
   readonly epoch: number
   readonly record: PartitionRecord
   ended = false
-  readonly #replica: Replica
-  readonly #members: readonly Member[]
-  readonly #answers = new Map<string, Answer>()
-  #copies: Copy[] | null = null
+  private readonly replica: Replica
+  private readonly members: readonly Member[]
+  private readonly answers = new Map<string, Answer>()
+  private copies: Copy[] | null = null
   /** The data log of the best answer ended below this epoch: what a forced recovery lost is to be written down. */
-  #recoveredEpoch = 0
-  #askedMs = -Infinity
-  #progressMs = 0
-  #blockedReported = false
+  private recoveredEpoch = 0
+  private askedMs = -Infinity
+  private progressMs = 0
+  private blockedReported = false
   /** What is about to be cut is being noted first. */
-  #noting = false
+  private noting = false
 
   constructor (replica: Replica, record: PartitionRecord) {
-    this.#replica = replica
+    this.replica = replica
     this.record = record
     this.epoch = record.epoch
     const members = new Map<string, Member>()
     for (const set of [...replica.rules.setsToRead(record), record.replicas]) {
       for (const member of set) members.set(memberName(member), member)
     }
-    this.#members = [...members.values()]
+    this.members = [...members.values()]
   }
 
   begin (): void {
-    this.#answerSelf()
-    this.#ask()
+    this.answerSelf()
+    this.ask()
   }
 
   onEnd (): void {}
   onLogAdvance (): void {}
 
   onMessage (from: number, message: ReplicaMessage): void {
-    if (message.kind === 'promise') this.#onPromise(from, message)
-    else if (message.kind === 'pulled') this.#onPulled(message)
+    if (message.kind === 'promise') this.onPromise(from, message)
+    else if (message.kind === 'pulled') this.onPulled(message)
   }
 
   tick (nowMs: number): void {
-    if (this.#copies === null) {
-      if (nowMs - this.#askedMs >= this.#replica.timing.recoveryRetryMs) this.#ask()
+    if (this.copies === null) {
+      if (nowMs - this.askedMs >= this.replica.timing.recoveryRetryMs) this.ask()
       return
     }
-    if (this.#noting || this.#copies[0]?.log.busy === true) return
-    if (nowMs - this.#progressMs > this.#replica.timing.pullTimeoutMs) return this.#giveUpSource()
-    this.#next()
+    if (this.noting || this.copies[0]?.log.busy === true) return
+    if (nowMs - this.progressMs > this.replica.timing.pullTimeoutMs) return this.giveUpSource()
+    this.next()
   }
 
   // Asking.
 
-  #ask (): void {
-    const { host } = this.#replica
-    this.#askedMs = host.monotonicMs()
-    for (const { brokerId, storeId } of this.#members) {
-      if (this.#replica.rules.isMember({ brokerId, storeId }, host.self)) continue
-      if (this.#answers.has(memberName({ brokerId, storeId }))) continue
-      this.#replica.send(brokerId, { kind: 'new-epoch', epoch: this.epoch, storeId })
+  private ask (): void {
+    const { host } = this.replica
+    this.askedMs = host.monotonicMs()
+    for (const { brokerId, storeId } of this.members) {
+      if (this.replica.rules.isMember({ brokerId, storeId }, host.self)) continue
+      if (this.answers.has(memberName({ brokerId, storeId }))) continue
+      this.replica.send(brokerId, { kind: 'new-epoch', epoch: this.epoch, storeId })
     }
   }
 
-  #answerSelf (): void {
-    this.#replica.settle(() => {
-      if (this.#replica.rules.isStale(this)) return
-      const { logs, host } = this.#replica
-      const trusted = this.#replica.trusted && logs.every(log => log.damagedFrom < 0)
-      this.#take({ member: host.self, trusted, logs: this.#replica.claims() })
+  private answerSelf (): void {
+    this.replica.settle(() => {
+      if (this.replica.rules.isStale(this)) return
+      const { logs, host } = this.replica
+      const trusted = this.replica.trusted && logs.every(log => log.damagedFrom < 0)
+      this.take({ member: host.self, trusted, logs: this.replica.claims() })
     })
   }
 
-  #onPromise (from: number, { storeId, trusted, logs }: ReplicaMessage & { kind: 'promise' }): void {
-    const member = this.#members.find(each => this.#replica.rules.isMember(each, { brokerId: from, storeId }))
-    if (member === undefined || logs.length !== this.#replica.logs.length) return
-    this.#take({ member, trusted, logs })
+  private onPromise (from: number, { storeId, trusted, logs }: ReplicaMessage & { kind: 'promise' }): void {
+    const member = this.members.find(each => this.replica.rules.isMember(each, { brokerId: from, storeId }))
+    if (member === undefined || logs.length !== this.replica.logs.length) return
+    this.take({ member, trusted, logs })
   }
 
-  #take (answer: Answer): void {
-    this.#answers.set(memberName(answer.member), answer)
-    if (this.#copies === null) this.#choose()
+  private take (answer: Answer): void {
+    this.answers.set(memberName(answer.member), answer)
+    if (this.copies === null) this.choose()
   }
 
   // Choosing.
 
-  #choose (): void {
-    const { rules, host } = this.#replica
-    const self = this.#answers.get(memberName(host.self))
+  private choose (): void {
+    const { rules, host } = this.replica
+    const self = this.answers.get(memberName(host.self))
     if (self === undefined) return
     const sets = rules.setsToRead(this.record)
     const isCounted = (member: Member): boolean => {
-      const answer = this.#answerOf(member)
+      const answer = this.answerOf(member)
       return answer !== undefined && rules.countsAsAnswer(answer.trusted)
     }
     const hasQuorum = sets.every(set => set.filter(isCounted).length >= rules.readQuorum(set.length))
-    if (!hasQuorum && !sets.every(set => set.every(member => this.#answerOf(member) !== undefined))) return
+    if (!hasQuorum && !sets.every(set => set.every(member => this.answerOf(member) !== undefined))) return
     const inSets = sets.flat().filter(member => hasQuorum ? isCounted(member) : true)
     const candidates = new Set<Answer>()
     // Itself first: what it has it need not fetch.
     if (inSets.some(member => rules.isMember(member, host.self))) candidates.add(self)
     for (const member of inSets) {
-      const answer = this.#answerOf(member)
+      const answer = this.answerOf(member)
       if (answer !== undefined) candidates.add(answer)
     }
-    this.#decide([...candidates], !hasQuorum)
+    this.decide([...candidates], !hasQuorum)
   }
 
-  #answerOf (member: Member): Answer | undefined {
-    return this.#answers.get(memberName(member))
+  private answerOf (member: Member): Answer | undefined {
+    return this.answers.get(memberName(member))
   }
 
-  #decide (candidates: readonly Answer[], isLastResort: boolean): void {
+  private decide (candidates: readonly Answer[], isLastResort: boolean): void {
     const copies: Copy[] = []
-    for (const log of this.#replica.logs) {
+    for (const log of this.replica.logs) {
       const claims = candidates.map(({ logs }) => logs[log.index]!)
       const ends = claims.map(claim => ReplicatedLog.soundEnd(claim))
-      const chosen = this.#replica.rules.best(ends, 0)
-      if (isLastResort && claims.some(claim => exceeds(claim, ends[chosen]!))) return this.#reportBlocked()
-      if (log.index === 0) this.#recoveredEpoch = ends[chosen]!.lastEpoch
+      const chosen = this.replica.rules.best(ends, 0)
+      if (isLastResort && claims.some(claim => exceeds(claim, ends[chosen]!))) return this.reportBlocked()
+      if (log.index === 0) this.recoveredEpoch = ends[chosen]!.lastEpoch
       const { member: source } = candidates[chosen]!
       const { endOffset } = ends[chosen]!
       copies.push({ log, source, claim: claims[chosen]!, endOffset, startsOver: false })
     }
-    this.#copies = copies
-    this.#progressMs = this.#replica.host.monotonicMs()
+    this.copies = copies
+    this.progressMs = this.replica.host.monotonicMs()
     if (copies.some(copy => copy.log.damagedFrom >= 0)) {
-      this.#noting = true
-      this.#replica.distrust(() => {
-        this.#noting = false
-        if (!this.#replica.rules.isStale(this)) this.#next()
+      this.noting = true
+      this.replica.distrust(() => {
+        this.noting = false
+        if (!this.replica.rules.isStale(this)) this.next()
       })
     } else {
-      this.#next()
+      this.next()
     }
   }
 
-  #reportBlocked (): void {
-    if (this.#blockedReported) return
-    this.#blockedReported = true
-    this.#replica.host.report('recovery-blocked',
+  private reportBlocked (): void {
+    if (this.blockedReported) return
+    this.blockedReported = true
+    this.replica.host.report('recovery-blocked',
       `epoch ${this.epoch}: a member has acknowledged more than anybody has now; mend its disk, or force the recovery`)
   }
 
   // Taking over.
 
   /** Goes on with the first log that is not taken over yet; leads when all are. */
-  #next (): void {
-    const copy = this.#copies![0]
-    if (copy === undefined) return this.#replica.lead(this.record, this.#recoveredEpoch < this.record.lossEpoch)
+  private next (): void {
+    const copy = this.copies![0]
+    if (copy === undefined) return this.replica.lead(this.record, this.recoveredEpoch < this.record.lossEpoch)
     const { log, source, claim } = copy
-    if (this.#replica.rules.isMember(source, this.#replica.host.self)) {
-      if (log.damagedFrom < 0) return this.#finish(copy)
-      return this.#cut(copy, log.damagedFrom)
+    if (this.replica.rules.isMember(source, this.replica.host.self)) {
+      if (log.damagedFrom < 0) return this.finish(copy)
+      return this.cut(copy, log.damagedFrom)
     }
     const own = log.claim(null)
     const common = Math.min(commonEnd(own, claim), copy.endOffset)
     if (common < 0 || common < own.startOffset || common < claim.startOffset) {
-      if (own.epochs.length === 0 && own.startOffset === claim.startOffset) return this.#continue()
+      if (own.epochs.length === 0 && own.startOffset === claim.startOffset) return this.continue()
       if (claim.endOffset === claim.startOffset) {
-        return log.restart(claim.startOffset, claim.lastCrc, error => this.#onMoved(error))
+        return log.restart(claim.startOffset, claim.lastCrc, error => this.onMoved(error))
       }
       copy.startsOver = true
-      return this.#pull(copy, claim.startOffset)
+      return this.pull(copy, claim.startOffset)
     }
     copy.startsOver = false
     const cutOffset = log.damagedFrom < 0 ? common : Math.min(common, log.damagedFrom)
-    if (cutOffset < own.endOffset) this.#cut(copy, cutOffset)
-    else this.#continue()
+    if (cutOffset < own.endOffset) this.cut(copy, cutOffset)
+    else this.continue()
   }
 
-  #cut ({ log }: Copy, offset: number): void {
-    log.cut(offset, error => this.#onMoved(error))
+  private cut ({ log }: Copy, offset: number): void {
+    log.cut(offset, error => this.onMoved(error))
   }
 
-  #onMoved (error: Error | null): void {
-    if (this.#replica.rules.isStale(this)) return
-    this.#progressMs = this.#replica.host.monotonicMs()
-    if (error === null) this.#next()
-    else this.#replica.host.report('storage-failed', error.message)
+  private onMoved (error: Error | null): void {
+    if (this.replica.rules.isStale(this)) return
+    this.progressMs = this.replica.host.monotonicMs()
+    if (error === null) this.next()
+    else this.replica.host.report('storage-failed', error.message)
   }
 
   /** Asks for what comes next, again and again until it is there. */
-  #continue (): void {
-    const copy = this.#copies?.[0]
-    if (copy === undefined || copy.log.busy || this.#noting) return
-    const isOwn = this.#replica.rules.isMember(copy.source, this.#replica.host.self)
-    if (isOwn || copy.log.nextOffset >= copy.endOffset) return this.#finish(copy)
-    this.#pull(copy, copy.log.nextOffset)
+  private continue (): void {
+    const copy = this.copies?.[0]
+    if (copy === undefined || copy.log.busy || this.noting) return
+    const isOwn = this.replica.rules.isMember(copy.source, this.replica.host.self)
+    if (isOwn || copy.log.nextOffset >= copy.endOffset) return this.finish(copy)
+    this.pull(copy, copy.log.nextOffset)
   }
 
-  #pull ({ log, source }: Copy, offset: number): void {
-    this.#replica.send(source.brokerId, { kind: 'pull', epoch: this.epoch, log: log.index, offset })
+  private pull ({ log, source }: Copy, offset: number): void {
+    this.replica.send(source.brokerId, { kind: 'pull', epoch: this.epoch, log: log.index, offset })
   }
 
-  #onPulled ({ log: index, offset, buffers }: ReplicaMessage & { kind: 'pulled' }): void {
-    const copy = this.#copies?.[0]
+  private onPulled ({ log: index, offset, buffers }: ReplicaMessage & { kind: 'pulled' }): void {
+    const copy = this.copies?.[0]
     if (copy === undefined || copy.log.index !== index || copy.log.busy) return
-    if (buffers === null) return this.#giveUpSource()
+    if (buffers === null) return this.giveUpSource()
     const first = firstHeader(buffers)
     if (first === null || first.baseOffset !== offset) return
     if (copy.startsOver) {
       if (offset !== copy.claim.startOffset) return
       copy.startsOver = false
-      copy.log.restart(offset, first.prevCrc, error => this.#onMoved(error))
+      copy.log.restart(offset, first.prevCrc, error => this.onMoved(error))
     } else if (offset === copy.log.nextOffset && first.prevCrc === copy.log.log.lastCrc) {
       if (copy.log.appendFromLeader(buffers) !== 'appended') return
-      this.#progressMs = this.#replica.host.monotonicMs()
-      this.#continue()
+      this.progressMs = this.replica.host.monotonicMs()
+      this.continue()
     }
   }
 
-  #finish (copy: Copy): void {
+  private finish (copy: Copy): void {
     if (copy.log.log.state !== 'online') return
-    this.#copies!.splice(this.#copies!.indexOf(copy), 1)
-    this.#next()
+    this.copies!.splice(this.copies!.indexOf(copy), 1)
+    this.next()
   }
 
   /** The chosen member is gone, or cannot read what it has: its answer no longer counts. */
-  #giveUpSource (): void {
-    const source = this.#copies?.[0]?.source
-    this.#copies = null
-    const own = memberName(this.#replica.host.self)
-    if (source !== undefined && memberName(source) !== own) this.#answers.delete(memberName(source))
-    this.#answers.delete(own)
-    this.#answerSelf()
-    this.#ask()
+  private giveUpSource (): void {
+    const source = this.copies?.[0]?.source
+    this.copies = null
+    const own = memberName(this.replica.host.self)
+    if (source !== undefined && memberName(source) !== own) this.answers.delete(memberName(source))
+    this.answers.delete(own)
+    this.answerSelf()
+    this.ask()
   }
 }
 

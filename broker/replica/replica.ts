@@ -53,59 +53,59 @@ export class Replica {
   /** What had been acknowledged when trust was lost. */
   owed: readonly LogEnd[]
   record: PartitionRecord | null = null
-  #role: Role | null = null
-  #durablePromise: number
+  private role: Role | null = null
+  private durablePromise: number
   /** The newest epoch that this process has begun to lead. */
-  #ledEpoch = 0
-  #waiting: Array<{ epoch: number, then: () => void }> = []
-  #suspectFrom: readonly number[]
-  readonly #bootId: string
+  private ledEpoch = 0
+  private waiting: Array<{ epoch: number, then: () => void }> = []
+  private suspectFrom: readonly number[]
+  private readonly bootId: string
 
   constructor (options: ReplicaOptions) {
     const { host, logs, stored, bootId, timing = REPLICA_TIMING_DEFAULT, rules = SAFETY_RULES } = options
     this.host = host
     this.timing = timing
     this.rules = rules
-    this.#bootId = bootId
+    this.bootId = bootId
     this.logs = logs.map((log, index) => new ReplicatedLog(index, log))
     this.promised = stored?.promised ?? 0
     for (const log of this.logs) this.promised = Math.max(this.promised, log.lastEpoch)
-    this.#durablePromise = stored?.promised ?? 0
+    this.durablePromise = stored?.promised ?? 0
     const hasLogs = this.logs.some(log => !log.empty)
     const lostCache = stored !== null && stored.bootId !== '' && stored.bootId !== bootId &&
       logs.some(log => log.config.flush !== 'sync')
     this.trusted = stored === null ? !hasLogs : stored.trusted && !lostCache
     this.owed = stored?.owed ?? []
-    this.#suspectFrom = stored?.suspectFrom ?? []
+    this.suspectFrom = stored?.suspectFrom ?? []
     for (const log of this.logs) {
       const from = stored?.suspectFrom[log.index] ?? -1
       // What was appended since is not concerned: only what was there already.
       if (from < log.nextOffset) log.suspectFrom = from
     }
-    for (const log of this.logs) this.#attach(log)
+    for (const log of this.logs) this.attach(log)
   }
 
-  #attach (replicated: ReplicatedLog): void {
+  private attach (replicated: ReplicatedLog): void {
     const { log } = replicated
     replicated.onTruncate = offset => this.host.onTruncate(replicated.index, offset)
-    log.onAdvance = () => this.#role?.onLogAdvance()
-    log.onStateChange = () => this.#onStorageChange(log)
+    log.onAdvance = () => this.role?.onLogAdvance()
+    log.onStateChange = () => this.onStorageChange(log)
     log.retentionLimitOffset = replicated.highWatermark
   }
 
-  get roleName (): ReplicaRole { return this.#role?.name ?? 'idle' }
+  get roleName (): ReplicaRole { return this.role?.name ?? 'idle' }
   /** The epoch of the role; 0 where there is none. */
-  get epoch (): number { return this.#role?.epoch ?? 0 }
+  get epoch (): number { return this.role?.epoch ?? 0 }
   /** True where this broker leads and may be written to and asked for offsets. */
-  get open (): boolean { return this.#role?.name === 'lead' && (this.#role as LeaderRole).open }
+  get open (): boolean { return this.role?.name === 'lead' && (this.role as LeaderRole).open }
   /** The leader, as far as this replica knows; null where it does not. */
   get leader (): Member | null {
-    return this.#role !== null && this.record?.epoch === this.#role.epoch ? this.record.leader : null
+    return this.role !== null && this.record?.epoch === this.role.epoch ? this.record.leader : null
   }
 
   /** What a controller needs for a decision: see LeaderRole.progress. Null where this replica does not lead. */
   get leading (): LeaderRole | null {
-    return this.#role?.name === 'lead' ? this.#role as LeaderRole : null
+    return this.role?.name === 'lead' ? this.role as LeaderRole : null
   }
 
   // What comes in.
@@ -116,10 +116,10 @@ export class Replica {
     this.record = record
     const { host, rules } = this
     if (rules.leads(record, host.self, host.incarnation)) {
-      if (this.#role?.name === 'lead' && this.epoch === record.epoch) return (this.#role as LeaderRole).onRecord(record)
-      if (record.epoch > this.#ledEpoch) this.#startRecovery(record)
+      if (this.role?.name === 'lead' && this.epoch === record.epoch) return (this.role as LeaderRole).onRecord(record)
+      if (record.epoch > this.ledEpoch) this.startRecovery(record)
     } else if ([...record.replicas, ...record.learners].some(member => rules.isMember(member, host.self))) {
-      if (this.epoch < record.epoch) this.#follow(record.epoch, record.leader.brokerId)
+      if (this.epoch < record.epoch) this.follow(record.epoch, record.leader.brokerId)
     } else if (this.epoch < record.epoch) {
       this.stepDown()
     }
@@ -127,21 +127,21 @@ export class Replica {
 
   onMessage (from: number, message: ReplicaMessage): void {
     switch (message.kind) {
-      case 'new-epoch': return this.#onNewEpoch(from, message.epoch, message.storeId)
-      case 'pull': return this.#onPull(from, message)
-      case 'begin-epoch': return this.#onBeginEpoch(from, message.epoch, message.storeId)
+      case 'new-epoch': return this.onNewEpoch(from, message.epoch, message.storeId)
+      case 'pull': return this.onPull(from, message)
+      case 'begin-epoch': return this.onBeginEpoch(from, message.epoch, message.storeId)
       case 'fenced':
         if (message.epoch > this.epoch && this.roleName !== 'follow') this.stepDown()
         return
-      case 'fetch': return this.#onFetch(from, message)
+      case 'fetch': return this.onFetch(from, message)
       default:
-        if (message.epoch === this.epoch) this.#role!.onMessage(from, message)
+        if (message.epoch === this.epoch) this.role!.onMessage(from, message)
     }
   }
 
   /** To be called every few tens of milliseconds. */
   tick (): void {
-    this.#role?.tick(this.host.monotonicMs())
+    this.role?.tick(this.host.monotonicMs())
   }
 
   /** Appends at the leader; see LeaderRole.append. */
@@ -160,19 +160,19 @@ export class Replica {
   /** The broker is about to stop: gives the role up, and notes that nothing is lost in the page cache. */
   close (done: (error: Error | null) => void): void {
     this.stepDown()
-    this.#save(done, '')
+    this.save(done, '')
   }
 
   // What roles ask for.
 
   /** Gives the role up; who led waits for a higher epoch. */
   stepDown (): void {
-    if (this.#role !== null) this.#setRole(null)
+    if (this.role !== null) this.setRole(null)
   }
 
   lead (record: PartitionRecord, losses: boolean): void {
     const role = new LeaderRole(this, record, losses)
-    this.#setRole(role)
+    this.setRole(role)
     role.begin()
   }
 
@@ -203,7 +203,7 @@ export class Replica {
     }
     this.trusted = false
     this.host.report('damaged', 'some of the log cannot be read; it is fetched again from the leader')
-    this.#save(error => { if (error === null) then() })
+    this.save(error => { if (error === null) then() })
   }
 
   /** Everything is there again. */
@@ -211,9 +211,9 @@ export class Replica {
     if (this.trusted) return
     this.trusted = true
     this.owed = []
-    this.#suspectFrom = []
+    this.suspectFrom = []
     this.host.report('mended', 'the log holds everything again that the leader has')
-    this.#save(() => {})
+    this.save(() => {})
   }
 
   setHighWatermark (log: ReplicatedLog, offset: number): void {
@@ -223,44 +223,44 @@ export class Replica {
   // The promise.
 
   /** Raises the promise; `then` runs once it is durable, unless a higher one has come meanwhile. False: it is lower. */
-  #promise (epoch: number, then: () => void): boolean {
+  private promise (epoch: number, then: () => void): boolean {
     if (epoch < this.promised) return false
     if (epoch > this.promised) {
       this.promised = epoch
       if (this.epoch < epoch) this.stepDown()
     }
-    if (this.#durablePromise >= epoch) {
+    if (this.durablePromise >= epoch) {
       then()
       return true
     }
-    this.#waiting.push({ epoch, then })
-    this.#save((error) => {
+    this.waiting.push({ epoch, then })
+    this.save((error) => {
       if (error !== null) return this.host.report('storage-failed', error.message)
-      this.#durablePromise = Math.max(this.#durablePromise, epoch)
-      this.#wakePromised()
+      this.durablePromise = Math.max(this.durablePromise, epoch)
+      this.wakePromised()
     })
     return true
   }
 
-  #wakePromised (): void {
-    const waiting = this.#waiting
-    this.#waiting = []
+  private wakePromised (): void {
+    const waiting = this.waiting
+    this.waiting = []
     for (const each of waiting) {
-      if (each.epoch > this.#durablePromise) this.#waiting.push(each)
+      if (each.epoch > this.durablePromise) this.waiting.push(each)
       else if (each.epoch === this.promised) each.then()
     }
   }
 
-  #save (done: (error: Error | null) => void, bootId = this.#bootId): void {
+  private save (done: (error: Error | null) => void, bootId = this.bootId): void {
     const { promised, trusted, owed } = this
-    this.host.savePromise({ promised, trusted, owed, suspectFrom: this.#suspectFrom, bootId }, done)
+    this.host.savePromise({ promised, trusted, owed, suspectFrom: this.suspectFrom, bootId }, done)
   }
 
   // Changes of role.
 
-  #setRole (role: Role | null): void {
-    const before = this.#role
-    this.#role = role
+  private setRole (role: Role | null): void {
+    const before = this.role
+    this.role = role
     if (before !== null) {
       before.ended = true
       before.onEnd()
@@ -268,21 +268,21 @@ export class Replica {
     this.host.onRole(this.roleName, this.epoch)
   }
 
-  #startRecovery (record: PartitionRecord): void {
-    this.#promise(record.epoch, () => {
-      if (record.epoch <= this.#ledEpoch || this.record?.epoch !== record.epoch) return
-      this.#ledEpoch = record.epoch
+  private startRecovery (record: PartitionRecord): void {
+    this.promise(record.epoch, () => {
+      if (record.epoch <= this.ledEpoch || this.record?.epoch !== record.epoch) return
+      this.ledEpoch = record.epoch
       const role = new RecoveryRole(this, this.record)
-      this.#setRole(role)
+      this.setRole(role)
       role.begin()
     })
   }
 
-  #follow (epoch: number, leader: number, then: (role: FollowerRole) => void = () => {}): void {
-    this.#promise(epoch, () => {
+  private follow (epoch: number, leader: number, then: (role: FollowerRole) => void = () => {}): void {
+    this.promise(epoch, () => {
       if (this.epoch === epoch) return
       const role = new FollowerRole(this, epoch, leader)
-      this.#setRole(role)
+      this.setRole(role)
       then(role)
     })
   }
@@ -291,21 +291,21 @@ export class Replica {
    * A sync has failed: what was not durable by then may stay readable for as long as the kernel keeps it, and be gone
    * after that, though a later sync succeeds. So after a restart it is fetched again.
    */
-  #onStorageChange (log: PartitionLog): void {
+  private onStorageChange (log: PartitionLog): void {
     if (log.state !== 'failed') return
     this.host.report('storage-failed', log.stateReason)
-    this.#suspectFrom = this.logs.map(each => {
-      const before = this.#suspectFrom[each.index] ?? -1
+    this.suspectFrom = this.logs.map(each => {
+      const before = this.suspectFrom[each.index] ?? -1
       if (each.log.state !== 'failed') return before
       return before < 0 ? each.log.durableOffset : Math.min(before, each.log.durableOffset)
     })
-    this.#save(() => {})
+    this.save(() => {})
     if (this.roleName === 'lead' || this.roleName === 'recover') this.stepDown()
   }
 
   // What any role answers.
 
-  #onNewEpoch (from: number, epoch: number, storeId: string): void {
+  private onNewEpoch (from: number, epoch: number, storeId: string): void {
     const { host, rules } = this
     if (!rules.isMember({ brokerId: host.self.brokerId, storeId }, host.self)) return
     const answer = (): void => this.settle(() => {
@@ -314,31 +314,31 @@ export class Replica {
       this.send(from, { kind: 'promise', epoch, storeId: host.self.storeId, trusted, logs: this.claims() })
     })
     if (!rules.answerFences()) return answer()
-    if (!this.#promise(epoch, answer)) this.send(from, { kind: 'fenced', epoch: this.promised })
+    if (!this.promise(epoch, answer)) this.send(from, { kind: 'fenced', epoch: this.promised })
   }
 
-  #onPull (from: number, { epoch, log: index, offset }: ReplicaMessage & { kind: 'pull' }): void {
+  private onPull (from: number, { epoch, log: index, offset }: ReplicaMessage & { kind: 'pull' }): void {
     if (epoch < this.promised) return this.send(from, { kind: 'fenced', epoch: this.promised })
     const log = this.logs[index]
-    if (epoch !== this.promised || epoch !== this.#durablePromise || log === undefined || log.busy) return
+    if (epoch !== this.promised || epoch !== this.durablePromise || log === undefined || log.busy) return
     log.read(offset, this.timing.fetchBytes, (slice) => {
       if (epoch !== this.promised) return
       this.send(from, { kind: 'pulled', epoch, log: index, offset, buffers: slice?.buffers ?? null })
     })
   }
 
-  #onBeginEpoch (from: number, epoch: number, storeId: string): void {
+  private onBeginEpoch (from: number, epoch: number, storeId: string): void {
     const { host, rules } = this
     if (!rules.isMember({ brokerId: host.self.brokerId, storeId }, host.self)) return
     if (epoch < this.promised) return this.send(from, { kind: 'fenced', epoch: this.promised })
     if (this.epoch === epoch) {
-      if (this.#role?.name === 'follow') (this.#role as FollowerRole).onBeginEpoch(from)
+      if (this.role?.name === 'follow') (this.role as FollowerRole).onBeginEpoch(from)
       return
     }
-    this.#follow(epoch, from, role => role.onBeginEpoch(from))
+    this.follow(epoch, from, role => role.onBeginEpoch(from))
   }
 
-  #onFetch (from: number, message: ReplicaMessage & { kind: 'fetch' }): void {
+  private onFetch (from: number, message: ReplicaMessage & { kind: 'fetch' }): void {
     const leading = this.leading
     if (leading === null) {
       if (message.epoch < this.promised) this.send(from, { kind: 'fenced', epoch: this.promised })

@@ -25,8 +25,8 @@ export class ReplicatedLog {
   suspectFrom = -1
   /** Everything from here on is void, and this was appended last: told of each cut. */
   onTruncate: (offset: number) => void = () => {}
-  #busy = false
-  #waiting: Array<() => void> = []
+  private jobRunning = false
+  private waiting: Array<() => void> = []
 
   constructor (index: number, log: PartitionLog) {
     this.index = index
@@ -42,7 +42,7 @@ export class ReplicatedLog {
   /** Leader epoch of the last batch; 0 where there is none. */
   get lastEpoch (): number { return this.empty ? 0 : this.log.lastEpoch }
   /** True while the end is being moved. */
-  get busy (): boolean { return this.#busy }
+  get busy (): boolean { return this.jobRunning }
   /** What may be read: a replica that is being mended holds less than it knows to be committed. */
   get readableOffset (): number { return Math.min(this.highWatermark, this.nextOffset) }
 
@@ -83,12 +83,12 @@ export class ReplicatedLog {
 
   /** Calls back when no cut is under way and what was appended is durable, or the disk does not allow it. */
   settle (done: () => void): void {
-    if (this.#busy) {
-      this.#waiting.push(() => this.settle(done))
+    if (this.jobRunning) {
+      this.waiting.push(() => this.settle(done))
       return
     }
     this.log.flush().then(() => {
-      if (this.#busy) this.settle(done)
+      if (this.jobRunning) this.settle(done)
       else done()
     }, () => {})
   }
@@ -96,23 +96,23 @@ export class ReplicatedLog {
   /** Cuts everything from `offset` on off; `done` runs later. An offset at or above the end is nothing to do. */
   cut (offset: number, done: (error: Error | null) => void): void {
     assert(offset >= this.startOffset, `cut at ${offset} below the log start ${this.startOffset}`)
-    this.#exclusive(() => this.log.truncateTo(offset), done)
+    this.exclusive(() => this.log.truncateTo(offset), done)
   }
 
   /** Empties the log: it goes on at `offset`, behind a batch with the checksum `prevCrc`. */
   restart (offset: number, prevCrc: number, done: (error: Error | null) => void): void {
-    this.#exclusive(() => this.log.restartAt(offset, prevCrc), done)
+    this.exclusive(() => this.log.restartAt(offset, prevCrc), done)
   }
 
-  #exclusive (change: () => Promise<void>, done: (error: Error | null) => void): void {
-    assert(!this.#busy, 'the end of the log is being moved already')
-    this.#busy = true
+  private exclusive (change: () => Promise<void>, done: (error: Error | null) => void): void {
+    assert(!this.jobRunning, 'the end of the log is being moved already')
+    this.jobRunning = true
     const finish = (error: Error | null): void => {
-      this.#busy = false
+      this.jobRunning = false
       if (error === null && this.suspectFrom >= this.nextOffset) this.suspectFrom = -1
       this.onTruncate(this.nextOffset)
-      const waiting = this.#waiting
-      this.#waiting = []
+      const waiting = this.waiting
+      this.waiting = []
       done(error)
       for (const wake of waiting) wake()
     }
@@ -128,7 +128,7 @@ export class ReplicatedLog {
         const continues = baseOffset === this.nextOffset && prevCrc === this.log.lastCrc &&
           leaderEpoch >= this.lastEpoch
         if (!continues) return 'unsound'
-        if (this.#busy || !this.log.hasRoom(size)) return 'full'
+        if (this.jobRunning || !this.log.hasRoom(size)) return 'full'
         this.log.appendStamped(bytes.subarray(at, at + size))
         at += size
       }

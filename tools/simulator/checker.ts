@@ -20,41 +20,41 @@ export class Checker {
   ackCount = 0
   /** The first that was found. */
   violation: Violation | null = null
-  readonly #shadows = new Map<string, LogShadow>()
-  readonly #committed = new Map<string, LogShadow>()
-  readonly #leaders = new Map<string, string>()
-  readonly #contents = new Map<string, ShadowBatch>()
-  readonly #promises = new Map<string, number>()
-  readonly #sequences = new Map<string, number>()
-  readonly #safeOffsetOf: SafeOffsetOf
+  private readonly shadows = new Map<string, LogShadow>()
+  private readonly committedBatches = new Map<string, LogShadow>()
+  private readonly leaders = new Map<string, string>()
+  private readonly contents = new Map<string, ShadowBatch>()
+  private readonly promises = new Map<string, number>()
+  private readonly sequences = new Map<string, number>()
+  private readonly safeOffsetOf: SafeOffsetOf
   /** False where a power cut may take what a member has acknowledged: then nobody can count who holds it. */
-  readonly #countsHolders: boolean
+  private readonly countsHolders: boolean
 
   constructor (safeOffsetOf: SafeOffsetOf, countsHolders: boolean) {
-    this.#safeOffsetOf = safeOffsetOf
-    this.#countsHolders = countsHolders
+    this.safeOffsetOf = safeOffsetOf
+    this.countsHolders = countsHolders
   }
 
   shadow (store: string, partition: number, log: number): LogShadow {
-    return shadowIn(this.#shadows, `${store}:${partition}:${log}`)
+    return shadowIn(this.shadows, `${store}:${partition}:${log}`)
   }
 
   committed (partition: number, log: number): LogShadow {
-    return shadowIn(this.#committed, `${partition}:${log}`)
+    return shadowIn(this.committedBatches, `${partition}:${log}`)
   }
 
   get committedCount (): number {
     let count = 0
-    for (const shadow of this.#committed.values()) count += shadow.batches.length
+    for (const shadow of this.committedBatches.values()) count += shadow.batches.length
     return count
   }
 
   /** A batch was appended in a store. */
   onAppend (store: string, partition: number, log: number, batch: ShadowBatch): void {
     const key = `${partition}:${log}:${batch.baseOffset}:${batch.epoch}`
-    const known = this.#contents.get(key)
-    if (known === undefined) this.#contents.set(key, batch)
-    else if (!sameBatch(known, batch)) this.#fail('I7', `${key}: ${describeBatch(known)} and ${describeBatch(batch)}`)
+    const known = this.contents.get(key)
+    if (known === undefined) this.contents.set(key, batch)
+    else if (!sameBatch(known, batch)) this.fail('I7', `${key}: ${describeBatch(known)} and ${describeBatch(batch)}`)
     this.shadow(store, partition, log).push(batch)
   }
 
@@ -65,12 +65,12 @@ export class Checker {
     const shadow = this.shadow(store, partition, log)
     if (!isMending && offset < shadow.endOffset) {
       if (offset < highWatermark) {
-        this.#fail('I6', `${store} cuts partition ${partition} log ${log} at ${offset}, below its high watermark ${highWatermark}`)
+        this.fail('I6', `${store} cuts partition ${partition} log ${log} at ${offset}, below its high watermark ${highWatermark}`)
       }
       const lost = shadow.at(offset)
       const committed = lost === null ? null : this.committed(partition, log).at(offset)
       if (lost !== null && committed !== null && sameBatch(lost, committed)) {
-        this.#fail('I6', `${store} cuts what is committed off partition ${partition} log ${log}: ${describeBatch(lost)}`)
+        this.fail('I6', `${store} cuts what is committed off partition ${partition} log ${log}: ${describeBatch(lost)}`)
       }
     }
     shadow.truncateTo(offset)
@@ -78,17 +78,17 @@ export class Checker {
 
   onLead (partition: number, epoch: number, process: string): void {
     const key = `${partition}:${epoch}`
-    const known = this.#leaders.get(key)
-    if (known !== undefined && known !== process) this.#fail('I1', `epoch ${epoch} of partition ${partition}: ${known} and ${process}`)
-    this.#leaders.set(key, process)
+    const known = this.leaders.get(key)
+    if (known !== undefined && known !== process) this.fail('I1', `epoch ${epoch} of partition ${partition}: ${known} and ${process}`)
+    this.leaders.set(key, process)
   }
 
   /** Who leads `record.epoch` has done asking. */
   onRecovered (partition: number, record: PartitionRecord): void {
     for (const set of record.prev) {
-      const count = set.filter(member => this.#promised(memberName(member), partition) >= record.epoch).length
+      const count = set.filter(member => this.promised(memberName(member), partition) >= record.epoch).length
       if (count * 2 <= set.length) {
-        this.#fail('I10', `epoch ${record.epoch} of partition ${partition} was promised by ${count} of ${set.map(memberName).join()}`)
+        this.fail('I10', `epoch ${record.epoch} of partition ${partition} was promised by ${count} of ${set.map(memberName).join()}`)
       }
     }
   }
@@ -99,7 +99,7 @@ export class Checker {
       if (batch.baseOffset < startOffset) continue
       const index = shadow.find(batch.baseOffset)
       if (index < 0 || !sameBatch(shadow.batches[index]!, batch)) {
-        this.#fail('I4', `${store} opens epoch ${epoch} of partition ${partition} log ${log} without ${describeBatch(batch)}`)
+        this.fail('I4', `${store} opens epoch ${epoch} of partition ${partition} log ${log} without ${describeBatch(batch)}`)
       }
     }
   }
@@ -108,48 +108,48 @@ export class Checker {
   onHighWatermark (
     store: string, partition: number, log: number, from: number, to: number, set: readonly string[] | null
   ): void {
-    if (to < from) this.#fail('I11', `the high watermark of ${store} falls from ${from} to ${to}`)
+    if (to < from) this.fail('I11', `the high watermark of ${store} falls from ${from} to ${to}`)
     const shadow = this.shadow(store, partition, log)
     const committed = this.committed(partition, log)
     for (let offset = from; offset < to;) {
       const own = shadow.at(offset)
-      if (own === null) return this.#fail('I2', `${store} commits offset ${offset} of partition ${partition} log ${log} and does not hold it`)
+      if (own === null) return this.fail('I2', `${store} commits offset ${offset} of partition ${partition} log ${log} and does not hold it`)
       const known = committed.at(offset)
       if (known !== null) {
-        if (!sameBatch(known, own)) this.#fail('I2', `offset ${offset} of partition ${partition} log ${log}: ${describeBatch(known)}, for ${store} ${describeBatch(own)}`)
+        if (!sameBatch(known, own)) this.fail('I2', `offset ${offset} of partition ${partition} log ${log}: ${describeBatch(known)}, for ${store} ${describeBatch(own)}`)
       } else if (set === null) {
-        this.#fail('I2', `${store} follows and takes offset ${offset} of partition ${partition} log ${log} for committed before any leader did`)
+        this.fail('I2', `${store} follows and takes offset ${offset} of partition ${partition} log ${log} for committed before any leader did`)
       } else {
-        this.#commit(partition, log, own)
+        this.commit(partition, log, own)
       }
       offset = own.endOffset
     }
-    if (set !== null && to > from && this.#countsHolders) this.#checkMajority(store, partition, log, to, set)
+    if (set !== null && to > from && this.countsHolders) this.checkMajority(store, partition, log, to, set)
   }
 
-  #commit (partition: number, log: number, batch: ShadowBatch): void {
+  private commit (partition: number, log: number, batch: ShadowBatch): void {
     this.committed(partition, log).push(batch)
     if (batch.producerId < 0) return
     const key = `${partition}:${log}:${batch.producerId}`
-    const expected = this.#sequences.get(key) ?? 0
+    const expected = this.sequences.get(key) ?? 0
     if (batch.baseSequence !== expected) {
-      this.#fail('I8', `partition ${partition}: ${describeBatch(batch)} is committed where sequence ${expected} was to come`)
+      this.fail('I8', `partition ${partition}: ${describeBatch(batch)} is committed where sequence ${expected} was to come`)
     }
-    this.#sequences.set(key, expected + batch.endOffset - batch.baseOffset)
+    this.sequences.set(key, expected + batch.endOffset - batch.baseOffset)
   }
 
-  #checkMajority (leader: string, partition: number, log: number, offset: number, set: readonly string[]): void {
+  private checkMajority (leader: string, partition: number, log: number, offset: number, set: readonly string[]): void {
     const last = this.shadow(leader, partition, log).at(offset - 1)!
     const safeOffsets = set.map(store => {
       const shadow = this.shadow(store, partition, log)
       // Who is being mended once had what it acknowledged.
-      if (shadow.deadOffset < 0 && this.#safeOffsetOf(store, partition, log) === Infinity) return Infinity
+      if (shadow.deadOffset < 0 && this.safeOffsetOf(store, partition, log) === Infinity) return Infinity
       const held = shadow.at(offset - 1)
       if (held === null || !sameBatch(held, last)) return 0
-      return shadow.deadOffset >= 0 ? shadow.deadOffset : this.#safeOffsetOf(store, partition, log)
+      return shadow.deadOffset >= 0 ? shadow.deadOffset : this.safeOffsetOf(store, partition, log)
     })
     if (safeOffsets.filter(safeOffset => safeOffset >= offset).length * 2 <= set.length) {
-      this.#fail('I11', `${leader} commits ${describeBatch(last)} of partition ${partition} log ${log}, which is safe up to ` +
+      this.fail('I11', `${leader} commits ${describeBatch(last)} of partition ${partition} log ${log}, which is safe up to ` +
         set.map((store, index) => `${safeOffsets[index]} in ${store}`).join(', '))
     }
   }
@@ -159,7 +159,7 @@ export class Checker {
     this.ackCount++
     const batch = this.committed(partition, log).at(baseOffset)
     if (batch === null || batch.baseOffset !== baseOffset || batch.crc !== crc) {
-      this.#fail('I3', `acknowledged at ${baseOffset} of partition ${partition} log ${log}, where ` +
+      this.fail('I3', `acknowledged at ${baseOffset} of partition ${partition} log ${log}, where ` +
         (batch === null ? 'nothing is committed' : `${describeBatch(batch)} is`))
     }
   }
@@ -167,36 +167,36 @@ export class Checker {
   onRead (store: string, partition: number, log: number, batch: ShadowBatch): void {
     const known = this.committed(partition, log).at(batch.baseOffset)
     if (known === null || !sameBatch(known, batch)) {
-      this.#fail('I5', `${store} serves ${describeBatch(batch)} of partition ${partition} log ${log}, not what is committed`)
+      this.fail('I5', `${store} serves ${describeBatch(batch)} of partition ${partition} log ${log}, not what is committed`)
     }
   }
 
   /** A promise has become durable in a store. */
   onPromise (store: string, partition: number, epoch: number): void {
-    const before = this.#promised(store, partition)
-    if (epoch < before) this.#fail('I9', `${store} promises ${epoch} after ${before} for partition ${partition}`)
-    this.#promises.set(`${store}:${partition}`, epoch)
+    const before = this.promised(store, partition)
+    if (epoch < before) this.fail('I9', `${store} promises ${epoch} after ${before} for partition ${partition}`)
+    this.promises.set(`${store}:${partition}`, epoch)
   }
 
   /** A process begins with what its store remembers. */
   onStart (store: string, partition: number, promised: number): void {
-    const before = this.#promised(store, partition)
-    if (promised < before) this.#fail('I9', `${store} has forgotten epoch ${before} of partition ${partition}: it says ${promised}`)
+    const before = this.promised(store, partition)
+    if (promised < before) this.fail('I9', `${store} has forgotten epoch ${before} of partition ${partition}: it says ${promised}`)
   }
 
   /** A member answers somebody of an epoch. */
   onAnswer (store: string, partition: number, epoch: number, kind: string): void {
-    const promised = this.#promised(store, partition)
-    if (epoch < promised) this.#fail('I9', `${store} says ${kind} in epoch ${epoch} of partition ${partition}, having promised ${promised}`)
+    const promised = this.promised(store, partition)
+    if (epoch < promised) this.fail('I9', `${store} says ${kind} in epoch ${epoch} of partition ${partition}, having promised ${promised}`)
   }
 
   /** Nothing is thrown: whoever calls may be inside a promise, where nobody would hear it. The run looks here. */
-  #fail (invariant: string, message: string): void {
+  private fail (invariant: string, message: string): void {
     this.violation ??= new Violation(invariant, message)
   }
 
-  #promised (store: string, partition: number): number {
-    return this.#promises.get(`${store}:${partition}`) ?? 0
+  private promised (store: string, partition: number): number {
+    return this.promises.get(`${store}:${partition}`) ?? 0
   }
 }
 

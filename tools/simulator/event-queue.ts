@@ -6,23 +6,23 @@ export class EventQueue {
   nowMs = 0
   /** Events run so far. */
   count = 0
-  #sequence = 0
+  private sequence = 0
   /** A binary heap. */
-  readonly #heap: SimEvent[] = []
+  private readonly heap: SimEvent[] = []
 
   /** Runs something `delayMs` from now; the answer calls it off. */
   after (delayMs: number, run: () => void): () => void {
-    const event: SimEvent = { atMs: this.nowMs + delayMs, sequence: this.#sequence++, run }
-    this.#push(event)
+    const event: SimEvent = { atMs: this.nowMs + delayMs, sequence: this.sequence++, run }
+    this.push(event)
     return () => { event.run = null }
   }
 
   /** Runs the next event; false where there is none up to `limitMs`. */
   step (limitMs: number): boolean {
     for (;;) {
-      const next = this.#heap[0]
+      const next = this.heap[0]
       if (next === undefined || next.atMs > limitMs) return false
-      this.#pop()
+      this.pop()
       if (next.run === null) continue
       this.nowMs = next.atMs
       this.count++
@@ -31,8 +31,8 @@ export class EventQueue {
     }
   }
 
-  #push (event: SimEvent): void {
-    const heap = this.#heap
+  private push (event: SimEvent): void {
+    const heap = this.heap
     let index = heap.push(event) - 1
     while (index > 0) {
       const parent = (index - 1) >>> 1
@@ -43,8 +43,8 @@ export class EventQueue {
     heap[index] = event
   }
 
-  #pop (): void {
-    const heap = this.#heap
+  private pop (): void {
+    const heap = this.heap
     const last = heap.pop()!
     if (heap.length === 0) return
     let index = 0

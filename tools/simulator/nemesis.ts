@@ -16,59 +16,59 @@ type FaultName = 'kill' | 'powerCut' | 'pause' | 'cut' | 'asymmetric' | 'wipe' |
   'controlOutage' | 'reconfigure' | 'allDown'
 
 export class Nemesis {
-  readonly #world: SimWorld
-  readonly #random: SeededRandom
-  readonly #controllers: readonly SimController[]
+  private readonly world: SimWorld
+  private readonly random: SeededRandom
+  private readonly controllers: readonly SimController[]
   /** Stores that may have lost something that was acknowledged. */
-  readonly #lossy = new Set<string>()
+  private readonly lossy = new Set<string>()
   /** Stores with a flaw that nobody may have noticed yet. */
-  readonly #flawed = new Set<string>()
+  private readonly flawed = new Set<string>()
 
   constructor (world: SimWorld, random: SeededRandom, controllers: readonly SimController[]) {
-    this.#world = world
-    this.#random = random
-    this.#controllers = controllers
+    this.world = world
+    this.random = random
+    this.controllers = controllers
   }
 
   start (): void {
-    const { meanMs } = this.#world.options
-    this.#every(meanMs.kill, 'kill', () => this.#stop('kill', this.#anyBroker()))
-    this.#every(meanMs.powerCut, 'powerCut', () => this.#stop('powerCut', this.#anyBroker()))
-    this.#every(meanMs.pause, 'pause', () => this.#pause(this.#anyBroker()))
-    this.#every(meanMs.cut, 'cut', () => this.#isolate(this.#anyBroker(), true))
-    this.#every(meanMs.asymmetric, 'asymmetric', () => this.#isolate(this.#anyBroker(), false))
-    this.#every(meanMs.wipe, 'wipe', () => this.#wipe(this.#anyBroker()))
-    this.#every(meanMs.flip, 'flip', () => this.#flip(this.#anyBroker()))
-    this.#every(meanMs.diskError, 'diskError', () => this.#failSync(this.#anyBroker()))
-    this.#every(meanMs.diskFull, 'diskFull', () => this.#fillDisk(this.#anyBroker()))
-    this.#every(meanMs.controlOutage, 'controlOutage', () => this.#controlOutage())
-    this.#every(meanMs.reconfigure, 'reconfigure', () => this.#reconfigure())
-    this.#every(meanMs.allDown, 'allDown', () => this.#allDown())
+    const { meanMs } = this.world.options
+    this.every(meanMs.kill, 'kill', () => this.stop('kill', this.anyBroker()))
+    this.every(meanMs.powerCut, 'powerCut', () => this.stop('powerCut', this.anyBroker()))
+    this.every(meanMs.pause, 'pause', () => this.pause(this.anyBroker()))
+    this.every(meanMs.cut, 'cut', () => this.isolate(this.anyBroker(), true))
+    this.every(meanMs.asymmetric, 'asymmetric', () => this.isolate(this.anyBroker(), false))
+    this.every(meanMs.wipe, 'wipe', () => this.wipe(this.anyBroker()))
+    this.every(meanMs.flip, 'flip', () => this.flip(this.anyBroker()))
+    this.every(meanMs.diskError, 'diskError', () => this.failSync(this.anyBroker()))
+    this.every(meanMs.diskFull, 'diskFull', () => this.fillDisk(this.anyBroker()))
+    this.every(meanMs.controlOutage, 'controlOutage', () => this.controlOutage())
+    this.every(meanMs.reconfigure, 'reconfigure', () => this.reconfigure())
+    this.every(meanMs.allDown, 'allDown', () => this.allDown())
   }
 
   /** Strikes right where something has just happened, now and then. */
   onMoment (broker: SimBroker, moment: Moment): void {
-    const { aimed } = this.#world.options
-    if (this.#world.isCalm || aimed[moment] === 0 || !this.#random.chance(aimed[moment])) return
-    const delayMs = this.#random.chance(0.5) ? 0 : this.#random.next() * 5
-    this.#world.queue.after(delayMs, () => {
-      if (this.#world.isCalm || !broker.isAlive) return
-      this.#note(`aimed at ${moment}`, broker)
-      const draw = this.#random.next()
-      if (draw < 0.3) this.#stop('kill', broker)
-      else if (draw < 0.6) this.#stop('powerCut', broker)
-      else if (draw < 0.75) this.#pause(broker)
-      else this.#isolate(broker, this.#random.chance(0.5))
+    const { aimed } = this.world.options
+    if (this.world.isCalm || aimed[moment] === 0 || !this.random.chance(aimed[moment])) return
+    const delayMs = this.random.chance(0.5) ? 0 : this.random.next() * 5
+    this.world.queue.after(delayMs, () => {
+      if (this.world.isCalm || !broker.isAlive) return
+      this.note(`aimed at ${moment}`, broker)
+      const draw = this.random.next()
+      if (draw < 0.3) this.stop('kill', broker)
+      else if (draw < 0.6) this.stop('powerCut', broker)
+      else if (draw < 0.75) this.pause(broker)
+      else this.isolate(broker, this.random.chance(0.5))
     })
   }
 
   /** Mends everything, for good. */
   heal (): void {
-    const { network, control, brokers } = this.#world
-    this.#world.isCalm = network.isCalm = control.isCalm = true
+    const { network, control, brokers } = this.world
+    this.world.isCalm = network.isCalm = control.isCalm = true
     control.isDown = false
     network.mendAll()
-    for (const controller of this.#controllers) controller.targets.clear()
+    for (const controller of this.controllers) controller.targets.clear()
     for (const broker of brokers) {
       broker.disk.clearFaults()
       broker.disk.setCapacity(Infinity)
@@ -79,158 +79,158 @@ export class Nemesis {
     }
   }
 
-  #every (meanMs: number, name: FaultName, strike: () => void): void {
+  private every (meanMs: number, name: FaultName, strike: () => void): void {
     if (meanMs === 0) return
-    this.#world.queue.after(meanMs * 2 * this.#random.next(), () => {
-      if (this.#world.isCalm) return
-      this.#world.log.add(this.#world.queue.nowMs, `fault ${name}`, '')
+    this.world.queue.after(meanMs * 2 * this.random.next(), () => {
+      if (this.world.isCalm) return
+      this.world.log.add(this.world.queue.nowMs, `fault ${name}`, '')
       strike()
-      this.#every(meanMs, name, strike)
+      this.every(meanMs, name, strike)
     })
   }
 
-  #later (fromMs: number, toMs: number, mend: () => void): void {
-    this.#world.queue.after(fromMs + (toMs - fromMs) * this.#random.next(), () => { if (!this.#world.isCalm) mend() })
+  private later (fromMs: number, toMs: number, mend: () => void): void {
+    this.world.queue.after(fromMs + (toMs - fromMs) * this.random.next(), () => { if (!this.world.isCalm) mend() })
   }
 
-  #anyBroker (): SimBroker { return this.#random.pick(this.#world.brokers) }
+  private anyBroker (): SimBroker { return this.random.pick(this.world.brokers) }
 
-  #note (what: string, broker: SimBroker): void {
-    this.#world.log.add(this.#world.queue.nowMs, what, `b${broker.id}`)
+  private note (what: string, broker: SimBroker): void {
+    this.world.log.add(this.world.queue.nowMs, what, `b${broker.id}`)
   }
 
-  #stop (how: 'kill' | 'powerCut', broker: SimBroker): void {
+  private stop (how: 'kill' | 'powerCut', broker: SimBroker): void {
     if (!broker.isAlive) return
-    if (how === 'kill' || !this.#mayLose(broker)) broker.kill()
+    if (how === 'kill' || !this.mayLose(broker)) broker.kill()
     else broker.powerCut()
-    this.#restartLater(broker)
+    this.restartLater(broker)
   }
 
-  #restartLater (broker: SimBroker): void {
-    this.#later(20, this.#random.chance(0.5) ? 300 : 4_000, () => { if (!broker.isAlive) broker.start() })
+  private restartLater (broker: SimBroker): void {
+    this.later(20, this.random.chance(0.5) ? 300 : 4_000, () => { if (!broker.isAlive) broker.start() })
   }
 
   /** True where a power cut loses nothing that was acknowledged, or may lose it. */
-  #mayLose (broker: SimBroker): boolean {
-    return this.#world.options.flush === 'sync' || this.#claimLoss(broker)
+  private mayLose (broker: SimBroker): boolean {
+    return this.world.options.flush === 'sync' || this.claimLoss(broker)
   }
 
-  #pause (broker: SimBroker): void {
+  private pause (broker: SimBroker): void {
     if (!broker.isAlive || broker.isPaused) return
     broker.pause()
-    this.#later(50, 6_000, () => broker.resume())
+    this.later(50, 6_000, () => broker.resume())
   }
 
   /** Cuts a broker off some of the others, both ways or one. */
-  #isolate (broker: SimBroker, isSymmetric: boolean): void {
-    const { network, brokers } = this.#world
-    const isInward = this.#random.chance(0.5)
+  private isolate (broker: SimBroker, isSymmetric: boolean): void {
+    const { network, brokers } = this.world
+    const isInward = this.random.chance(0.5)
     const links: Array<[number, number]> = []
     for (const other of brokers) {
-      if (other === broker || this.#random.chance(0.25)) continue
+      if (other === broker || this.random.chance(0.25)) continue
       if (isSymmetric || isInward) links.push([other.id, broker.id])
       if (isSymmetric || !isInward) links.push([broker.id, other.id])
     }
     for (const [from, to] of links) network.cut(from, to)
-    this.#later(100, 5_000, () => { for (const [from, to] of links) network.mend(from, to) })
+    this.later(100, 5_000, () => { for (const [from, to] of links) network.mend(from, to) })
   }
 
-  #wipe (broker: SimBroker): void {
-    if (!broker.isReady || !this.#claimLoss(broker)) return
+  private wipe (broker: SimBroker): void {
+    if (!broker.isReady || !this.claimLoss(broker)) return
     broker.wipe()
-    this.#restartLater(broker)
+    this.restartLater(broker)
   }
 
   /** Flips a bit of a file while nobody looks. */
-  #flip (broker: SimBroker): void {
-    if (!broker.isReady || !this.#claimLoss(broker)) return
-    this.#flawed.add(broker.store)
-    if (this.#world.options.flush === 'sync' && this.#random.chance(0.5)) broker.powerCut()
+  private flip (broker: SimBroker): void {
+    if (!broker.isReady || !this.claimLoss(broker)) return
+    this.flawed.add(broker.store)
+    if (this.world.options.flush === 'sync' && this.random.chance(0.5)) broker.powerCut()
     else broker.kill()
     const paths = broker.disk.paths().filter(path => path.endsWith('.log'))
-    const path = this.#random.pick(paths.length > 0 ? paths : [''])
+    const path = this.random.pick(paths.length > 0 ? paths : [''])
     const endPosition = path === '' ? 0 : knownDurableEnd(broker.disk.contents(path))
     if (endPosition > SEGMENT_HEADER_BYTES) {
-      broker.disk.flipBit(path, this.#random.between(SEGMENT_HEADER_BYTES, endPosition), this.#random.between(0, 8))
+      broker.disk.flipBit(path, this.random.between(SEGMENT_HEADER_BYTES, endPosition), this.random.between(0, 8))
     }
-    this.#restartLater(broker)
+    this.restartLater(broker)
   }
 
   /** A sync fails once; the log concerned takes nothing until the process is started anew. */
-  #failSync (broker: SimBroker): void {
-    if (!broker.isReady || !this.#claimLoss(broker)) return
-    const dirty = this.#random.pick(['kept', 'reverted', 'forgotten'] as const)
+  private failSync (broker: SimBroker): void {
+    if (!broker.isReady || !this.claimLoss(broker)) return
+    const dirty = this.random.pick(['kept', 'reverted', 'forgotten'] as const)
     const { store } = broker
-    this.#flawed.add(store)
+    this.flawed.add(store)
     broker.disk.fail({ operation: 'sync', path: /\.log$/, code: 'EIO', times: 1, dirty })
-    this.#later(500, 4_000, () => {
+    this.later(500, 4_000, () => {
       broker.disk.clearFaults()
       broker.kill()
-      this.#flawed.delete(store)
-      this.#restartLater(broker)
+      this.flawed.delete(store)
+      this.restartLater(broker)
     })
   }
 
-  #fillDisk (broker: SimBroker): void {
+  private fillDisk (broker: SimBroker): void {
     if (!broker.isAlive) return
     let usedBytes = 0
     for (const path of broker.disk.paths()) usedBytes += broker.disk.contents(path).length
     const { disk } = broker
-    disk.setCapacity(usedBytes + this.#random.between(0, 2_000))
-    this.#later(200, 4_000, () => disk.setCapacity(Infinity))
+    disk.setCapacity(usedBytes + this.random.between(0, 2_000))
+    this.later(200, 4_000, () => disk.setCapacity(Infinity))
   }
 
-  #controlOutage (): void {
-    this.#world.control.isDown = true
-    this.#later(500, 6_000, () => { this.#world.control.isDown = false })
+  private controlOutage (): void {
+    this.world.control.isDown = true
+    this.later(500, 6_000, () => { this.world.control.isDown = false })
   }
 
-  #reconfigure (): void {
-    const { options, brokers } = this.#world
-    const partition = this.#random.between(0, options.partitions)
+  private reconfigure (): void {
+    const { options, brokers } = this.world
+    const partition = this.random.between(0, options.partitions)
     const { wipe, flip, diskError } = options.meanMs
     // A single replica has nobody to get back from what it loses.
     const isLossy = wipe + flip + diskError > 0 || options.flush !== 'sync'
     const counts = options.brokers === 5 ? [1, 3, 5] : [1, 3]
-    const count = this.#random.pick(isLossy ? counts.slice(1) : counts)
+    const count = this.random.pick(isLossy ? counts.slice(1) : counts)
     const ids = brokers.map(({ id }) => id)
-    while (ids.length > count) ids.splice(this.#random.between(0, ids.length), 1)
-    for (const controller of this.#controllers) controller.targets.set(partition, ids)
+    while (ids.length > count) ids.splice(this.random.between(0, ids.length), 1)
+    for (const controller of this.controllers) controller.targets.set(partition, ids)
   }
 
-  #allDown (): void {
-    const isCut = this.#world.options.flush === 'sync' && this.#random.chance(0.7)
-    for (const broker of this.#world.brokers) this.#stop(isCut ? 'powerCut' : 'kill', broker)
+  private allDown (): void {
+    const isCut = this.world.options.flush === 'sync' && this.random.chance(0.7)
+    for (const broker of this.world.brokers) this.stop(isCut ? 'powerCut' : 'kill', broker)
   }
 
   // What may be lost.
 
   /** Marks a store as one that loses something, where so few others do that every set keeps a majority. */
-  #claimLoss (broker: SimBroker): boolean {
+  private claimLoss (broker: SimBroker): boolean {
     if (!broker.isReady) return false
-    this.#forgetMended()
-    const others = [...this.#lossy].filter(store => store !== broker.store).length
-    const { meanMs, replicas } = this.#world.options
+    this.forgetMended()
+    const others = [...this.lossy].filter(store => store !== broker.store).length
+    const { meanMs, replicas } = this.world.options
     const smallestSet = meanMs.reconfigure > 0 ? Math.min(3, replicas) : replicas
     if (others + 1 > smallestSet - majorityOf(smallestSet)) return false
-    this.#lossy.add(broker.store)
+    this.lossy.add(broker.store)
     return true
   }
 
   /** Forgets who is whole again, or was replaced everywhere. */
-  #forgetMended (): void {
+  private forgetMended (): void {
     const named = new Set<string>()
-    for (let partition = 0; partition < this.#world.options.partitions; partition++) {
-      const record = this.#world.control.peek(`/partitions/${TOPIC}/${partition}`) as PartitionRecord
+    for (let partition = 0; partition < this.world.options.partitions; partition++) {
+      const record = this.world.control.peek(`/partitions/${TOPIC}/${partition}`) as PartitionRecord
       for (const set of [...record.prev, record.replicas]) for (const member of set) named.add(memberName(member))
     }
-    for (const store of this.#lossy) {
-      const broker = this.#world.brokers.find(each => each.store === store)
+    for (const store of this.lossy) {
+      const broker = this.world.brokers.find(each => each.store === store)
       if (broker === undefined) {
-        if (!named.has(store)) this.#lossy.delete(store)
-      } else if (!this.#flawed.has(store) && broker.isReady && broker.partitions.every(({ replica }) =>
+        if (!named.has(store)) this.lossy.delete(store)
+      } else if (!this.flawed.has(store) && broker.isReady && broker.partitions.every(({ replica }) =>
         replica.trusted && replica.logs.every(log => log.damagedFrom < 0 && log.log.state !== 'failed'))) {
-        this.#lossy.delete(store)
+        this.lossy.delete(store)
       }
     }
   }

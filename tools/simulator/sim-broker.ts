@@ -34,25 +34,25 @@ export class SimBroker {
   disk: MemoryDisk
   meta: MemoryMetaStore
   bootCount = 0
-  readonly #world: SimWorld
-  readonly #random: SeededRandom
-  readonly #highWatermarks = new Map<string, number>()
-  #life = 0
-  #storeCount = 0
-  #records: PartitionRecords | null = null
-  #unwatch: (() => void) | null = null
-  #backlog: Array<() => void> = []
-  #endOfTurn: Array<() => void> = []
-  #startedMs = 0
-  #clockRate = 1
-  #clockOffsetMs = 0
+  private readonly world: SimWorld
+  private readonly random: SeededRandom
+  private readonly highWatermarks = new Map<string, number>()
+  private life = 0
+  private storeCount = 0
+  private records: PartitionRecords | null = null
+  private unwatch: (() => void) | null = null
+  private backlog: Array<() => void> = []
+  private endOfTurn: Array<() => void> = []
+  private startedMs = 0
+  private clockRate = 1
+  private clockOffsetMs = 0
 
   constructor (world: SimWorld, id: number, random: SeededRandom) {
-    this.#world = world
+    this.world = world
     this.id = id
-    this.#random = random
-    this.disk = this.#newDisk()
-    this.meta = this.#newMeta()
+    this.random = random
+    this.disk = this.newDisk()
+    this.meta = this.newMeta()
   }
 
   get store (): string { return memberName({ brokerId: this.id, storeId: this.storeId }) }
@@ -61,30 +61,30 @@ export class SimBroker {
   // Life and death.
 
   start (): void {
-    const { options, queue } = this.#world
-    const life = ++this.#life
+    const { options, queue } = this.world
+    const life = ++this.life
     this.isAlive = true
     this.isPaused = false
     this.incarnation = `${this.id}.${life}`
-    this.#startedMs = queue.nowMs
-    this.#clockRate = 1 + (this.#random.next() - 0.5) * 2 * options.clockDriftShare
-    this.#clockOffsetMs = this.#random.between(0, 1_000_000)
-    this.#log('start', '')
-    this.run(life, () => this.#boot(life))
+    this.startedMs = queue.nowMs
+    this.clockRate = 1 + (this.random.next() - 0.5) * 2 * options.clockDriftShare
+    this.clockOffsetMs = this.random.between(0, 1_000_000)
+    this.log('start', '')
+    this.run(life, () => this.boot(life))
   }
 
   kill (): void {
     if (!this.isAlive) return
-    this.#log('kill', '')
-    this.#end(false)
+    this.log('kill', '')
+    this.end(false)
     this.disk.kill()
     this.meta.kill()
   }
 
   powerCut (): void {
     if (!this.isAlive) return
-    this.#log('power-cut', '')
-    this.#end(true)
+    this.log('power-cut', '')
+    this.end(true)
     this.disk.powerCut()
     this.meta.powerCut()
     this.bootCount++
@@ -93,9 +93,9 @@ export class SimBroker {
   /** Loses the disk: what comes back is empty. */
   wipe (): void {
     this.powerCut()
-    this.#log('wipe', '')
-    this.disk = this.#newDisk()
-    this.meta = this.#newMeta()
+    this.log('wipe', '')
+    this.disk = this.newDisk()
+    this.meta = this.newMeta()
   }
 
   pause (): void { this.isPaused = true }
@@ -103,74 +103,74 @@ export class SimBroker {
   resume (): void {
     if (!this.isPaused) return
     this.isPaused = false
-    const backlog = this.#backlog
-    this.#backlog = []
+    const backlog = this.backlog
+    this.backlog = []
     for (const run of backlog) run()
   }
 
-  #end (isPowerCut: boolean): void {
+  private end (isPowerCut: boolean): void {
     for (const [partition, { replica }] of this.partitions.entries()) {
       for (const { index, log } of replica.logs) {
         const isLost = isPowerCut && log.config.flush !== 'sync'
-        const shadow = this.#world.checker.shadow(this.store, partition, index)
+        const shadow = this.world.checker.shadow(this.store, partition, index)
         shadow.deadOffset = isLost ? Number.MAX_SAFE_INTEGER : log.acknowledgedOffset
       }
     }
-    this.#life++
+    this.life++
     this.isAlive = false
     this.isPaused = false
     this.partitions = []
-    this.#backlog = []
-    this.#endOfTurn = []
-    this.#unwatch?.()
-    this.#unwatch = null
+    this.backlog = []
+    this.endOfTurn = []
+    this.unwatch?.()
+    this.unwatch = null
   }
 
   /** Runs something in the process of `life`. */
   run (life: number, work: () => void): void {
-    if (life !== this.#life || !this.isAlive) return
+    if (life !== this.life || !this.isAlive) return
     if (this.isPaused) {
-      this.#backlog.push(() => this.run(life, work))
+      this.backlog.push(() => this.run(life, work))
       return
     }
     work()
-    this.#world.settle()
-    while (life === this.#life && this.#endOfTurn.length > 0) {
-      const turn = this.#endOfTurn
-      this.#endOfTurn = []
+    this.world.settle()
+    while (life === this.life && this.endOfTurn.length > 0) {
+      const turn = this.endOfTurn
+      this.endOfTurn = []
       for (const each of turn) each()
-      this.#world.settle()
+      this.world.settle()
     }
-    if (life === this.#life) this.#observe()
+    if (life === this.life) this.observe()
   }
 
   // Starting up.
 
-  #boot (life: number): void {
-    const promises = new PromiseStore(new LifeMetaStore(this.meta, () => life === this.#life))
-    const fresh = `s${this.id}.${this.#storeCount}`
+  private boot (life: number): void {
+    const promises = new PromiseStore(new LifeMetaStore(this.meta, () => life === this.life))
+    const fresh = `s${this.id}.${this.storeCount}`
     promises.openStore(fresh, (_error, storeId) => this.run(life, () => {
-      if (storeId === fresh) this.#storeCount++
+      if (storeId === fresh) this.storeCount++
       this.storeId = storeId
-      this.#openLogs(life, promises).catch((error: Error) => {
+      this.openLogs(life, promises).catch((error: Error) => {
         if (error.name !== 'DiskError') throw error
-        this.#onBootFailed(life)
+        this.onBootFailed(life)
       })
     }))
   }
 
   /** The disk refused: somebody starts it again. */
-  #onBootFailed (life: number): void {
-    if (life !== this.#life) return
-    this.#log('boot-failed', '')
+  private onBootFailed (life: number): void {
+    if (life !== this.life) return
+    this.log('boot-failed', '')
     this.kill()
-    this.#world.queue.after(500, () => { if (!this.isAlive) this.start() })
+    this.world.queue.after(500, () => { if (!this.isAlive) this.start() })
   }
 
-  async #openLogs (life: number, promises: PromiseStore): Promise<void> {
-    const store = await this.#openLogStore(life)
-    const { options, control } = this.#world
-    const isCurrent = (): boolean => life === this.#life
+  private async openLogs (life: number, promises: PromiseStore): Promise<void> {
+    const store = await this.openLogStore(life)
+    const { options, control } = this.world
+    const isCurrent = (): boolean => life === this.life
     const partitions: SimPartition[] = []
     for (let partition = 0; partition < options.partitions; partition++) {
       const logs: PartitionLog[] = []
@@ -178,23 +178,23 @@ export class SimBroker {
         const { segmentBytes, flush } = options
         const config = { ...LOG_CONFIG_DEFAULT, segmentBytes, flush, flushIntervalMs: 200 }
         const log = await store.openLog({ topicId: TOPIC, partition, kind }, config)
-        await this.#readShadow(partition, index, log, isCurrent)
+        await this.readShadow(partition, index, log, isCurrent)
         logs.push(log)
       }
       if (!isCurrent()) return
-      partitions.push(this.#openPartition(life, partition, logs, promises))
+      partitions.push(this.openPartition(life, partition, logs, promises))
     }
     this.partitions = partitions
     let nonce = 0
-    this.#records = new PartitionRecords(control, () => `${this.incarnation}.${nonce++}`)
-    this.#unwatch = this.#records.watch(TOPIC, partition => this.run(life, () => this.#readRecord(life, partition)))
-    this.#poll(life)
-    this.#tick(life)
+    this.records = new PartitionRecords(control, () => `${this.incarnation}.${nonce++}`)
+    this.unwatch = this.records.watch(TOPIC, partition => this.run(life, () => this.readRecord(life, partition)))
+    this.poll(life)
+    this.tick(life)
   }
 
-  async #openLogStore (life: number): Promise<LogStore> {
-    const { queue } = this.#world
-    const isCurrent = (): boolean => life === this.#life
+  private async openLogStore (life: number): Promise<LogStore> {
+    const { queue } = this.world
+    const isCurrent = (): boolean => life === this.life
     const disk = this.disk.attach()
     await disk.makeDirectory('/data')
     await disk.syncDirectory('/')
@@ -203,7 +203,7 @@ export class SimBroker {
       disk,
       meta: new LifeMetaStore(this.meta, isCurrent),
       clock: { wallMs: () => Math.floor(queue.nowMs), monotonicMs: () => queue.nowMs },
-      endOfTurn: run => { if (isCurrent()) this.#endOfTurn.push(run) },
+      endOfTurn: run => { if (isCurrent()) this.endOfTurn.push(run) },
       after: (delayMs, run) => queue.after(delayMs, () => this.run(life, run)),
       limits: { tailCacheBytes: 256 * 1024, preallocateBytes: 0, checkpointIntervalMs: 300, retryDelayMsMax: 400 },
       cleanStart: false,
@@ -212,140 +212,142 @@ export class SimBroker {
   }
 
   /** The checker takes in what is on the disk. */
-  async #readShadow (partition: number, index: number, log: PartitionLog, isCurrent: () => boolean): Promise<void> {
+  private async readShadow (
+    partition: number, index: number, log: PartitionLog, isCurrent: () => boolean,
+  ): Promise<void> {
     const batches: ShadowBatch[] = []
     await log.replay(log.logStartOffset, batch => batches.push(shadowOf(batch)))
     if (!isCurrent()) return
-    const shadow = this.#world.checker.shadow(this.store, partition, index)
+    const shadow = this.world.checker.shadow(this.store, partition, index)
     shadow.batches = []
     shadow.deadOffset = -1
-    for (const batch of batches) this.#world.checker.onAppend(this.store, partition, index, batch)
+    for (const batch of batches) this.world.checker.onAppend(this.store, partition, index, batch)
   }
 
-  #openPartition (
+  private openPartition (
     life: number, partition: number, logs: readonly PartitionLog[], promises: PromiseStore
   ): SimPartition {
-    const { checker, mutant } = this.#world
+    const { checker, mutant } = this.world
     const stored = mutant.forgetsPromises ? null : promises.load(TOPIC, partition)
     const replica = new Replica({
-      host: this.#hostOf(life, partition, promises),
+      host: this.hostOf(life, partition, promises),
       logs,
       stored,
       bootId: `boot ${this.bootCount}`,
       rules: mutant.rules,
     })
-    for (const log of replica.logs) this.#highWatermarks.set(`${partition}:${log.index}`, log.highWatermark)
+    for (const log of replica.logs) this.highWatermarks.set(`${partition}:${log.index}`, log.highWatermark)
     checker.onStart(this.store, partition, replica.promised)
     return new SimPartition(replica, !mutant.acknowledgesDuplicatesEarly)
   }
 
   // The process.
 
-  #hostOf (life: number, partition: number, promises: PromiseStore): ReplicaHost {
-    const { checker, queue, network } = this.#world
-    const isCurrent = (): boolean => life === this.#life
+  private hostOf (life: number, partition: number, promises: PromiseStore): ReplicaHost {
+    const { checker, queue, network } = this.world
+    const isCurrent = (): boolean => life === this.life
     const self = { brokerId: this.id, storeId: this.storeId }
     const { incarnation } = this
     return {
       self,
       incarnation,
-      monotonicMs: () => this.#clockOffsetMs + (queue.nowMs - this.#startedMs) * this.#clockRate,
+      monotonicMs: () => this.clockOffsetMs + (queue.nowMs - this.startedMs) * this.clockRate,
       wallMs: () => queue.nowMs,
-      endOfTurn: run => { if (isCurrent()) this.#endOfTurn.push(run) },
+      endOfTurn: run => { if (isCurrent()) this.endOfTurn.push(run) },
       send: (brokerId, message) => {
         if (!isCurrent()) return
-        this.#checkAnswer(partition, message)
+        this.checkAnswer(partition, message)
         network.send(this.id, brokerId, partition, message)
       },
-      savePromise: (promise, done) => this.#savePromise(life, partition, promises, promise, done),
-      activate: record => this.#activate(life, partition, record),
-      onRole: (role, epoch) => this.#onRole(partition, role, epoch),
+      savePromise: (promise, done) => this.savePromise(life, partition, promises, promise, done),
+      activate: record => this.activate(life, partition, record),
+      onRole: (role, epoch) => this.onRole(partition, role, epoch),
       onOpen: epoch => {
-        for (const { index, startOffset } of this.#replica(partition).logs) {
-          this.#observeLog(partition, index)
+        for (const { index, startOffset } of this.replica(partition).logs) {
+          this.observeLog(partition, index)
           checker.onOpen(this.store, partition, index, startOffset, epoch)
         }
-        this.#log('open', `${partition} e${epoch}`)
+        this.log('open', `${partition} e${epoch}`)
         this.partitions[partition]!.onOpen(epoch, isCurrent)
-        this.#world.onMoment(this, 'activation')
+        this.world.onMoment(this, 'activation')
       },
-      onQuorum: hasQuorum => this.#log('quorum', `${partition} ${String(hasQuorum)}`),
-      onHighWatermark: (log, offset) => this.#onHighWatermark(partition, log, offset),
-      onTruncate: (log, offset) => this.#onTruncate(partition, log, offset),
-      report: (kind, message) => this.#log(`report ${kind}`, `${partition} ${message}`),
+      onQuorum: hasQuorum => this.log('quorum', `${partition} ${String(hasQuorum)}`),
+      onHighWatermark: (log, offset) => this.onHighWatermark(partition, log, offset),
+      onTruncate: (log, offset) => this.onTruncate(partition, log, offset),
+      report: (kind, message) => this.log(`report ${kind}`, `${partition} ${message}`),
     }
   }
 
-  #replica (partition: number): Replica {
+  private replica (partition: number): Replica {
     return this.partitions[partition]!.replica
   }
 
-  #savePromise (
+  private savePromise (
     life: number, partition: number, promises: PromiseStore, promise: StoredPromise, done: (error: Error | null) => void
   ): void {
-    const { checker, queue, mutant } = this.#world
+    const { checker, queue, mutant } = this.world
     const { store } = this
     const saved = (error: Error | null): void => this.run(life, () => {
       checker.onPromise(store, partition, promise.promised)
-      this.#log('promised', `${partition} e${promise.promised}`)
+      this.log('promised', `${partition} e${promise.promised}`)
       done(error)
-      this.#world.onMoment(this, 'promise')
+      this.world.onMoment(this, 'promise')
     })
     if (mutant.forgetsPromises) queue.after(1, () => saved(null))
     else promises.save(TOPIC, partition, promise, saved)
   }
 
-  #activate (life: number, partition: number, record: PartitionRecord): void {
-    this.#records!.change(TOPIC, partition, (current, nonce) => activate(current, record.epoch, nonce)).then(
-      (after) => { if (after !== null) this.run(life, () => this.#replica(partition).onRecord(after)) },
+  private activate (life: number, partition: number, record: PartitionRecord): void {
+    this.records!.change(TOPIC, partition, (current, nonce) => activate(current, record.epoch, nonce)).then(
+      (after) => { if (after !== null) this.run(life, () => this.replica(partition).onRecord(after)) },
       () => {})
   }
 
-  #checkAnswer (partition: number, { kind, epoch }: ReplicaMessage): void {
+  private checkAnswer (partition: number, { kind, epoch }: ReplicaMessage): void {
     if (kind === 'promise' || kind === 'durable-ack' || kind === 'fetch' || kind === 'fetched' || kind === 'pulled') {
-      this.#world.checker.onAnswer(this.store, partition, epoch, kind)
+      this.world.checker.onAnswer(this.store, partition, epoch, kind)
     }
   }
 
-  #onRole (partition: number, role: ReplicaRole, epoch: number): void {
-    const { checker } = this.#world
-    this.#log(`role ${role}`, `${partition} e${epoch}`)
+  private onRole (partition: number, role: ReplicaRole, epoch: number): void {
+    const { checker } = this.world
+    this.log(`role ${role}`, `${partition} e${epoch}`)
     this.partitions[partition]?.onRole()
     if (role === 'recover') checker.onLead(partition, epoch, this.incarnation)
-    if (role === 'lead') checker.onRecovered(partition, this.#replica(partition).record!)
+    if (role === 'lead') checker.onRecovered(partition, this.replica(partition).record!)
   }
 
-  #onHighWatermark (partition: number, log: number, offset: number): void {
-    const replica = this.#replica(partition)
+  private onHighWatermark (partition: number, log: number, offset: number): void {
+    const replica = this.replica(partition)
     const key = `${partition}:${log}`
-    const before = this.#highWatermarks.get(key)!
-    this.#highWatermarks.set(key, offset)
-    this.#observeLog(partition, log)
+    const before = this.highWatermarks.get(key)!
+    this.highWatermarks.set(key, offset)
+    this.observeLog(partition, log)
     const set = replica.roleName === 'lead' ? replica.leading!.record.replicas.map(memberName) : null
-    this.#world.checker.onHighWatermark(this.store, partition, log, before, offset, set)
-    if (set !== null) this.#log('commit', `${partition}.${log} ${offset}`)
+    this.world.checker.onHighWatermark(this.store, partition, log, before, offset, set)
+    if (set !== null) this.log('commit', `${partition}.${log} ${offset}`)
     this.partitions[partition]!.onHighWatermark(log, offset)
-    if (set !== null) this.#world.onMoment(this, 'commit')
+    if (set !== null) this.world.onMoment(this, 'commit')
   }
 
-  #onTruncate (partition: number, log: number, offset: number): void {
-    const { checker } = this.#world
-    this.#log('truncate', `${partition}.${log} ${offset}`)
-    const highWatermark = this.#highWatermarks.get(`${partition}:${log}`) ?? 0
+  private onTruncate (partition: number, log: number, offset: number): void {
+    const { checker } = this.world
+    this.log('truncate', `${partition}.${log} ${offset}`)
+    const highWatermark = this.highWatermarks.get(`${partition}:${log}`) ?? 0
     const replica = this.partitions[partition]?.replica
     checker.onTruncate(this.store, partition, log, offset, highWatermark, replica?.trusted !== true)
   }
 
   /** Tells the checker of every batch that is new. */
-  #observe (): void {
+  private observe (): void {
     for (let partition = 0; partition < this.partitions.length; partition++) {
-      for (let log = 0; log < LOG_KINDS.length; log++) if (this.#observeLog(partition, log)) this.#world.onMoment(this, 'append')
+      for (let log = 0; log < LOG_KINDS.length; log++) if (this.observeLog(partition, log)) this.world.onMoment(this, 'append')
     }
   }
 
-  #observeLog (partition: number, index: number): boolean {
-    const { checker } = this.#world
-    const { log } = this.#replica(partition).logs[index]!
+  private observeLog (partition: number, index: number): boolean {
+    const { checker } = this.world
+    const { log } = this.replica(partition).logs[index]!
     const shadow = checker.shadow(this.store, partition, index)
     if (shadow.endOffset >= log.nextOffset) return false
     const from = Math.max(shadow.endOffset, log.logStartOffset)
@@ -360,64 +362,64 @@ export class SimBroker {
   }
 
   onMessage (from: number, partition: number, message: ReplicaMessage): void {
-    const life = this.#life
+    const life = this.life
     this.run(life, () => this.partitions[partition]?.replica.onMessage(from, message))
   }
 
   /** Runs something as the current process. */
   act (work: () => void): void {
-    this.run(this.#life, work)
+    this.run(this.life, work)
   }
 
   // Time.
 
-  #tick (life: number): void {
-    if (life !== this.#life) return
-    this.#world.queue.after(TICK_MS * (0.5 + this.#random.next()), () => {
+  private tick (life: number): void {
+    if (life !== this.life) return
+    this.world.queue.after(TICK_MS * (0.5 + this.random.next()), () => {
       this.run(life, () => { for (const { replica } of this.partitions) replica.tick() })
-      this.#tick(life)
+      this.tick(life)
     })
   }
 
-  #poll (life: number): void {
-    if (life !== this.#life) return
-    for (let partition = 0; partition < this.partitions.length; partition++) this.#readRecord(life, partition)
-    this.#world.queue.after(1_000 + 2_000 * this.#random.next(), () => this.run(life, () => this.#poll(life)))
+  private poll (life: number): void {
+    if (life !== this.life) return
+    for (let partition = 0; partition < this.partitions.length; partition++) this.readRecord(life, partition)
+    this.world.queue.after(1_000 + 2_000 * this.random.next(), () => this.run(life, () => this.poll(life)))
   }
 
-  #readRecord (life: number, partition: number): void {
-    this.#records!.read(TOPIC, partition).then(
-      record => { if (record !== null) this.run(life, () => this.#replica(partition).onRecord(record)) },
+  private readRecord (life: number, partition: number): void {
+    this.records!.read(TOPIC, partition).then(
+      record => { if (record !== null) this.run(life, () => this.replica(partition).onRecord(record)) },
       () => {})
   }
 
-  #newDisk (): MemoryDisk {
-    const { queue, options } = this.#world
+  private newDisk (): MemoryDisk {
+    const { queue, options } = this.world
     const { writeMs, syncMs, slowShare, slowMs } = options.disk
     return new MemoryDisk({
-      random: () => this.#random.next(),
+      random: () => this.random.next(),
       now: () => Math.floor(queue.nowMs),
       schedule: (perform, { operation, delayMs }) => {
         const usualMs = operation === 'sync' || operation === 'syncDirectory' ? syncMs : writeMs
-        const extraMs = !this.#world.isCalm && this.#random.chance(slowShare) ? this.#random.next() * slowMs : 0
-        const life = this.#life
-        queue.after(usualMs * (0.5 + this.#random.next()) + extraMs + delayMs, () => this.run(life, perform))
+        const extraMs = !this.world.isCalm && this.random.chance(slowShare) ? this.random.next() * slowMs : 0
+        const life = this.life
+        queue.after(usualMs * (0.5 + this.random.next()) + extraMs + delayMs, () => this.run(life, perform))
       },
     })
   }
 
-  #newMeta (): MemoryMetaStore {
-    const { queue, options } = this.#world
+  private newMeta (): MemoryMetaStore {
+    const { queue, options } = this.world
     return new MemoryMetaStore({
       schedule: (commit) => {
-        const life = this.#life
-        queue.after(options.disk.syncMs * (0.5 + this.#random.next() * 2), () => this.run(life, commit))
+        const life = this.life
+        queue.after(options.disk.syncMs * (0.5 + this.random.next() * 2), () => this.run(life, commit))
       },
     })
   }
 
-  #log (kind: string, detail: string): void {
-    this.#world.log.add(this.#world.queue.nowMs, kind, `b${this.id} ${detail}`)
+  private log (kind: string, detail: string): void {
+    this.world.log.add(this.world.queue.nowMs, kind, `b${this.id} ${detail}`)
   }
 }
 

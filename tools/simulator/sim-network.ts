@@ -18,42 +18,42 @@ export interface NetworkPeer {
 
 export class SimNetwork {
   isCalm = false
-  readonly #queue: EventQueue
-  readonly #random: SeededRandom
-  readonly #options: SwarmOptions['network']
-  readonly #log: EventLog
-  readonly #peerOf: (brokerId: number) => NetworkPeer | null
+  private readonly queue: EventQueue
+  private readonly random: SeededRandom
+  private readonly options: SwarmOptions['network']
+  private readonly log: EventLog
+  private readonly peerOf: (brokerId: number) => NetworkPeer | null
   /** Directed links that carry nothing: 'from>to'. */
-  readonly #cuts = new Set<string>()
+  private readonly cuts = new Set<string>()
 
   constructor (
     queue: EventQueue, random: SeededRandom, options: SwarmOptions['network'], log: EventLog,
     peerOf: (brokerId: number) => NetworkPeer | null,
   ) {
-    this.#queue = queue
-    this.#random = random
-    this.#options = options
-    this.#log = log
-    this.#peerOf = peerOf
+    this.queue = queue
+    this.random = random
+    this.options = options
+    this.log = log
+    this.peerOf = peerOf
   }
 
-  cut (from: number, to: number): void { this.#cuts.add(`${from}>${to}`) }
-  mend (from: number, to: number): void { this.#cuts.delete(`${from}>${to}`) }
-  mendAll (): void { this.#cuts.clear() }
-  isCut (from: number, to: number): boolean { return this.#cuts.has(`${from}>${to}`) }
+  cut (from: number, to: number): void { this.cuts.add(`${from}>${to}`) }
+  mend (from: number, to: number): void { this.cuts.delete(`${from}>${to}`) }
+  mendAll (): void { this.cuts.clear() }
+  isCut (from: number, to: number): boolean { return this.cuts.has(`${from}>${to}`) }
 
   send (from: number, to: number, partition: number, message: ReplicaMessage): void {
-    const peer = this.#peerOf(to)
+    const peer = this.peerOf(to)
     if (peer === null) return
     const { incarnation } = peer
-    const { corruptShare } = this.#options
-    const sent = !this.isCalm && corruptShare > 0 && this.#random.chance(corruptShare)
-      ? corrupted(message, this.#random)
+    const { corruptShare } = this.options
+    const sent = !this.isCalm && corruptShare > 0 && this.random.chance(corruptShare)
+      ? corrupted(message, this.random)
       : message
     this.carry(from, to, () => {
-      const receiver = this.#peerOf(to)
+      const receiver = this.peerOf(to)
       if (receiver?.incarnation !== incarnation) return
-      this.#log.add(this.#queue.nowMs, message.kind, `${partition} ${from}>${to} e${message.epoch}`)
+      this.log.add(this.queue.nowMs, message.kind, `${partition} ${from}>${to} e${message.epoch}`)
       receiver.onMessage(from, partition, sent)
     })
   }
@@ -61,16 +61,16 @@ export class SimNetwork {
   /** Runs `deliver` at the other end: once, later, twice, or never. */
   carry (from: number, to: number, deliver: () => void): void {
     if (this.isCut(from, to)) return
-    const { lossShare, duplicateShare } = this.#options
-    if (!this.isCalm && this.#random.chance(lossShare)) return
-    this.#queue.after(this.#delayMs(), deliver)
-    if (!this.isCalm && this.#random.chance(duplicateShare)) this.#queue.after(this.#delayMs(), deliver)
+    const { lossShare, duplicateShare } = this.options
+    if (!this.isCalm && this.random.chance(lossShare)) return
+    this.queue.after(this.delayMs(), deliver)
+    if (!this.isCalm && this.random.chance(duplicateShare)) this.queue.after(this.delayMs(), deliver)
   }
 
-  #delayMs (): number {
-    const { delayMs, jitterMs, lateShare, lateMs } = this.#options
-    if (!this.isCalm && this.#random.chance(lateShare)) return this.#random.next() * lateMs
-    return delayMs * (0.5 + this.#random.next()) + this.#random.next() * jitterMs
+  private delayMs (): number {
+    const { delayMs, jitterMs, lateShare, lateMs } = this.options
+    if (!this.isCalm && this.random.chance(lateShare)) return this.random.next() * lateMs
+    return delayMs * (0.5 + this.random.next()) + this.random.next() * jitterMs
   }
 }
 

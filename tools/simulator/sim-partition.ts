@@ -13,15 +13,15 @@ export type Answered = (answer: ProduceAnswer) => void
 export class SimPartition {
   readonly replica: Replica
   /** True where the answer to a duplicate waits for the original: a mutant says no. */
-  readonly #duplicatesWait: boolean
+  private readonly duplicatesWait: boolean
   /** Of each log. */
-  #producers: readonly ProducerState[] = []
-  #acks: [AckQueue, AckQueue] = [new AckQueue(), new AckQueue()]
-  #readyEpoch = 0
+  private producers: readonly ProducerState[] = []
+  private acks: [AckQueue, AckQueue] = [new AckQueue(), new AckQueue()]
+  private readyEpoch = 0
 
   constructor (replica: Replica, duplicatesWait: boolean) {
     this.replica = replica
-    this.#duplicatesWait = duplicatesWait
+    this.duplicatesWait = duplicatesWait
   }
 
   /** What the logs say of the producers is read before anything is taken. */
@@ -32,42 +32,42 @@ export class SimPartition {
       if ((header.flags & BATCH_FLAG.control) === 0) producers[index]!.apply(header, 0)
     }))).then(() => {
       if (!isCurrent() || this.replica.epoch !== epoch || !this.replica.open) return
-      this.#producers = producers
-      this.#readyEpoch = epoch
+      this.producers = producers
+      this.readyEpoch = epoch
     }, () => {})
   }
 
   onRole (): void {
-    this.#readyEpoch = 0
-    for (const acks of this.#acks) acks.failAll(ERROR.NOT_LEADER, '')
+    this.readyEpoch = 0
+    for (const acks of this.acks) acks.failAll(ERROR.NOT_LEADER, '')
   }
 
   onHighWatermark (log: number, offset: number): void {
-    this.#acks[log]?.completeUpTo(offset)
+    this.acks[log]?.completeUpTo(offset)
   }
 
   produce (index: number, batch: Buffer, answered: Answered): void {
     const leader = this.replica.leader?.brokerId ?? -1
-    if (!this.replica.open || this.#readyEpoch !== this.replica.epoch) {
+    if (!this.replica.open || this.readyEpoch !== this.replica.epoch) {
       return answered({ ok: false, reason: 'not-leader', leader })
     }
     const header = readBatchHeader(batch)
-    const verdict = this.#producers[index]!.check(header)
+    const verdict = this.producers[index]!.check(header)
     if (verdict.kind === 'refuse') return answered({ ok: false, reason: `sequence ${verdict.error}`, leader })
     if (verdict.kind === 'duplicate') {
-      if (!this.#duplicatesWait) return answered({ ok: true, baseOffset: verdict.baseOffset })
-      return this.#whenCommitted(index, verdict.baseOffset, verdict.endOffset, answered)
+      if (!this.duplicatesWait) return answered({ ok: true, baseOffset: verdict.baseOffset })
+      return this.whenCommitted(index, verdict.baseOffset, verdict.endOffset, answered)
     }
     const result = this.replica.append(index, batch)
     if (!result.ok) return answered({ ok: false, reason: result.reason, leader })
     header.baseOffset = result.baseOffset
-    this.#producers[index]!.apply(header, 0)
-    this.#whenCommitted(index, result.baseOffset, result.endOffset, answered)
+    this.producers[index]!.apply(header, 0)
+    this.whenCommitted(index, result.baseOffset, result.endOffset, answered)
   }
 
-  #whenCommitted (index: number, baseOffset: number, endOffset: number, answered: Answered): void {
+  private whenCommitted (index: number, baseOffset: number, endOffset: number, answered: Answered): void {
     if (endOffset <= this.replica.logs[index]!.highWatermark) return answered({ ok: true, baseOffset })
-    this.#acks[index]!.push(endOffset, error => answered(error === 0
+    this.acks[index]!.push(endOffset, error => answered(error === 0
       ? { ok: true, baseOffset }
       : { ok: false, reason: 'not-leader', leader: -1 }))
   }

@@ -21,82 +21,82 @@ export interface ProducerWorld {
 interface Outstanding { readonly batch: Buffer, readonly crc: number, readonly number: number, sentMs: number }
 
 export class SimProducer {
-  readonly #queue: EventQueue
-  readonly #random: SeededRandom
-  readonly #world: ProducerWorld
-  readonly #producerId: number
-  readonly #log: number
-  readonly #builder = new RecordBatchBuilder(512)
-  readonly #outstanding: Outstanding[] = []
-  readonly #meanMs: number
-  #sequence = 0
-  #batchCount = 0
-  #leader: number
-  #isStopped = false
+  private readonly queue: EventQueue
+  private readonly random: SeededRandom
+  private readonly world: ProducerWorld
+  private readonly producerId: number
+  private readonly log: number
+  private readonly builder = new RecordBatchBuilder(512)
+  private readonly outstanding: Outstanding[] = []
+  private readonly meanMs: number
+  private sequence = 0
+  private batchCount = 0
+  private leader: number
+  private isStopped = false
 
   constructor (queue: EventQueue, random: SeededRandom, world: ProducerWorld, producerId: number, log: number) {
-    this.#queue = queue
-    this.#random = random
-    this.#world = world
-    this.#producerId = producerId
-    this.#log = log
-    this.#leader = random.between(0, world.brokerCount)
-    this.#meanMs = random.between(5, 60)
-    this.#next()
-    this.#retry()
+    this.queue = queue
+    this.random = random
+    this.world = world
+    this.producerId = producerId
+    this.log = log
+    this.leader = random.between(0, world.brokerCount)
+    this.meanMs = random.between(5, 60)
+    this.next()
+    this.retry()
   }
 
   /** Makes no more batches; those under way are sent until they are acknowledged. */
-  stop (): void { this.#isStopped = true }
+  stop (): void { this.isStopped = true }
 
-  get isDone (): boolean { return this.#isStopped && this.#outstanding.length === 0 }
+  get isDone (): boolean { return this.isStopped && this.outstanding.length === 0 }
 
-  #next (): void {
-    if (this.#isStopped) return
-    const oldest = this.#outstanding[0]?.number ?? this.#batchCount
-    if (this.#batchCount - oldest < WINDOW) this.#send(this.#make())
-    this.#queue.after(this.#meanMs * 2 * this.#random.next(), () => this.#next())
+  private next (): void {
+    if (this.isStopped) return
+    const oldest = this.outstanding[0]?.number ?? this.batchCount
+    if (this.batchCount - oldest < WINDOW) this.send(this.make())
+    this.queue.after(this.meanMs * 2 * this.random.next(), () => this.next())
   }
 
-  #make (): Outstanding {
-    const count = this.#random.between(1, 4)
+  private make (): Outstanding {
+    const count = this.random.between(1, 4)
     for (let index = 0; index < count; index++) {
-      this.#builder.append(null, `${this.#producerId}/${this.#sequence + index}`, Math.floor(this.#queue.nowMs))
+      this.builder.append(null, `${this.producerId}/${this.sequence + index}`, Math.floor(this.queue.nowMs))
     }
-    const producer = { producerId: this.#producerId, producerEpoch: 0, baseSequence: this.#sequence }
-    const batch = this.#builder.build({ producer })
-    this.#sequence += count
-    const outstanding = { batch, crc: readBatchHeader(batch).crc, number: this.#batchCount++, sentMs: 0 }
-    this.#outstanding.push(outstanding)
+    const producer = { producerId: this.producerId, producerEpoch: 0, baseSequence: this.sequence }
+    const batch = this.builder.build({ producer })
+    this.sequence += count
+    const outstanding = { batch, crc: readBatchHeader(batch).crc, number: this.batchCount++, sentMs: 0 }
+    this.outstanding.push(outstanding)
     return outstanding
   }
 
-  #send (outstanding: Outstanding): void {
-    outstanding.sentMs = this.#queue.nowMs
+  private send (outstanding: Outstanding): void {
+    outstanding.sentMs = this.queue.nowMs
     const { batch } = outstanding
-    this.#world.produce(this.#leader, this.#log, batch, answer => this.#onAnswer(outstanding, answer))
+    this.world.produce(this.leader, this.log, batch, answer => this.onAnswer(outstanding, answer))
   }
 
-  #onAnswer (outstanding: Outstanding, answer: ProduceAnswer): void {
-    const index = this.#outstanding.indexOf(outstanding)
+  private onAnswer (outstanding: Outstanding, answer: ProduceAnswer): void {
+    const index = this.outstanding.indexOf(outstanding)
     if (index < 0) return
     if (answer.ok) {
-      this.#outstanding.splice(index, 1)
-      this.#world.onAck(this.#log, answer.baseOffset, outstanding.crc)
+      this.outstanding.splice(index, 1)
+      this.world.onAck(this.log, answer.baseOffset, outstanding.crc)
       return
     }
-    if (answer.leader >= 0) this.#leader = answer.leader
-    else if (answer.reason === 'not-leader') this.#leader = this.#random.between(0, this.#world.brokerCount)
+    if (answer.leader >= 0) this.leader = answer.leader
+    else if (answer.reason === 'not-leader') this.leader = this.random.between(0, this.world.brokerCount)
   }
 
   /** Sends everything that waits for too long once more, in order. */
-  #retry (): void {
+  private retry (): void {
     if (this.isDone) return
-    const oldest = this.#outstanding[0]
-    if (oldest !== undefined && this.#queue.nowMs - oldest.sentMs > RETRY_MS) {
-      if (this.#random.chance(0.3)) this.#leader = this.#random.between(0, this.#world.brokerCount)
-      for (const outstanding of this.#outstanding) this.#send(outstanding)
+    const oldest = this.outstanding[0]
+    if (oldest !== undefined && this.queue.nowMs - oldest.sentMs > RETRY_MS) {
+      if (this.random.chance(0.3)) this.leader = this.random.between(0, this.world.brokerCount)
+      for (const outstanding of this.outstanding) this.send(outstanding)
     }
-    this.#queue.after(RETRY_MS / 4, () => this.#retry())
+    this.queue.after(RETRY_MS / 4, () => this.retry())
   }
 }

@@ -5,26 +5,26 @@ import type { SeededRandom } from '../crash/seeded-random.js'
 import type { SimWorld } from './sim-world.js'
 
 export class SimReader {
-  readonly #world: SimWorld
-  readonly #random: SeededRandom
+  private readonly world: SimWorld
+  private readonly random: SeededRandom
 
   constructor (world: SimWorld, random: SeededRandom) {
-    this.#world = world
-    this.#random = random
+    this.world = world
+    this.random = random
   }
 
   start (): void {
-    this.#world.queue.after(20 + 60 * this.#random.next(), () => {
-      this.#read()
+    this.world.queue.after(20 + 60 * this.random.next(), () => {
+      this.read()
       this.start()
     })
   }
 
-  #read (): void {
-    const broker = this.#random.pick(this.#world.brokers)
-    const partition = this.#random.between(0, this.#world.options.partitions)
-    const index = this.#random.between(0, 2)
-    const share = this.#random.next()
+  private read (): void {
+    const broker = this.random.pick(this.world.brokers)
+    const partition = this.random.between(0, this.world.options.partitions)
+    const index = this.random.between(0, 2)
+    const share = this.random.next()
     broker.act(() => {
       const replicated = broker.partitions[partition]?.replica.logs[index]
       if (replicated === undefined) return
@@ -33,12 +33,12 @@ export class SimReader {
       const from = startOffset + Math.floor((readableOffset - startOffset) * share)
       const { store } = broker
       log.read(from, 4_000, readableOffset, (error, slice) => {
-        this.#world.log.add(this.#world.queue.nowMs, 'read', `${partition}.${index} ${from} ${error?.kind ?? slice!.nextOffset}`)
+        this.world.log.add(this.world.queue.nowMs, 'read', `${partition}.${index} ${from} ${error?.kind ?? slice!.nextOffset}`)
         for (const bytes of slice?.buffers ?? []) {
           for (let at = 0; at < bytes.length; at += bytes.readUInt32BE(at + BATCH_POSITION.size)) {
             const header = readBatchHeader(bytes, at)
             const endOffset = header.baseOffset + header.lastOffsetDelta + 1
-            this.#world.checker.onRead(store, partition, index, { ...header, endOffset, epoch: header.leaderEpoch })
+            this.world.checker.onRead(store, partition, index, { ...header, endOffset, epoch: header.leaderEpoch })
           }
         }
       })

@@ -59,42 +59,42 @@ export class Simulation implements SimWorld {
   readonly brokers: SimBroker[] = []
   readonly mutant: Mutant
   isCalm = false
-  readonly #seed: number
-  readonly #producers: SimProducer[] = []
-  readonly #nemesis: Nemesis
-  readonly #controllers: SimController[]
-  readonly #random: SeededRandom
+  private readonly seed: number
+  private readonly producers: SimProducer[] = []
+  private readonly nemesis: Nemesis
+  private readonly controllers: SimController[]
+  private readonly random: SeededRandom
 
   constructor ({ seed, mutant = NO_MUTANT, trace = false, adjust }: SimulationOptions) {
     const random = new SeededRandom(seed)
-    this.#seed = seed
+    this.seed = seed
     this.mutant = mutant
     const drawn = mutant.adjust(drawOptions(random.split()))
     this.options = adjust === undefined ? drawn : adjust(drawn)
     this.log = new EventLog(trace)
-    this.checker = new Checker((store, partition, log) => this.#safeOffset(store, partition, log),
+    this.checker = new Checker((store, partition, log) => this.safeOffset(store, partition, log),
       this.options.flush === 'sync')
     this.network = new SimNetwork(this.queue, random.split(), this.options.network, this.log,
       id => this.brokers[id]?.isAlive === true ? this.brokers[id]! : null)
     this.control = new SimControlStore(this.queue, random.split(), this.options.control)
     for (let id = 0; id < this.options.brokers; id++) this.brokers.push(new SimBroker(this, id, random.split()))
-    this.#controllers = ['left', 'right'].map(name => new SimController(this, random.split(), name))
-    this.#nemesis = new Nemesis(this, random.split(), this.#controllers)
-    this.#random = random.split()
+    this.controllers = ['left', 'right'].map(name => new SimController(this, random.split(), name))
+    this.nemesis = new Nemesis(this, random.split(), this.controllers)
+    this.random = random.split()
   }
 
   /** Runs it all. To be called from a task of its own: see `inTask`. */
   run (): SimulationResult {
     let violation: Violation | null = null
     try {
-      this.#begin()
-      this.#runUntil(this.options.chaosMs)
-      this.#end()
+      this.begin()
+      this.runUntil(this.options.chaosMs)
+      this.end()
     } catch (error) {
       violation = error instanceof Violation ? error : new Violation('crash', String((error as Error).stack))
     }
     return {
-      seed: this.#seed,
+      seed: this.seed,
       hash: this.log.hash,
       violation,
       eventCount: this.queue.count,
@@ -111,36 +111,36 @@ export class Simulation implements SimWorld {
   }
 
   onMoment (broker: SimBroker, moment: Moment): void {
-    this.#nemesis.onMoment(broker, moment)
+    this.nemesis.onMoment(broker, moment)
   }
 
-  #begin (): void {
+  private begin (): void {
     for (const broker of this.brokers) broker.start()
-    this.#runUntil(300)
+    this.runUntil(300)
     const records = new PartitionRecords(this.control, () => 'first')
     this.control.isCalm = true
     for (let partition = 0; partition < this.options.partitions; partition++) {
       const ids = this.brokers.map(({ id }) => id)
-      while (ids.length > this.options.replicas) ids.splice(this.#random.between(0, ids.length), 1)
+      while (ids.length > this.options.replicas) ids.splice(this.random.between(0, ids.length), 1)
       const members = ids.map((brokerId): Member => ({ brokerId, storeId: this.brokers[brokerId]!.storeId }))
-      const leader = this.#random.pick(members)
+      const leader = this.random.pick(members)
       const { incarnation } = this.brokers[leader.brokerId]!
       records.create(TOPIC, partition, nonce => firstRecord(members, leader, incarnation, nonce)).catch(() => {})
     }
     this.settle()
-    this.#runUntil(this.queue.nowMs + 100)
+    this.runUntil(this.queue.nowMs + 100)
     this.control.isCalm = false
-    for (const controller of this.#controllers) controller.start()
-    this.#startClients()
-    this.#nemesis.start()
+    for (const controller of this.controllers) controller.start()
+    this.startClients()
+    this.nemesis.start()
   }
 
-  #startClients (): void {
+  private startClients (): void {
     for (let partition = 0; partition < this.options.partitions; partition++) {
       for (let index = 0; index < this.options.producers; index++) {
         const producerId = partition * 100 + index
         // Every third writes to the state log.
-        this.#producers.push(new SimProducer(this.queue, this.#random.split(), {
+        this.producers.push(new SimProducer(this.queue, this.random.split(), {
           brokerCount: this.brokers.length,
           produce: (brokerId, log, batch, answered) => {
             this.network.carry(CLIENT, brokerId, () => {
@@ -158,10 +158,10 @@ export class Simulation implements SimWorld {
         }, producerId, index % 3 === 2 ? 1 : 0))
       }
     }
-    new SimReader(this, this.#random.split()).start()
+    new SimReader(this, this.random.split()).start()
   }
 
-  #runUntil (limitMs: number): void {
+  private runUntil (limitMs: number): void {
     while (this.queue.step(limitMs)) {
       this.settle()
       if (this.checker.violation !== null) throw this.checker.violation
@@ -169,30 +169,30 @@ export class Simulation implements SimWorld {
     this.queue.nowMs = Math.max(this.queue.nowMs, limitMs)
   }
 
-  #end (): void {
-    for (const producer of this.#producers) producer.stop()
-    this.#nemesis.heal()
+  private end (): void {
+    for (const producer of this.producers) producer.stop()
+    this.nemesis.heal()
     const limitMs = this.queue.nowMs + this.options.healMs
     while (this.queue.nowMs < limitMs) {
-      this.#runUntil(this.queue.nowMs + 500)
-      if (this.#unrest() === null) return
+      this.runUntil(this.queue.nowMs + 500)
+      if (this.unrest() === null) return
     }
-    throw new Violation('liveness', `${this.options.healMs} ms after everything was mended: ${this.#unrest()}`)
+    throw new Violation('liveness', `${this.options.healMs} ms after everything was mended: ${this.unrest()}`)
   }
 
   /** What is not as it should be at the end; null where all is. */
-  #unrest (): string | null {
-    for (const [index, producer] of this.#producers.entries()) {
+  private unrest (): string | null {
+    for (const [index, producer] of this.producers.entries()) {
       if (!producer.isDone) return `producer ${index} waits for an acknowledgement`
     }
     for (let partition = 0; partition < this.options.partitions; partition++) {
-      const reason = this.#unrestOf(partition)
+      const reason = this.unrestOf(partition)
       if (reason !== null) return `partition ${partition}: ${reason}`
     }
     return null
   }
 
-  #unrestOf (partition: number): string | null {
+  private unrestOf (partition: number): string | null {
     const record = this.control.peek(`/partitions/${TOPIC}/${partition}`) as PartitionRecord
     if (!record.active) return `epoch ${record.epoch} led by ${memberName(record.leader)} is not active`
     const leader = this.brokers[record.leader.brokerId]!.partitions[partition]?.replica
@@ -212,7 +212,7 @@ export class Simulation implements SimWorld {
     return null
   }
 
-  #safeOffset (store: string, partition: number, log: number): number {
+  private safeOffset (store: string, partition: number, log: number): number {
     const replica = this.brokers.find(each => each.store === store)?.partitions[partition]?.replica
     return replica?.trusted === true ? replica.logs[log]!.acknowledgedOffset : Infinity
   }
