@@ -44,19 +44,19 @@ export class BrokerError extends Error {
   /** True where the operation may have taken effect on the broker although no success was reported. */
   readonly maybeApplied: boolean
   /** Id of the broker that answered or should have. */
-  readonly broker?: number
-  readonly topic?: string
-  readonly partition?: number
+  declare readonly broker?: number
+  declare readonly topic?: string
+  declare readonly partition?: number
   /** First offset that the failure is about. */
-  readonly offset?: number
+  declare readonly offset?: number
   /** Where reading can go on after CORRUPT or OFFSET_OUT_OF_RANGE. */
-  readonly resumeOffset?: number
+  declare readonly resumeOffset?: number
   /** Error number of the protocol (errors.json), where a broker answered. */
-  readonly serverCode?: number
+  declare readonly serverCode?: number
   /** How long the broker asks to wait before a retry, in milliseconds. */
-  readonly retryAfterMs?: number
+  declare readonly retryAfterMs?: number
   /** How often it was tried. */
-  readonly attempts?: number
+  declare readonly attempts?: number
 
   constructor (code: ErrorCode, message: string, details: BrokerErrorDetails = {}) {
     super(`${message} [${marked(code, details.serverCode)}]`, details.cause === undefined ? undefined : { cause: details.cause })

@@ -1,8 +1,10 @@
+import { tracingChannel } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { string } from '../serdes.js'
 import { startQueueBench } from '../testing/queue-bench.js'
 import { until } from '../testing/stored-values.js'
+import type { InRecord } from '../records.js'
 import type { LeasedRecord } from './queue-records.js'
 
 const upTo = (end: number): string[] => Array.from({ length: end }, (_, index) => String(index))
@@ -255,5 +257,58 @@ t.test('Worker: two share a queue, and one goes on with everything when the othe
   await gone.close({ drainTimeoutMs: 0 })
   await until(() => seen.size === 10)
   await bench.queue.close()
+  await work
+})
+
+t.test('Worker: handler calls are told of on the tracing channel, and handlers of streams fit', async t => {
+  await using bench = await startQueueBench()
+  await bench.queue.sendBatch(upTo(2).map(value => ({ value })))
+  const told: unknown[] = []
+  const channel = tracingChannel('sluice:client:handle')
+  const listeners = {
+    start: (message: any) => { told.push(['start', message.group, message.record.id]) },
+    error: (message: any) => { told.push(['error', message.error.message, message.record.id]) },
+    end: () => {},
+    asyncStart: () => {},
+    asyncEnd: (message: any) => { told.push(['end', message.record.id]) },
+  }
+  channel.subscribe(listeners)
+  t.teardown(() => { channel.unsubscribe(listeners) })
+  let calls = 0
+  // What is written for a stream: a record of a queue has all that it needs.
+  const handler = async (record: InRecord<string, string>): Promise<void> => {
+    calls++
+    if (record.offset === 1 && record.attempt === 1) throw new Error('once')
+  }
+  const work = bench.queue.work(handler)
+  await until(() => calls === 3)
+  await bench.queue.close()
+  await work
+  t.same(told, [
+    ['start', 'q', '0:0'], ['end', '0:0'], ['start', 'q', '0:1'], ['error', 'once', '0:1'], ['end', '0:1'], ['start', 'q', '0:1'],
+    ['end', '0:1'],
+  ])
+})
+
+t.test('Worker: a lost lease is told as an event, and its handler by its signal', async t => {
+  await using bench = await startQueueBench({ disconnectGraceMs: 200 })
+  const { client, queue, broker } = bench
+  await queue.send({ value: 'a' })
+  const events: object[] = []
+  client.on('leaseLost', event => { events.push(event) })
+  let reason: unknown = null
+  const work = queue.work(async ({ signal }) => {
+    await new Promise(resolve => { signal.addEventListener('abort', resolve) })
+    reason = signal.reason
+  })
+  await until(() => bench.proxy.connectionCount > 0)
+  await queue.stats()
+  await sleep(50)
+  await broker.stop()
+  await until(() => reason !== null)
+  t.match(reason, { code: 'LEASE', message: /no connection to broker/ })
+  t.match(events, [{ topic: 'q', partition: 0, offset: 0, error: { code: 'LEASE' } }])
+  await broker.restart()
+  await queue.close()
   await work
 })

@@ -15,7 +15,7 @@
 // Invariants: at most `concurrency` records are begun and not finished; what is taken leaves by exactly one of ack,
 // nack, release, or the loss of its lease.
 
-import { asBrokerError, BrokerError } from '../broker-error.js'
+import { asBrokerError, BrokerError, reasonOf } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import type { TopicInfo } from '../connection/metadata.js'
 import { LoopWatch } from '../consumer/loop-watch.js'
@@ -331,7 +331,7 @@ export class Worker<K, V> {
     const isOver = lease.lostBy?.code === 'LEASE'
     if (!lease.isSettled && !isOver) {
       const { topic: queue, partition, offset, deliveries } = lease
-      const reason = textOf(error)
+      const reason = reasonOf(error)
       this.cluster.settings.logger.warn({ queue, partition, offset, deliveries, error: reason }, 'a handler has failed')
       this.tell(lease, 'nack', reason.slice(0, REASON_LENGTH_MAX))
     }
@@ -393,8 +393,4 @@ export class Worker<K, V> {
 
 function isThenable (value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-}
-
-function textOf (error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
