@@ -204,11 +204,13 @@ class DiskRead {
         (prevCrc < 0 || bytes.readUInt32BE(at + BATCH_POSITION.prevCrc) === prevCrc)
       if (!sound) return start >= 0 ? this.take(segment, bytes, start, at, baseOffset, offset) : this.onBad(offset)
       if (next > this.from) {
-        if (next > this.stopOffset) break
-        if (size > room || (start >= 0 && at + size - start > this.maxBytes)) break
+        const isBeyond = next > this.stopOffset
+        if (size > room || (!isBeyond && start >= 0 && at + size - start > this.maxBytes)) break
+        // Also where it seems to end above the limit: that it does is part of what may be damaged.
         if (checkBatchBody(bytes, at) !== null) {
           return start >= 0 ? this.take(segment, bytes, start, at, baseOffset, offset) : this.onBad(offset)
         }
+        if (isBeyond) break
         if (start < 0) {
           start = at
           baseOffset = offset
@@ -228,7 +230,7 @@ class DiskRead {
     const size = room >= BATCH_HEADER_BYTES ? bytes.readUInt32BE(at + BATCH_POSITION.size) : BATCH_HEADER_BYTES
     const whole = room >= BATCH_HEADER_BYTES
     const next = whole ? offset + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1 : offset
-    if (offset >= this.stopOffset || (whole && next > this.stopOffset)) {
+    if (offset >= this.stopOffset || (whole && size <= room && next > this.stopOffset)) {
       return this.finish([], this.from, this.from) // the batch that holds `from` ends above the limit
     }
     const fileEnds = bytes.length < this.askedBytes ||

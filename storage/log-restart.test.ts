@@ -1,8 +1,8 @@
-// A log that goes on elsewhere, and what a recovery makes of what is noted before it is on the disk.
+// A log that goes on elsewhere, and what recovery and reading make of what a replica meets.
 
 import t from 'tap'
-import { readBatchHeader } from '@sluice/protocol'
-import { append, makeBatch, readAll, SMALL, TestMachine } from './log.fixture.js'
+import { BATCH_POSITION, readBatchHeader } from '@sluice/protocol'
+import { append, LOG_DIRECTORY, makeBatch, readAll, SMALL, TestMachine } from './log.fixture.js'
 
 t.test('Restart: an emptied log goes on at another offset, behind a batch that it never had', async t => {
   const machine = new TestMachine()
@@ -93,4 +93,20 @@ t.test('Append: a follower says in its batches what is durable with itself, not 
   const copies = await readAll(follower, 0, 1)
   t.same(copies.map(batch => readBatchHeader(batch).committedOffset), [0, 0, 0])
   t.same(copies.map(batch => batch.subarray(32)), batches.map(batch => batch.subarray(32)), 'the producer\'s part is the same')
+})
+
+t.test('Read: a batch whose damage makes it seem to end above the limit is damaged, not missing', async t => {
+  const machine = new TestMachine()
+  const log = await machine.open()
+  for (let index = 0; index < 3; index++) await append(log, makeBatch(`${index}`, 2, 1000, 600), 1)
+  await machine.restart()
+  const again = await machine.open()
+  const path = `${LOG_DIRECTORY}/${'0'.repeat(20)}.log`
+  machine.disk.flipBit(path, 4096 + BATCH_POSITION.lastOffsetDelta + 1, 3)
+  for (const maxBytes of [100_000, 1]) {
+    const outcome = await again.readSlice(0, maxBytes, again.nextOffset).catch((error: unknown) => error)
+    t.match(outcome, { reason: { kind: 'corrupt', from: 0, to: 2 } })
+  }
+  t.same([...again.quarantined], [{ from: 0, to: 2 }])
+  t.equal((await again.readSlice(2, 100_000, again.nextOffset)).nextOffset, 6)
 })

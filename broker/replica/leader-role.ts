@@ -41,7 +41,7 @@ export class LeaderRole {
   private readonly epochStarts: number[]
   /** Of each log: the high watermark from which on it holds all that was committed before. */
   private readonly openOffsets: number[]
-  private readonly progressOf = new Map<string, FollowerProgress>()
+  private readonly followers = new Map<string, FollowerProgress>()
   private beganMs = 0
   private heartbeatMs = -Infinity
   private activationMs = -Infinity
@@ -102,13 +102,13 @@ export class LeaderRole {
     const sinceMs = this.replica.host.monotonicMs() - this.replica.timing.quorumTimeoutMs
     if (this.beganMs >= sinceMs) return true
     let count = this.isVoter(this.replica.host.self) ? 1 : 0
-    for (const follower of this.progressOf.values()) if (follower.isVoter && follower.lastSeenMs >= sinceMs) count++
+    for (const follower of this.followers.values()) if (follower.isVoter && follower.lastSeenMs >= sinceMs) count++
     return count >= majorityOf(this.record.replicas.length)
   }
 
   /** How far each of the other members is, for who decides about learners and drains. */
   progress (): readonly Readonly<FollowerProgress>[] {
-    return [...this.progressOf.values()]
+    return [...this.followers.values()]
   }
 
   onLogAdvance (): void {
@@ -124,7 +124,7 @@ export class LeaderRole {
   tick (nowMs: number): void {
     this.beginEpoch()
     if (nowMs - this.heartbeatMs >= this.replica.timing.heartbeatMs) this.sendBeginEpoch()
-    for (const follower of this.progressOf.values()) {
+    for (const follower of this.followers.values()) {
       if (follower.fetch !== null && nowMs - follower.fetchedMs >= this.replica.timing.heartbeatMs) {
         this.answer(follower, true)
       }
@@ -146,11 +146,11 @@ export class LeaderRole {
       if (rules.isMember(member, host.self)) continue
       const name = memberName(member)
       names.add(name)
-      const known = this.progressOf.get(name)
+      const known = this.followers.get(name)
       if (known !== undefined) known.isVoter = this.isVoter(member)
-      else this.progressOf.set(name, new FollowerProgress(member, this.isVoter(member), logs.length))
+      else this.followers.set(name, new FollowerProgress(member, this.isVoter(member), logs.length))
     }
-    for (const name of this.progressOf.keys()) if (!names.has(name)) this.progressOf.delete(name)
+    for (const name of this.followers.keys()) if (!names.has(name)) this.followers.delete(name)
   }
 
   private isVoter (member: Member): boolean {
@@ -179,7 +179,7 @@ export class LeaderRole {
 
   private sendBeginEpoch (): void {
     this.heartbeatMs = this.replica.host.monotonicMs()
-    for (const { member: { brokerId, storeId } } of this.progressOf.values()) {
+    for (const { member: { brokerId, storeId } } of this.followers.values()) {
       this.replica.send(brokerId, { kind: 'begin-epoch', epoch: this.epoch, storeId })
     }
   }
@@ -198,7 +198,7 @@ export class LeaderRole {
       if (epochStart < 0) continue
       const offsets: number[] = []
       if (this.isVoter(host.self)) offsets.push(rules.acknowledgedByLeader(replicated))
-      for (const follower of this.progressOf.values()) {
+      for (const follower of this.followers.values()) {
         if (follower.isVoter) offsets.push(follower.matchOffsets[replicated.index]!)
       }
       const offset = Math.min(majorityOffset(offsets), replicated.nextOffset)
@@ -222,7 +222,7 @@ export class LeaderRole {
   // Followers.
 
   private find (brokerId: number, storeId: string): FollowerProgress | null {
-    for (const follower of this.progressOf.values()) {
+    for (const follower of this.followers.values()) {
       if (this.replica.rules.isMember(follower.member, { brokerId, storeId })) return follower
     }
     return null
@@ -266,7 +266,7 @@ export class LeaderRole {
   }
 
   private answerAll (): void {
-    for (const follower of this.progressOf.values()) if (follower.fetch !== null) this.answer(follower, false)
+    for (const follower of this.followers.values()) if (follower.fetch !== null) this.answer(follower, false)
   }
 
   /** Answers a fetch where there is something to say, or where `isDue`. */
@@ -334,7 +334,7 @@ export class LeaderRole {
   private settleConfirmations (): void {
     if (this.confirmations.length === 0) return
     const probes: number[] = this.isVoter(this.replica.host.self) ? [Number.MAX_SAFE_INTEGER] : []
-    for (const follower of this.progressOf.values()) if (follower.isVoter) probes.push(follower.probe)
+    for (const follower of this.followers.values()) if (follower.isVoter) probes.push(follower.probe)
     const confirmed = majorityOffset(probes)
     while (this.confirmations.length > 0 && this.confirmations[0]!.probe <= confirmed) {
       this.confirmations.shift()!.done(true)

@@ -83,6 +83,11 @@ export class Replica {
       if (from < log.nextOffset) log.suspectFrom = from
     }
     for (const log of this.logs) this.attach(log)
+    // Nothing is left of what a failed sync had made doubtful: what comes now must not be taken for it.
+    if (this.suspectFrom.length > 0 && this.logs.every(log => log.suspectFrom < 0)) {
+      this.suspectFrom = []
+      this.save(() => {})
+    }
   }
 
   private attach (replicated: ReplicatedLog): void {

@@ -25,7 +25,7 @@ export class ReplicatedLog {
   suspectFrom = -1
   /** Everything from here on is void, and this was appended last: told of each cut. */
   onTruncate: (offset: number) => void = () => {}
-  private jobRunning = false
+  private isMoving = false
   private waiting: Array<() => void> = []
 
   constructor (index: number, log: PartitionLog) {
@@ -42,7 +42,7 @@ export class ReplicatedLog {
   /** Leader epoch of the last batch; 0 where there is none. */
   get lastEpoch (): number { return this.empty ? 0 : this.log.lastEpoch }
   /** True while the end is being moved. */
-  get busy (): boolean { return this.jobRunning }
+  get busy (): boolean { return this.isMoving }
   /** What may be read: a replica that is being mended holds less than it knows to be committed. */
   get readableOffset (): number { return Math.min(this.highWatermark, this.nextOffset) }
 
@@ -83,12 +83,12 @@ export class ReplicatedLog {
 
   /** Calls back when no cut is under way and what was appended is durable, or the disk does not allow it. */
   settle (done: () => void): void {
-    if (this.jobRunning) {
+    if (this.isMoving) {
       this.waiting.push(() => this.settle(done))
       return
     }
     this.log.flush().then(() => {
-      if (this.jobRunning) this.settle(done)
+      if (this.isMoving) this.settle(done)
       else done()
     }, () => {})
   }
@@ -105,10 +105,10 @@ export class ReplicatedLog {
   }
 
   private exclusive (change: () => Promise<void>, done: (error: Error | null) => void): void {
-    assert(!this.jobRunning, 'the end of the log is being moved already')
-    this.jobRunning = true
+    assert(!this.isMoving, 'the end of the log is being moved already')
+    this.isMoving = true
     const finish = (error: Error | null): void => {
-      this.jobRunning = false
+      this.isMoving = false
       if (error === null && this.suspectFrom >= this.nextOffset) this.suspectFrom = -1
       this.onTruncate(this.nextOffset)
       const waiting = this.waiting
@@ -128,7 +128,7 @@ export class ReplicatedLog {
         const continues = baseOffset === this.nextOffset && prevCrc === this.log.lastCrc &&
           leaderEpoch >= this.lastEpoch
         if (!continues) return 'unsound'
-        if (this.jobRunning || !this.log.hasRoom(size)) return 'full'
+        if (this.isMoving || !this.log.hasRoom(size)) return 'full'
         this.log.appendStamped(bytes.subarray(at, at + size))
         at += size
       }

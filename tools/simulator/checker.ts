@@ -21,7 +21,9 @@ export class Checker {
   /** The first that was found. */
   violation: Violation | null = null
   private readonly shadows = new Map<string, LogShadow>()
-  private readonly committedBatches = new Map<string, LogShadow>()
+  private readonly committedLogs = new Map<string, LogShadow>()
+  /** The epoch whose leader was the first to call a batch committed. */
+  private readonly committedIn = new Map<ShadowBatch, number>()
   private readonly leaders = new Map<string, string>()
   private readonly contents = new Map<string, ShadowBatch>()
   private readonly promises = new Map<string, number>()
@@ -40,12 +42,12 @@ export class Checker {
   }
 
   committed (partition: number, log: number): LogShadow {
-    return shadowIn(this.committedBatches, `${partition}:${log}`)
+    return shadowIn(this.committedLogs, `${partition}:${log}`)
   }
 
   get committedCount (): number {
     let count = 0
-    for (const shadow of this.committedBatches.values()) count += shadow.batches.length
+    for (const shadow of this.committedLogs.values()) count += shadow.batches.length
     return count
   }
 
@@ -96,7 +98,8 @@ export class Checker {
   onOpen (store: string, partition: number, log: number, startOffset: number, epoch: number): void {
     const shadow = this.shadow(store, partition, log)
     for (const batch of this.committed(partition, log).batches) {
-      if (batch.baseOffset < startOffset) continue
+      // An old leader may come to open late; what newer ones have committed is none of its business.
+      if (batch.baseOffset < startOffset || this.committedIn.get(batch)! >= epoch) continue
       const index = shadow.find(batch.baseOffset)
       if (index < 0 || !sameBatch(shadow.batches[index]!, batch)) {
         this.fail('I4', `${store} opens epoch ${epoch} of partition ${partition} log ${log} without ${describeBatch(batch)}`)
@@ -106,7 +109,8 @@ export class Checker {
 
   /** A replica takes everything in [from, to) for committed; a leader may be the first. */
   onHighWatermark (
-    store: string, partition: number, log: number, from: number, to: number, set: readonly string[] | null
+    store: string, partition: number, log: number, from: number, to: number, set: readonly string[] | null,
+    epoch: number,
   ): void {
     if (to < from) this.fail('I11', `the high watermark of ${store} falls from ${from} to ${to}`)
     const shadow = this.shadow(store, partition, log)
@@ -120,14 +124,15 @@ export class Checker {
       } else if (set === null) {
         this.fail('I2', `${store} follows and takes offset ${offset} of partition ${partition} log ${log} for committed before any leader did`)
       } else {
-        this.commit(partition, log, own)
+        this.commit(partition, log, own, epoch)
       }
       offset = own.endOffset
     }
     if (set !== null && to > from && this.countsHolders) this.checkMajority(store, partition, log, to, set)
   }
 
-  private commit (partition: number, log: number, batch: ShadowBatch): void {
+  private commit (partition: number, log: number, batch: ShadowBatch, epoch: number): void {
+    this.committedIn.set(batch, epoch)
     this.committed(partition, log).push(batch)
     if (batch.producerId < 0) return
     const key = `${partition}:${log}:${batch.producerId}`

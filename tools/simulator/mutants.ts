@@ -101,7 +101,14 @@ export const MUTANTS: readonly Mutant[] = [
   withRules('countUnvalidated', new CountUnvalidated()),
   withRules('commitOldEpoch', new CommitOldEpoch()),
   withRules('restartSameEpoch', new RestartSameEpoch()),
-  withRules('staleDiv', new StaleDiverge()),
+  // Two histories have to part, and what the leader said of it has to come again later.
+  withRules('staleDiv', new StaleDiverge(), options => ({
+    ...options,
+    brokers: 3,
+    replicas: 3,
+    network: { ...options.network, duplicateShare: 0.5, lateShare: 0.3, lateMs: 400 },
+    meanMs: { ...options.meanMs, falseSuspicion: 700, cut: 1_200, asymmetric: 2_000 },
+  })),
   withRules('staleCallback', new StaleCallback()),
   { ...NO_MUTANT, name: 'dupAckEarly', acknowledgesDuplicatesEarly: true },
   withRules('reconfNoOldQuorum', new ReconfigureWithoutOldQuorum(),

@@ -213,7 +213,7 @@ export class SimBroker {
 
   /** The checker takes in what is on the disk. */
   private async readShadow (
-    partition: number, index: number, log: PartitionLog, isCurrent: () => boolean,
+    partition: number, index: number, log: PartitionLog, isCurrent: () => boolean
   ): Promise<void> {
     const batches: ShadowBatch[] = []
     await log.replay(log.logStartOffset, batch => batches.push(shadowOf(batch)))
@@ -324,7 +324,7 @@ export class SimBroker {
     this.highWatermarks.set(key, offset)
     this.observeLog(partition, log)
     const set = replica.roleName === 'lead' ? replica.leading!.record.replicas.map(memberName) : null
-    this.world.checker.onHighWatermark(this.store, partition, log, before, offset, set)
+    this.world.checker.onHighWatermark(this.store, partition, log, before, offset, set, replica.epoch)
     if (set !== null) this.log('commit', `${partition}.${log} ${offset}`)
     this.partitions[partition]!.onHighWatermark(log, offset)
     if (set !== null) this.world.onMoment(this, 'commit')
