@@ -55,6 +55,8 @@ export class Worker<K, V> {
   private readonly lanes = new Map<string, Lane<K, V>>()
   private readonly polling = new Set<number>()
   private readonly failures = new Map<number, number>()
+  /** Until a leader is asked again. */
+  private readonly timers = new Set<NodeJS.Timeout>()
   private info: TopicInfo | undefined
   private knownLeaders: number[] = []
   private waiting: Lease<K, V>[] = []
@@ -124,6 +126,7 @@ export class Worker<K, V> {
     this.waitingHead = 0
     for (const lane of this.lanes.values()) for (const lease of lane.splice(0)) this.giveBack(lease)
     this.waitingCount = this.waitingBytes = 0
+    for (const timer of this.timers) clearTimeout(timer)
     this.ending.resolve()
   }
 
@@ -191,7 +194,7 @@ export class Worker<K, V> {
 
   /** Asks again after the back-off, knowing who leads. */
   private pumpLater (leader: number, error: BrokerError | null): void {
-    if (this.polling.has(leader)) return
+    if (this.polling.has(leader) || this.stopped) return
     const failures = (this.failures.get(leader) ?? 0) + 1
     this.failures.set(leader, failures)
     this.polling.add(leader)
@@ -199,14 +202,15 @@ export class Worker<K, V> {
       this.polling.delete(leader)
       this.pump()
     }
-    setTimeout(() => {
-      if (this.stopped) return
+    const timer = setTimeout(() => {
+      this.timers.delete(timer)
       this.cluster.metadata.refresh(this.source.name).then(again, (cause: unknown) => {
         const failure = asBrokerError(cause)
         if (failure.retriable) again()
-        else this.fail(failure)
+        else if (!this.stopped) this.fail(failure)
       })
     }, retryDelayMs(this.cluster.settings, error, failures))
+    this.timers.add(timer)
   }
 
   private onLeases (leases: readonly Lease<K, V>[]): void {
