@@ -63,6 +63,17 @@ export class QueueTestClient implements Disposable {
     return { response, leases: leasesOf(response, payload) }
   }
 
+  /** Settles many leases of one partition, all with `ok`. */
+  async settleRuns (kind: SettleKind, leases: readonly TestLease[]): Promise<void> {
+    const items = leases.map(({ offset, leaseEpoch, leaseSequence }) =>
+      ({ kind, offset, count: 1, leaseEpoch, leaseSequence, delayMs: -1, reason: '' }))
+    if (items.length === 0) return
+    const partitions = [{ topicId: this.topicId, partition: leases[0]!.partition, group: '', items }]
+    const { results: [result] } = await this.client.call('settle', { acks: 'quorum', timeoutMs: 10_000, partitions })
+    const bad = result!.error === 0 ? result!.answers.find(({ answer }) => answer !== 'ok') : result
+    if (bad !== undefined) throw new Error(`a settle was answered ${JSON.stringify(bad)}`)
+  }
+
   /** Settles leases one by one in one request; the answers in their order. */
   async settle (
     kind: SettleKind, leases: readonly TestLease[], options: { delayMs?: number, reason?: string } = {},

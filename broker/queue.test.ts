@@ -115,6 +115,42 @@ t.test('Queue: records of a key come one after the other, also when one fails', 
   t.same(valuesOf(await again.receive(10, 5_000)), ['x2'])
 })
 
+t.test('Queue: a stuck key stops nothing but itself, and goes on in order after a restart', async t => {
+  await using broker = await startTestBroker()
+  using client = await TestClient.connect(broker.port)
+  const topicId = await client.createTopic('jobs', 1, { order: 'key', 'max.in.flight': '5000' }, 'queue')
+  // Enough for several parts of the lane index: a hundred keys, and every hundredth record of the key that is stuck.
+  const total = 80_000
+  for (let first = 0; first < total; first += 10_000) {
+    await client.produceBatch(topicId, 0, keyed(Array.from({ length: 10_000 }, (_, index) => {
+      const offset = first + index
+      return [offset % 100 === 0 ? 'stuck' : `key-${offset % 100}`, String(offset)] as const
+    })))
+  }
+  using worker = await QueueTestClient.connect(broker.port, topicId, { leases: 'visibility' })
+  let stuck: TestLease[] = []
+  for (let others = 0; others < total - total / 100;) {
+    const leases = await worker.receive(2_000, 1_000)
+    stuck = stuck.concat(leases.filter(({ key }) => key === 'stuck'))
+    const free = leases.filter(({ key }) => key !== 'stuck')
+    t.ok(free.length > 0, 'the others go on')
+    await worker.settleRuns('ack', free)
+    others += free.length
+  }
+  t.same(valuesOf(stuck), Array.from({ length: 10 }, (_, index) => String(index * 100)), 'one run of the stuck key')
+  await broker.restart()
+  using again = await QueueTestClient.connect(broker.port, topicId, { leases: 'visibility' })
+  await again.settleRuns('ack', stuck)
+  const rest: (string | null)[] = []
+  while (rest.length < total / 100 - 10) {
+    const leases = await again.receive(2_000, 10_000)
+    rest.push(...valuesOf(leases))
+    await again.settleRuns('ack', leases)
+  }
+  t.same(rest, Array.from({ length: total / 100 - 10 }, (_, index) => String((index + 10) * 100)))
+  t.match(await again.stats(), { fresh: 0, leased: 0, blocked: 0, floor: total })
+})
+
 t.test('Queue: what a request gets wrong is said', async t => {
   await using broker = await startTestBroker()
   using client = await TestClient.connect(broker.port)
@@ -130,6 +166,11 @@ t.test('Queue: what a request gets wrong is said', async t => {
   t.match(await worker.client.call('receive', request), { partitions: [{ error: ERROR.NOT_A_QUEUE }] })
   await t.rejects(client.createTopic('bad', 1, { 'visibility.ms': '1ms' }, 'queue'), /1000 to 43200000/)
   await t.rejects(client.createTopic('worse', 1, { 'visibility.ms': '30s' }), /unknown setting/)
+  await t.rejects(client.createTopic('lossy', 1, { flush: 'interval' }, 'queue'), /flush is not sync/)
+  await client.createTopic('ordered', 1, { order: 'key' }, 'queue')
+  const more = { name: 'ordered', partitions: 2, set: {}, unset: [] }
+  t.match(await client.call('alterTopics', { timeoutMs: 1_000, validateOnly: false, topics: [more] }),
+    { topics: [{ error: ERROR.INVALID_PARTITIONS, message: /keeps the order of keys/ }] })
 })
 
 t.test('Queue: explain, peek and stats say where records stand', async t => {

@@ -251,6 +251,13 @@ export class TopicCatalog {
         message: `topic ${record.name} has ${record.partitions} partitions; they cannot become fewer, since that would lose records`,
       }
     }
+    if (partitions > record.partitions && record.kind === 'queue' && record.overrides.order === 'key') {
+      return {
+        error: ERROR.INVALID_PARTITIONS,
+        message: `queue ${record.name} keeps the order of keys and its ${record.partitions} partitions: with more of them ` +
+          'keys would go to other partitions and overtake what is in these; create another queue',
+      }
+    }
     const refusal = this.partitionsFault(partitions, partitions - record.partitions)
     if (refusal !== null) return refusal
     const parsed = parseOverrides(record.kind, change.set)

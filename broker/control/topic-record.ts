@@ -24,6 +24,12 @@ export interface TopicRecord {
 /** A queue keeps what nobody has settled for four days. */
 const QUEUE_TOPIC_DEFAULTS = { 'retention.ms': String(4 * 24 * 3_600_000) }
 
+/**
+ * What a queue cannot do otherwise. Its groups remember what they have examined: if a power cut took records back that
+ * they had seen, later records under the same offsets would pass for settled ones.
+ */
+const QUEUE_TOPIC_SETTINGS = { cleanup: 'delete', flush: 'sync' } as const
+
 export const TOPIC_PREFIX = '/topics/'
 
 export function topicKey (name: string): string {
@@ -33,7 +39,9 @@ export function topicKey (name: string): string {
 /** Settings in force: built-in defaults under the broker's under the topic's own. */
 export function settingsOf (record: TopicRecord, brokerDefaults: Readonly<Record<string, string>>): TopicSettings {
   if (record.kind === 'stream') return { ...DEFAULT_TOPIC_SETTINGS, ...brokerDefaults, ...record.overrides }
-  return { ...DEFAULT_TOPIC_SETTINGS, ...QUEUE_TOPIC_DEFAULTS, ...brokerDefaults, ...record.overrides, cleanup: 'delete' }
+  return {
+    ...DEFAULT_TOPIC_SETTINGS, ...QUEUE_TOPIC_DEFAULTS, ...brokerDefaults, ...record.overrides, ...QUEUE_TOPIC_SETTINGS,
+  }
 }
 
 /** Settings of a queue's own group. */
@@ -66,6 +74,9 @@ export function parseOverrides (
 export function settingsFault (record: Pick<TopicRecord, 'kind' | 'overrides'>): string | null {
   if (record.kind !== 'queue') return null
   if ((record.overrides.cleanup ?? 'delete') !== 'delete') return 'cleanup is not delete; a queue removes its records when they are settled'
+  if ((record.overrides.flush ?? 'sync') !== 'sync') {
+    return 'flush is not sync; a queue keeps account of each record, so its records must not be lost to a power cut'
+  }
   return queueSettingsFault(queueSettingsOf(record as TopicRecord))
 }
 

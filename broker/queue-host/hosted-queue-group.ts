@@ -7,7 +7,6 @@
 // start for nothing. One that has records on their way needs it at once.
 
 import type { Deadline } from '../runtime/deadline-queue.js'
-import { MemoryLaneIndex } from '../queue/memory-lane-index.js'
 import { QueueGroup } from '../queue/queue-group.js'
 import type { QueueConfig } from '../queue/queue-settings.js'
 import { ORDER, RECORD_STATE, type DeadLetter, type QueueHost } from '../queue/queue-types.js'
@@ -15,6 +14,7 @@ import { LogRecordFeed } from './log-record-feed.js'
 import type { QueuePartition, QueueSurroundings } from './queue-surroundings.js'
 import type { QueueWaiter } from './queue-waiter.js'
 import type { StoredDelayStore } from './stored-delay-store.js'
+import type { StoredLaneIndex } from './stored-lane-index.js'
 
 export interface HostedGroupOptions {
   readonly name: string
@@ -23,6 +23,7 @@ export interface HostedGroupOptions {
   readonly partition: QueuePartition
   readonly surroundings: QueueSurroundings
   readonly delayed: StoredDelayStore
+  readonly laneIndex: StoredLaneIndex
   /** The group has something to write at the end of this turn, or its timer may have to be set. */
   onTurn (group: HostedQueueGroup): void
 }
@@ -69,7 +70,7 @@ export class HostedQueueGroup implements QueueHost {
       config,
       host: this,
       feed: this.feed,
-      laneIndex: new MemoryLaneIndex(),
+      laneIndex: options.laneIndex,
       delayed: options.delayed,
       random: surroundings.random,
     })
@@ -177,6 +178,7 @@ export class HostedQueueGroup implements QueueHost {
     const { queue } = this
     this.leads = this.inTurn = true
     this.noteOldDeaths()
+    this.options.laneIndex.restore(queue.state.floor, partition.log.nextOffset)
     queue.onHighWatermark(partition.highWatermark)
     queue.onStartOffsetMoved(partition.log.logStartOffset)
     queue.lead(Math.max(partition.leaderEpoch, queue.state.epoch + 1), clock.monotonicMs(), clock.wallMs())

@@ -12,9 +12,11 @@ import type { QueueConfig } from '../queue/queue-settings.js'
 import { HostedQueueGroup } from './hosted-queue-group.js'
 import { QueueCheckpoints } from './queue-checkpoints.js'
 import { QueueDedup } from './queue-dedup.js'
+import { groupKey } from './queue-keys.js'
 import { findImage, replayDeltas, restoreImage } from './queue-restore.js'
 import type { QueuePartition, QueueSurroundings } from './queue-surroundings.js'
 import { STATE_KEY } from './state-records.js'
+import { StoredLaneIndex } from './stored-lane-index.js'
 
 /** A delta on its way: `sequence` is the group's. */
 interface Delta { readonly group: HostedQueueGroup, readonly sequence: number, readonly bytes: Uint8Array }
@@ -67,6 +69,7 @@ export class PartitionQueues {
       partition: this.partition,
       surroundings: this.surroundings,
       delayed: this.checkpoints.delayStoreOf(name),
+      laneIndex: new StoredLaneIndex(this.surroundings.meta, groupKey(this.partition.metaKey, name)),
       onTurn: dirty => this.onTurn(dirty),
     })
     this.groups.set(name, group)

@@ -5,6 +5,8 @@
 //   table `queue-group`       partition group                       → snapshot of QueueState
 //   table `queue-delayed`     partition group offset i64            → clock u8, due i64, the record of the ledger
 //   table `queue-due`         partition group clock u8 due i64 offset i64 → nothing
+//   table `queue-lane`        partition group begin i64 bucket u8    → offsets of lanes (stored-lane-index.ts)
+//   table `queue-lane-chunk`  partition group begin i64             → end i64 of the chunk
 //   table `queue-dedup-window` partition                            → snapshot of DedupWindow
 //   table `queue-dedup`       partition id (16 bytes)               → offset i64, expiry i64
 //   table `queue-dedup-order` partition order u8 expiry or offset i64 id → nothing
@@ -16,13 +18,19 @@ export const GROUP_TABLE = 'queue-group'
 export const DELAYED_TABLE = 'queue-delayed'
 export const DUE_TABLE = 'queue-due'
 
+/** Of the lane index: what a chunk holds, and where it ends. */
+export const LANE_TABLE = 'queue-lane'
+export const LANE_CHUNK_TABLE = 'queue-lane-chunk'
+
 export const DEDUP_WINDOW_TABLE = 'queue-dedup-window'
 export const DEDUP_TABLE = 'queue-dedup'
 export const DEDUP_ORDER_TABLE = 'queue-dedup-order'
 
 /** What a checkpoint of the groups is made of. */
 export const CHECKPOINT_TABLES = [CHECKPOINT_TABLE, GROUP_TABLE, DELAYED_TABLE, DUE_TABLE]
-export const QUEUE_META_TABLES = [...CHECKPOINT_TABLES, DEDUP_WINDOW_TABLE, DEDUP_TABLE, DEDUP_ORDER_TABLE]
+export const QUEUE_META_TABLES = [
+  ...CHECKPOINT_TABLES, LANE_TABLE, LANE_CHUNK_TABLE, DEDUP_WINDOW_TABLE, DEDUP_TABLE, DEDUP_ORDER_TABLE,
+]
 
 /** The key of a group of a partition; a prefix of all its rows. Names are at most 255 bytes. */
 export function groupKey (partitionKey: Buffer, group: string): Buffer {
@@ -35,7 +43,7 @@ export function groupOfQueueKey (key: Buffer, partitionKeyBytes: number): string
   return key.toString('utf8', partitionKeyBytes + 1)
 }
 
-export function delayedKey (prefix: Buffer, offset: number): Buffer {
+export function offsetKey (prefix: Buffer, offset: number): Buffer {
   const key = Buffer.allocUnsafe(prefix.length + 8)
   prefix.copy(key)
   writeInt64(key, offset, prefix.length)

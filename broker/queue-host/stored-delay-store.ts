@@ -17,7 +17,7 @@ import type { DelayClock, DelayStore } from '../queue/queue-types.js'
 import { DelayImage } from './delay-image.js'
 import { DueHeap } from './due-heap.js'
 import { heldOfRow, rowOfHeld, type HeldRecord } from './held-record.js'
-import { DELAYED_TABLE, DUE_TABLE, delayedKey, dueKey, keyAfter, offsetOfKey, rowsOf } from './queue-keys.js'
+import { DELAYED_TABLE, DUE_TABLE, offsetKey, dueKey, keyAfter, offsetOfKey, rowsOf } from './queue-keys.js'
 import { StoredRows } from './stored-rows.js'
 
 type Layer = Map<number, HeldRecord | null>
@@ -90,8 +90,8 @@ export class StoredDelayStore implements DelayStore {
         if (offset >= fromOffset && offset < endOffset && this.isLayered(offset)) found.add(offset)
       }
     }
-    const to = delayedKey(this.prefix, endOffset)
-    for (let from = delayedKey(this.prefix, fromOffset); ;) {
+    const to = offsetKey(this.prefix, endOffset)
+    for (let from = offsetKey(this.prefix, fromOffset); ;) {
       const rows = this.meta.range(DELAYED_TABLE, { from, to, limit: ROWS_PER_LOOK })
       for (const { key } of rows) if (!this.isOverlaid(offsetOfKey(key))) found.add(offsetOfKey(key))
       if (rows.length < ROWS_PER_LOOK || found.size >= max + this.changes) break
@@ -115,7 +115,7 @@ export class StoredDelayStore implements DelayStore {
   writesOfFrozen (): MetaWrite[] {
     const writes: MetaWrite[] = []
     for (const [offset, held] of this.frozen ?? []) {
-      const key = delayedKey(this.prefix, offset)
+      const key = offsetKey(this.prefix, offset)
       const row = offset < this.storedEnd ? this.meta.get(DELAYED_TABLE, key) : null
       if (row !== null) {
         const { clock, dueMs } = heldOfRow(row)
@@ -181,7 +181,7 @@ export class StoredDelayStore implements DelayStore {
     const frozen = this.frozen?.get(offset)
     if (frozen !== undefined) return frozen
     if (offset >= this.storedEnd) return null
-    const row = this.meta.get(DELAYED_TABLE, delayedKey(this.prefix, offset))
+    const row = this.meta.get(DELAYED_TABLE, offsetKey(this.prefix, offset))
     return row === null ? null : heldOfRow(row)
   }
 }

@@ -1,21 +1,38 @@
-// A lane index in memory: for the active part of a log, for tests, and as the reference of what an index must do.
+// A lane index in memory: for the newest part of a log, for tests, and as the reference of what an index must do.
 
 import type { LaneIndex } from './queue-types.js'
 
 export class MemoryLaneIndex implements LaneIndex {
   /** Offsets of each lane, ascending. */
   private readonly lanes = new Map<number, number[]>()
-  private trimmed = 0
-  private end = 0
+  private trimmed: number
+  private end: number
+  private held = 0
+
+  /** @param begin offset of the first record that may be added. */
+  constructor (begin = 0) {
+    this.trimmed = begin
+    this.end = begin
+  }
 
   get indexedEnd (): number { return this.end }
+
+  /** Nothing is held below. */
+  get begin (): number { return this.trimmed }
 
   /** Lanes held: for stating bounds. */
   get laneCount (): number { return this.lanes.size }
 
+  /** Records held. */
+  get recordCount (): number { return this.held }
+
+  /** Every lane with its offsets, ascending; in no order of lanes. */
+  entries (): IterableIterator<[number, readonly number[]]> { return this.lanes.entries() }
+
   add (lane: number, offset: number): void {
     if (offset < this.end) return
     this.end = offset + 1
+    this.held++
     const offsets = this.lanes.get(lane)
     if (offsets === undefined) this.lanes.set(lane, [offset])
     else offsets.push(offset)
@@ -45,6 +62,7 @@ export class MemoryLaneIndex implements LaneIndex {
     for (const [lane, offsets] of this.lanes) {
       if (offsets[0]! >= offset) continue
       const start = indexAbove(offsets, offset - 1)
+      this.held -= start
       if (start === offsets.length) this.lanes.delete(lane)
       else this.lanes.set(lane, offsets.slice(start))
     }
