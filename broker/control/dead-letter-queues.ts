@@ -9,7 +9,7 @@ import {
   DEAD_LETTER_HEADER, RecordBatchBuilder, RecordExtrasBuilder, RecordReader, encodeDeadLetterNote, laneOf,
   type RecordHeader,
 } from '@sluice/protocol'
-import type { DeadLetterIndex, DeathName } from '../partition/dead-letter-index.js'
+import type { DeadLetterIndex, DeathName } from '../queue-host/dead-letter-index.js'
 import type { Partition } from '../partition/partition.js'
 import type { PartitionTable } from '../partition/partition-table.js'
 import { reasonName } from '../queue-host/reason-names.js'

@@ -11,7 +11,7 @@
 // To be used for queues only: whoever reads the topic as a stream must not miss what the queue has done with.
 
 import type { LogSegment, PartitionLog } from '@sluice/storage'
-import type { QueueGroup } from './queue-group.js'
+import type { QueueGroup } from '../queue/queue-group.js'
 
 export const EVACUATION = {
   /** Of offsets, and of bytes. */

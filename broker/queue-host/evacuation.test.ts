@@ -3,8 +3,8 @@
 import t from 'tap'
 import type { CompactionResult, LogSegment } from '@sluice/storage'
 import { EVACUATION, Evacuation, type EvacuationLog } from './evacuation.js'
-import { SETTLE_KIND } from './queue-types.js'
-import { QueueWorld, itemOf, type Handle } from './queue-world.test.double.js'
+import { SETTLE_KIND } from '../queue/queue-types.js'
+import { QueueWorld, itemOf, type Handle } from '../queue/queue-world.test.double.js'
 
 const MiB = 1024 * 1024
 const NOW_MS = 1_700_000_000_000

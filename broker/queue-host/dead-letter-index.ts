@@ -9,7 +9,7 @@
 // Invariant: nothing below a known letter is removed from the log before it is forgotten (`minOffset`).
 
 import { DEAD_LETTER_HEADER, RecordReader, decodeDeadLetterNote } from '@sluice/protocol'
-import type { Partition } from './partition.js'
+import type { Partition } from '../partition/partition.js'
 
 /** Which record of which queue group died. */
 export interface DeathName {
