@@ -9,7 +9,7 @@
 // Invariant: nothing below a known letter is removed from the log before it is forgotten (`minOffset`).
 
 import { DEAD_LETTER_HEADER, RecordReader, decodeDeadLetterNote } from '@sluice/protocol'
-import type { Partition } from '../partition/partition.js'
+import type { PartitionLog } from '@sluice/storage'
 
 /** Which record of which queue group died. */
 export interface DeathName {
@@ -19,14 +19,17 @@ export interface DeathName {
   readonly offset: number
 }
 
+/** The partition that holds the letters. */
+interface LetterPartition { readonly log: PartitionLog, readonly highWatermark: number }
+
 export class DeadLetterIndex {
-  private readonly partition: Partition
+  private readonly partition: LetterPartition
   private readonly known = new Map<string, number>()
   /** Letters of deaths at this time or later are known. */
   private readFromMs = Infinity
   private reading: Promise<void> = Promise.resolve()
 
-  constructor (partition: Partition) {
+  constructor (partition: LetterPartition) {
     this.partition = partition
   }
 
