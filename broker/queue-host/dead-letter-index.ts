@@ -20,7 +20,7 @@ export interface DeathName {
 }
 
 /** The partition that holds the letters. */
-interface LetterPartition { readonly log: PartitionLog, readonly highWatermark: number }
+interface LetterPartition { readonly label: string, readonly log: PartitionLog }
 
 export class DeadLetterIndex {
   private readonly partition: LetterPartition
