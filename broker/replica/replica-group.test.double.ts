@@ -39,6 +39,7 @@ export class TestGroup {
   record!: PartitionRecord
   /** Most bytes of one answer. */
   fetchBytes = REPLICA_TIMING_DEFAULT.fetchBytes
+  flush: 'sync' | 'interval' = 'sync'
   /** Letters that never arrive. */
   loses: (letter: Letter) => boolean = () => false
 
@@ -70,7 +71,7 @@ export class TestGroup {
       cleanStart: false,
       report: () => {},
     })
-    const log = await store.openLog({ topicId: 'topic', partition: 0, kind: 'data' }, LOG_CONFIG_DEFAULT)
+    const log = await store.openLog({ topicId: 'topic', partition: 0, kind: 'data' }, { ...LOG_CONFIG_DEFAULT, flush: this.flush })
     member.opened = []
     member.reports = []
     member.replica = new Replica({

@@ -256,3 +256,26 @@ t.test('Replica: a recovery stops where nobody has what was acknowledged, until 
     epochStart: { epoch: 3, leader: 2 }, dataLoss: { lossEpoch: 3, cutOffset: 0 },
   })
 })
+
+t.test('Replica: who acknowledged from the page cache is doubtful after a power cut, not after a stop', async t => {
+  const group = new TestGroup(3)
+  group.flush = 'interval'
+  for (const member of group.members) await group.open(member)
+  const members = group.members.map(({ member }) => member)
+  await group.tell(firstRecord(members, members[0]!, '0.1', 'n'))
+  const [leader, second, third] = group.members
+  leader!.replica.append(0, testBatch('one'))
+  await group.settle()
+  t.equal(leader!.log.highWatermark, 1, 'written by a majority, synced by nobody')
+  await new Promise<void>(resolve => second!.replica.close(() => resolve()))
+  await group.open(second!)
+  t.equal(second!.replica.trusted, true)
+  group.powerCut(third!)
+  await group.open(third!)
+  t.equal(third!.replica.trusted, false)
+  t.equal(third!.replica.promised, 1)
+  await moveTo(group, 0)
+  await group.pass(500)
+  t.same(third!.reports, ['mended'])
+  t.equal(third!.replica.trusted, true)
+})

@@ -128,6 +128,7 @@ export class Checker {
       }
       offset = own.endOffset
     }
+    if (set !== null && to > from) this.checkEpoch(store, partition, log, to, epoch)
     if (set !== null && to > from && this.countsHolders) this.checkMajority(store, partition, log, to, set)
   }
 
@@ -141,6 +142,14 @@ export class Checker {
       this.fail('I8', `partition ${partition}: ${describeBatch(batch)} is committed where sequence ${expected} was to come`)
     }
     this.sequences.set(key, expected + batch.endOffset - batch.baseOffset)
+  }
+
+  /** A majority for something of an older epoch is no majority: something of the leader's own has to come on top. */
+  private checkEpoch (leader: string, partition: number, log: number, offset: number, epoch: number): void {
+    const last = this.shadow(leader, partition, log).at(offset - 1)
+    if (last !== null && last.epoch !== epoch) {
+      this.fail('I2', `${leader} leads epoch ${epoch} and commits up to ${describeBatch(last)} of partition ${partition} log ${log}`)
+    }
   }
 
   private checkMajority (leader: string, partition: number, log: number, offset: number, set: readonly string[]): void {

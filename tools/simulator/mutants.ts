@@ -109,7 +109,12 @@ export const MUTANTS: readonly Mutant[] = [
     network: { ...options.network, duplicateShare: 0.5, lateShare: 0.3, lateMs: 400 },
     meanMs: { ...options.meanMs, falseSuspicion: 700, cut: 1_200, asymmetric: 2_000 },
   })),
-  withRules('staleCallback', new StaleCallback()),
+  // The disk has to answer after the role has changed.
+  withRules('staleCallback', new StaleCallback(), options => ({
+    ...options,
+    disk: { ...options.disk, slowShare: 0.1, slowMs: 800 },
+    meanMs: { ...options.meanMs, falseSuspicion: 500, cut: 1_500 },
+  })),
   { ...NO_MUTANT, name: 'dupAckEarly', acknowledgesDuplicatesEarly: true },
   withRules('reconfNoOldQuorum', new ReconfigureWithoutOldQuorum(),
     options => ({ ...options, meanMs: { ...options.meanMs, reconfigure: 1_000 } })),

@@ -37,6 +37,8 @@ export class SimBroker {
   private readonly world: SimWorld
   private readonly random: SeededRandom
   private readonly highWatermarks = new Map<string, number>()
+  /** The end of each log when the checker last looked. */
+  private observed: number[] = []
   private life = 0
   private storeCount = 0
   private records: PartitionRecords | null = null
@@ -185,6 +187,7 @@ export class SimBroker {
       partitions.push(this.openPartition(life, partition, logs, promises))
     }
     this.partitions = partitions
+    this.observed = []
     let nonce = 0
     this.records = new PartitionRecords(control, () => `${this.incarnation}.${nonce++}`)
     this.unwatch = this.records.watch(TOPIC, partition => this.run(life, () => this.readRecord(life, partition)))
@@ -332,6 +335,7 @@ export class SimBroker {
 
   private onTruncate (partition: number, log: number, offset: number): void {
     const { checker } = this.world
+    this.observed[partition * LOG_KINDS.length + log] = -1
     this.log('truncate', `${partition}.${log} ${offset}`)
     const highWatermark = this.highWatermarks.get(`${partition}:${log}`) ?? 0
     const replica = this.partitions[partition]?.replica
@@ -348,6 +352,9 @@ export class SimBroker {
   private observeLog (partition: number, index: number): boolean {
     const { checker } = this.world
     const { log } = this.replica(partition).logs[index]!
+    const place = partition * LOG_KINDS.length + index
+    if (this.observed[place] === log.nextOffset) return false
+    this.observed[place] = log.nextOffset
     const shadow = checker.shadow(this.store, partition, index)
     if (shadow.endOffset >= log.nextOffset) return false
     const from = Math.max(shadow.endOffset, log.logStartOffset)
