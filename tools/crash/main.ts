@@ -2,6 +2,7 @@
 //
 //   npm run crash -- --rounds 50 --seed 7      a run; without a seed, a random one
 //   npm run crash -- --keep                    leaves the data folder of a run with violations
+//   npm run crash -- queue --rounds 100        the same for queues: brokers and workers are killed
 //   npm run crash -- scale --partitions 10000  starts a broker with many partitions and measures it
 //
 // Exit code 0: no violation. 1: some, or the broker did not come back. 2: wrong arguments.
@@ -10,14 +11,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { crashRun } from './crash-run.js'
+import { crashRun, type CrashReport } from './crash-run.js'
+import { queueCrashRun, type QueueCrashReport } from './queue/queue-crash-run.js'
 import { measureScale } from './scale.js'
+
+const RUNS: Readonly<Record<string, () => Promise<boolean>>> = { stream: crash, queue, scale }
 
 const { values, positionals } = parseArguments()
 const folder = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
 let failed = true
 try {
-  failed = positionals[0] === 'scale' ? !await scale() : !await crash()
+  failed = !await RUNS[positionals[0] ?? 'stream']!()
 } catch (error) {
   process.stderr.write(`${(error as Error).stack}\n`)
 } finally {
@@ -49,8 +53,8 @@ function parseArguments (): Arguments {
       if (Number.isSafeInteger(value) && value >= 0) return value
       throw new Error(`--${name} is ${JSON.stringify(values[name])}; it must be a whole number`)
     }
-    if (positionals.length > 1 || (positionals.length === 1 && positionals[0] !== 'scale')) {
-      throw new Error(`${positionals.join(' ')} is not known; there is only scale`)
+    if (positionals.length > 1 || !Object.hasOwn(RUNS, positionals[0] ?? 'stream')) {
+      throw new Error(`${positionals.join(' ')} is not known; use one of ${Object.keys(RUNS).join(', ')}`)
     }
     const { keep, damage } = values
     const numbers = { rounds: number('rounds'), seed: number('seed'), partitions: number('partitions') }
@@ -69,7 +73,15 @@ async function crash (): Promise<boolean> {
     damage: values.damage,
     say: line => process.stderr.write(`${line}\n`),
   })
-  const { violations, ...figures } = report
+  return tell(report)
+}
+
+async function queue (): Promise<boolean> {
+  const { rounds, seed } = values
+  return tell(await queueCrashRun({ rounds, seed, folder, say: line => process.stderr.write(`${line}\n`) }))
+}
+
+function tell ({ violations, ...figures }: CrashReport | QueueCrashReport): boolean {
   for (const violation of violations) process.stderr.write(`VIOLATION ${violation}\n`)
   process.stdout.write(`${JSON.stringify({ ...figures, violations: violations.length })}\n`)
   return violations.length === 0
