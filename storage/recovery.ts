@@ -123,6 +123,9 @@ class LogRecovery {
     if (files.length > 0) {
       if (this.stored.state === null) this.logStartOffset = files[0]!.baseOffset
       await this.scanAll(files)
+      // A process that was killed may have made the last file and not yet its name durable: what goes into it from now
+      // on must not be lost with the name.
+      await this.context.disk.syncDirectory(this.directory)
     }
     await this.reachKnownEnd()
     await this.save()
