@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { RUN_DEFAULTS, runWorkload, type RunSettings } from './bench-run.js'
+import type { QueueWorkload } from './queue-workload.js'
 import { reportTable } from './report.js'
 import { RESULT_FORMAT, type BenchResult, type Sample } from './result.js'
 import type { Workload } from './workload.js'
@@ -102,6 +103,44 @@ t.test('Bench: await-send has a latency for each call', async t => {
   const result = await runShortly(t, workload, { count: 50, bare: ['append'] })
   checkResult(t, result, workload, ['sluice', 'bare append'])
   for (const sample of result.samples) checkLatencies(t, sample, false)
+})
+
+const QUEUE: QueueWorkload = {
+  name: 'queue',
+  size: 100,
+  partitions: 1,
+  order: 'none',
+  keys: 0,
+  receiveRecords: 10,
+  receivers: 2,
+  concurrency: null,
+  backlog: 2_000,
+  hangEvery: null,
+  visibilityMs: 1_000,
+  rate: null,
+}
+
+t.test('Bench: queue receives and acknowledges, and fills up what it empties (order of keys)', async t => {
+  const workload: QueueWorkload = { ...QUEUE, order: 'key', keys: 50 }
+  const result = await runShortly(t, workload, { count: 3_000, bare: ['append'] })
+  checkResult(t, result, workload, ['sluice', 'bare append'])
+  for (const sample of result.samples) {
+    t.ok(sample.records >= 3_000, 'more than the backlog')
+    t.ok(sample.recordsPerBatch! <= 10 && sample.serviceLatency!.count > 0)
+  }
+})
+
+t.test('Bench: queue works on with handlers that hang, in turns with a run without', async t => {
+  const workload: QueueWorkload = { ...QUEUE, concurrency: 20, hangEvery: 200 }
+  const result = await runShortly(t, workload, { count: 1_000, bare: [] })
+  checkResult(t, result, workload, ['sluice', 'sluice without hangs'])
+})
+
+t.test('Bench: queue has a latency up to the handler for each record', async t => {
+  const workload: QueueWorkload = { ...QUEUE, concurrency: 1, rate: 500 }
+  const result = await runShortly(t, workload, { count: 50, bare: ['append'] })
+  checkResult(t, result, workload, ['sluice', 'bare append'])
+  for (const sample of result.samples) checkLatencies(t, sample, true)
 })
 
 t.test('Bench: a run fails with the cause and leaves nothing behind (an option that the broker refuses)', async t => {

@@ -54,8 +54,14 @@ export const RUN_DEFAULTS: RunSettings = {
 }
 
 /** A server to be measured. */
-interface Contender { readonly name: string, start (folder: string): Promise<RunningServer> }
+interface Contender {
+  readonly name: string
+  readonly workload: Workload
+  start (folder: string): Promise<RunningServer>
+}
 
+/** Sluice doing the same without anything that hangs. */
+const WITHOUT_HANGS = 'sluice without hangs'
 const POLL_MS = 5
 
 /** Runs a workload. @throws Error where a process fails. */
@@ -70,7 +76,7 @@ export async function runWorkload (workload: Workload, settings: RunSettings): P
   for (let round = 1; round <= settings.rounds; round++) {
     for (const contender of contenders) {
       settings.onProgress?.(`${workload.name}: round ${round} of ${settings.rounds}, ${contender.name}`)
-      const { sample, facts } = await takeSample(contender, workload, settings, round)
+      const { sample, facts } = await takeSample(contender, settings, round)
       samples.push(sample)
       broker ??= facts
     }
@@ -97,19 +103,23 @@ function contendersOf (workload: Workload, settings: RunSettings): Contender[] {
   const { brokerOptions, profileDirectory } = settings
   const contenders: Contender[] = []
   if (settings.sluice) {
-    contenders.push({ name: SLUICE, start: folder => startBroker(folder, brokerOptions, { profileDirectory }) })
+    const start = (folder: string): Promise<RunningServer> => startBroker(folder, brokerOptions, { profileDirectory })
+    contenders.push({ name: SLUICE, workload, start })
+    if (workload.name === 'queue' && workload.hangEvery !== null) {
+      contenders.push({ name: WITHOUT_HANGS, workload: { ...workload, hangEvery: null }, start })
+    }
   }
   // A fetch writes nothing: the forms differ in how they write.
   const forms = workload.name === 'fetch' ? settings.bare.slice(0, 1) : settings.bare
   for (const form of forms) {
     const name = workload.name === 'fetch' ? 'bare fetch' : `bare ${form}`
-    contenders.push({ name, start: folder => startBareServer(folder, form, workload, {}) })
+    contenders.push({ name, workload, start: folder => startBareServer(folder, form, workload, {}) })
   }
   return contenders
 }
 
 async function takeSample (
-  contender: Contender, workload: Workload, settings: RunSettings, round: number,
+  contender: Contender, settings: RunSettings, round: number,
 ): Promise<{ sample: Sample, facts: BrokerFacts | null }> {
   await mkdir(settings.folder, { recursive: true })
   const folder = await mkdtemp(join(settings.folder, 'sluice-bench-'))
@@ -121,7 +131,7 @@ async function takeSample (
     const { target } = server
     const facts = target.kind === 'sluice' ? await askBroker(target.address) : null
     driver = new Child<DriverCalls>('driver-main.js', [], target.kind === 'sluice' ? driverOptions(settings) : {})
-    await driver.call('prepare', { target, workload })
+    await driver.call('prepare', { target, workload: contender.workload })
     await driver.call('start', null)
     await delay(settings.warmupMs)
     const { outcome, usage } = await takeWindow(server, driver, settings)

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { BARE_FORMS, type BareForm } from './bare-loop/commit-loop.js'
 import { RUN_DEFAULTS, runWorkload, type RunSettings } from './bench-run.js'
+import { QUEUE_ORDERS, type QueueOrder } from './queue-workload.js'
 import { reportTable } from './report.js'
 import { FETCH_DEPTHS, type FetchDepth, type FlushChoice, type Workload } from './workload.js'
 
@@ -33,6 +34,7 @@ export function benchCommand (): Command {
   bench.addCommand(fetchCommand())
   bench.addCommand(endToEndCommand())
   bench.addCommand(awaitSendCommand())
+  bench.addCommand(queueCommand())
   return bench
 }
 
@@ -109,6 +111,41 @@ function awaitSendCommand (): Command {
     }, options))
 }
 
+function queueCommand (): Command {
+  return withCommon(new Command('queue').description('records of a queue, received and acknowledged durably'), ['append'])
+    .option('--size <bytes>', 'bytes of a value', integer(8, 1 << 20), 100)
+    .option('--partitions <count>', 'partitions of the queue', integer(1, 10_000), 1)
+    .addOption(new Option('--order <order>', 'what keeps its order').choices(QUEUE_ORDERS).default('none'))
+    .option('--keys <count>', 'keys that records have, in turn (default: 10,000 with the order of keys, else none)', integer(0, 1e6))
+    .option('--receive <records>', 'records of one receive', integer(1, 10_000), 100)
+    .option('--receivers <count>', 'receivers at once, each waiting for its acknowledgements', integer(1, 1_000), 1)
+    .option('--concurrency <handlers>', 'work with so many handlers at once, in place of receive', integer(1, 100_000))
+    .option('--backlog <records>', 'records that wait at the start', integer(1, 1e9), 1_000_000)
+    .option('--hang-every <records>', 'with --concurrency: every so many handlers hang for the visibility time; in turns ' +
+      'with a run without', integer(1, 1e9))
+    .option('--visibility <duration>', 'visibility time of the queue', duration, 30_000)
+    .option('--rate <records>', 'latency from send to handler at so many records a second', integer(1, 1_000_000))
+    .action((options: CommonOptions & Options) => {
+      if (options.hangEvery !== undefined && options.concurrency === undefined) {
+        throw new InvalidArgumentError('--hang-every needs --concurrency: only handlers hang.')
+      }
+      return run({
+        name: 'queue',
+        size: options.size,
+        partitions: options.partitions,
+        order: options.order,
+        keys: options.keys ?? (options.order === 'key' ? 10_000 : 0),
+        receiveRecords: options.receive,
+        receivers: options.receivers,
+        concurrency: options.concurrency ?? null,
+        backlog: options.backlog,
+        hangEvery: options.hangEvery ?? null,
+        visibilityMs: options.visibility,
+        rate: options.rate ?? null,
+      }, options)
+    })
+}
+
 /** Options of the workloads, as commander hands them over. */
 interface Options {
   size: number
@@ -122,6 +159,12 @@ interface Options {
   depth: FetchDepth
   rate: number
   concurrency: number
+  order: QueueOrder
+  keys?: number
+  receive: number
+  receivers: number
+  hangEvery?: number
+  visibility: number
 }
 
 function withCommon (command: Command, bare: readonly BareForm[]): Command {

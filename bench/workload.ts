@@ -1,6 +1,7 @@
 // The workloads: what is done to a server, as plain data that goes into the result.
 
 import type { Acks } from '@sluice/protocol'
+import type { QueueWorkload } from './queue-workload.js'
 
 /** Records as fast as they are acknowledged. */
 export interface ProduceWorkload {
@@ -61,7 +62,7 @@ export interface AwaitSendWorkload {
 }
 
 export type FlushChoice = 'sync' | 'interval' | 'none'
-export type Workload = ProduceWorkload | FetchWorkload | EndToEndWorkload | AwaitSendWorkload
+export type Workload = ProduceWorkload | FetchWorkload | EndToEndWorkload | AwaitSendWorkload | QueueWorkload
 
 /** Size of a batch that the bare loop makes where the client makes its own: the client's default, in bytes. */
 export const OWN_BATCH_BYTES = 256 * 1024

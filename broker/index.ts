@@ -6,5 +6,6 @@ export {
   type BrokerConfig, type OptionName, type OptionRow, type OptionSource, type OptionTexts,
 } from './config.js'
 export { TOPIC_SETTINGS, type TopicSettingName, type TopicSettingRow } from './control/topic-config.js'
+export { QUEUE_SETTINGS, type QueueSettingName, type QueueSettingRow } from './queue/queue-settings.js'
 export { runBrokerProcess, type BrokerProcessOptions } from './main.js'
 export { silentLogger, type Logger } from './runtime/logger.js'

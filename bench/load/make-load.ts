@@ -1,15 +1,19 @@
 // Which load does which work on which server.
 
+import { bareReceivers } from '../queue-workload.js'
 import type { Workload } from '../workload.js'
 import { bareBatchRecords } from '../workload.js'
 import { BareEndToEndLoad } from './bare-end-to-end-load.js'
 import { BareFetchLoad } from './bare-fetch-load.js'
 import { BareProduceLoad } from './bare-produce-load.js'
+import { BareQueueLoad } from './bare-queue-load.js'
 import type { Load } from './load.js'
 import { SluiceAwaitSendLoad } from './sluice-await-send-load.js'
 import { SluiceEndToEndLoad } from './sluice-end-to-end-load.js'
 import { SluiceFetchLoad } from './sluice-fetch-load.js'
 import { SluiceProduceLoad } from './sluice-produce-load.js'
+import { SluiceQueueLatencyLoad } from './sluice-queue-latency-load.js'
+import { SluiceQueueLoad } from './sluice-queue-load.js'
 
 /** A server to work on. */
 export type Target =
@@ -29,6 +33,9 @@ function sluiceLoad (address: string, workload: Workload): Load {
     case 'fetch': return new SluiceFetchLoad(address, workload)
     case 'e2e': return new SluiceEndToEndLoad(address, workload)
     case 'await-send': return new SluiceAwaitSendLoad(address, workload)
+    case 'queue': return workload.rate === null
+      ? new SluiceQueueLoad(address, workload)
+      : new SluiceQueueLatencyLoad(address, workload)
   }
 }
 
@@ -55,5 +62,16 @@ function bareLoad (target: Target & { kind: 'bare' }, workload: Workload): Load 
       inFlight: { batches: workload.concurrency },
       recordLatency: true,
     })
+    case 'queue':
+      if (workload.rate !== null) {
+        return new BareEndToEndLoad({ ports, recordBytes: workload.size, rate: workload.rate })
+      }
+      return new BareQueueLoad({
+        ports,
+        fileBytes: backlogBytes,
+        batches: Math.ceil(workload.backlog / workload.receiveRecords),
+        recordBytes: workload.size,
+        receivers: bareReceivers(workload),
+      })
   }
 }

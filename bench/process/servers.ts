@@ -45,12 +45,21 @@ export async function askBroker (address: string): Promise<BrokerFacts> {
 export async function startBareServer (
   directory: string, form: BareForm, workload: Workload, childOptions: ChildOptions,
 ): Promise<RunningServer> {
-  const backlogPath = workload.name === 'fetch' ? join(directory, 'backlog') : null
-  const backlogBytes = workload.name === 'fetch' ? await writeBacklog(backlogPath!, workload) : 0
+  const backlog = backlogOf(workload)
+  const backlogPath = backlog === null ? null : join(directory, 'backlog')
+  const backlogBytes = backlog === null ? 0 : await writeBacklog(backlogPath!, backlog)
   const argument = JSON.stringify({ path: join(directory, 'log'), form, backlogPath })
   const child = new Child<ServerCalls>('bare-server-main.js', [argument], { ...childOptions, threads: THREADS })
   const ports = JSON.parse(await child.firstLine()) as { produce: number, tail: number, fetch: number }
   return { child, target: { kind: 'bare', ports, backlogBytes } }
+}
+
+function backlogOf (workload: Workload): { backlog: number, batch: number, size: number } | null {
+  if (workload.name === 'fetch') return workload
+  if (workload.name !== 'queue' || workload.rate !== null) return null
+  // Whole batches only, so that all are alike in size.
+  const { size, receiveRecords: batch } = workload
+  return { size, batch, backlog: Math.ceil(workload.backlog / batch) * batch }
 }
 
 /** Notes what a folder is for, for whoever finds it after a crash. */

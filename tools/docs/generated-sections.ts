@@ -4,7 +4,10 @@
 //   … written by `npm run docs`, checked by a test …
 //   <!-- end NAME -->
 
-import { environmentName, OPTION_NAMES, OPTIONS, TOPIC_SETTINGS, type OptionRow, type TopicSettingRow } from '@sluice/broker'
+import {
+  environmentName, OPTION_NAMES, OPTIONS, QUEUE_SETTINGS, TOPIC_SETTINGS, type OptionRow, type QueueSettingRow,
+  type TopicSettingRow,
+} from '@sluice/broker'
 import { COMMANDS } from '../cli/main.js'
 
 /** A table and where it stands. */
@@ -17,7 +20,8 @@ export interface GeneratedSection {
 
 export const SECTIONS: readonly GeneratedSection[] = [
   { name: 'options', file: 'broker/README.md', text: async () => optionTable() },
-  { name: 'topic settings', file: 'broker/README.md', text: async () => settingTable() },
+  { name: 'topic settings', file: 'broker/README.md', text: async () => settingTable(TOPIC_SETTINGS) },
+  { name: 'queue settings', file: 'broker/README.md', text: async () => settingTable(QUEUE_SETTINGS) },
   { name: 'commands', file: 'tools/README.md', text: commandTable },
 ]
 
@@ -39,8 +43,8 @@ function optionTable (): string {
   return table(['flag', 'environment', 'default', 'values', 'what it does'], rows)
 }
 
-function settingTable (): string {
-  const rows = Object.entries(TOPIC_SETTINGS).map(([name, row]: [string, TopicSettingRow]) =>
+function settingTable (settings: Readonly<Record<string, TopicSettingRow | QueueSettingRow>>): string {
+  const rows = Object.entries(settings).map(([name, row]) =>
     [`\`${name}\``, quantity(row, row.default), range(row), row.doc])
   return table(['setting', 'default', 'values', 'what it does'], rows)
 }
