@@ -23,6 +23,8 @@ import type { BrokerConfig } from './config.js'
 import { CONTROL_META_TABLES, LmdbControlStore } from './control/lmdb-control-store.js'
 import { ProducerIds } from './control/producer-ids.js'
 import { DeadLetterQueues } from './control/dead-letter-queues.js'
+import { LocalRedriveTargets } from './control/local-redrive-targets.js'
+import { Redrives } from './control/redrives.js'
 import { TopicCatalog } from './control/topic-catalog.js'
 import { TopicFiles } from './control/topic-files.js'
 import { GROUP_LIMITS, type GroupLimits } from './group/group-limits.js'
@@ -130,6 +132,9 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const groups = await Groups.start({ control, topics, partitions, clock, deadlines, endOfTurn, logger, limits })
   undo.push(() => groups.stop(STOPPING))
   const sessions = await QueueSessions.start({ control, partitions, clock, deadlines })
+  const targets = new LocalRedriveTargets(topics, partitions)
+  const redrives = await Redrives.open({ control, partitions, targets, clock, deadlines, logger })
+  undo.push(async () => redrives.stop())
 
   const dispatcher = new Dispatcher(logger)
   const server = new TcpServer({
@@ -155,6 +160,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     partitions,
     groups,
     sessions,
+    redrives,
     producerIds: new ProducerIds(control, LIMITS.producerIdBlock, wallMs, () => partitions.highestProducerId()),
     unsent: server.unsent,
   }
@@ -182,6 +188,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     const leftMs = (): number => Math.max(LIMITS.goAwayGraceMs, deadlineMs - clock.monotonicMs())
     dispatcher.stopping = true
     server.stopAccepting('the broker is stopping', config.shutdownTimeoutMs)
+    redrives.stop()
     await atMost(leftMs(), Promise.all([housekeeping.stop(), topics.atRest()]))
     await settled(partitions, clock, leftMs())
     await groups.stop(STOPPING)

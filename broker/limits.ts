@@ -25,6 +25,18 @@ export const LIMITS = {
   itemsPerQueueRequest: 1_000,
   /** A receive whose time is over waits so long for records that are being read from disk, in milliseconds. */
   receiveLoadMs: 5_000,
+  /** Redrives that run at once, and ended ones that are remembered: the one that ended first is forgotten first. */
+  redrivesAtOnce: 16,
+  redrivesKept: 100,
+  /** Dead letters that a redrive sorts at once; see RedriveJob. */
+  redrivePlan: 250_000,
+  /** A redrive keeps the letters that it is moving from consumers for so long, in milliseconds. */
+  redriveClaimMs: 60_000,
+  /** Bytes that a redrive reads at once, and about those of a batch that it appends. */
+  redriveReadBytes: 256 * KiB,
+  redriveBatchBytes: MiB,
+  /** Bytes of the text of a header in the filter of a redrive. */
+  redriveFilterBytes: 4 * KiB,
   /** Longest long poll of a receive, in milliseconds. */
   receiveWaitMs: 60_000,
   /** Longest long poll of a fetch, in milliseconds. */

@@ -19,8 +19,10 @@ import { listGroupsHandler } from './list-groups.js'
 import { listOffsetsHandler } from './list-offsets.js'
 import { metadataHandler } from './metadata.js'
 import { produceHandler } from './produce.js'
+import { cancelRedriveHandler } from './cancel-redrive.js'
 import { cancelRecordsHandler, rescheduleRecordsHandler } from './change-records.js'
 import { controlQueueHandler } from './control-queue.js'
+import { describeRedrivesHandler } from './describe-redrives.js'
 import { explainRecordsHandler } from './explain-records.js'
 import { peekRecordsHandler } from './peek-records.js'
 import { queueStatsHandler } from './queue-stats.js'
@@ -28,6 +30,7 @@ import { receiveHandler } from './receive.js'
 import type { BrokerServices } from './services.js'
 import { closeSessionHandler, heartbeatSessionHandler, openSessionHandler } from './sessions.js'
 import { settleHandler } from './settle.js'
+import { startRedriveHandler } from './start-redrive.js'
 import { alterTopicsHandler, createTopicsHandler, deleteTopicsHandler, listTopicsHandler } from './topics.js'
 
 /** @param served the apis of the dispatcher that will hold these handlers. */
@@ -66,6 +69,9 @@ export function apiHandlers (
     queueStatsHandler(services),
     peekRecordsHandler(services),
     controlQueueHandler(services),
+    startRedriveHandler(services),
+    describeRedrivesHandler(services),
+    cancelRedriveHandler(services),
     describeBrokerHandler(services, facts),
   ] as ApiHandler<never, never>[]
 }

@@ -3,6 +3,7 @@
 import type { BrokerConfig } from '../config.js'
 import type { TopicCatalog } from '../control/topic-catalog.js'
 import type { ProducerIds } from '../control/producer-ids.js'
+import type { Redrives } from '../control/redrives.js'
 import type { ByteBudget } from '../net/byte-budget.js'
 import type { Groups } from './groups.js'
 import type { QueueSessions } from './queue-sessions.js'
@@ -30,6 +31,7 @@ export interface BrokerServices {
   readonly partitions: PartitionTable
   readonly groups: Groups
   readonly sessions: QueueSessions
+  readonly redrives: Redrives
   readonly producerIds: ProducerIds
   /** Bytes of fetch responses that are being read or not taken yet, over all connections. */
   readonly unsent: ByteBudget

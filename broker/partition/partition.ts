@@ -91,6 +91,8 @@ export class Partition implements QueuePartition, StateImageSource {
   /** What is in the state log already and not durable yet, by group. */
   private readonly commitsUnderWay = new Map<string, GroupOffset | null>()
   private images: StateImageWriter | null = null
+  /** Offsets at and above which nothing is to be removed, by whoever needs that. */
+  private readonly holds = new Map<string, number>()
   private evacuation: Evacuation | null = null
 
   constructor (
@@ -268,9 +270,21 @@ export class Partition implements QueuePartition, StateImageSource {
     await this.evacuation.run(this.host.wallMs(), signal)
   }
 
+  /** Keeps all records at or above `offset` in the log until `letGo`: somebody has to find them there. */
+  hold (owner: string, offset: number): void {
+    this.holds.set(owner, offset)
+    this.limitRemoval()
+  }
+
+  letGo (owner: string): void {
+    if (this.holds.delete(owner)) this.limitRemoval()
+  }
+
   private limitRemoval (): void {
     // A dead letter that may be asked for again must be found.
-    this.log.retentionLimitOffset = Math.min(this.highWatermark, this.deadLetters?.minOffset ?? Infinity)
+    let limitOffset = Math.min(this.highWatermark, this.deadLetters?.minOffset ?? Infinity)
+    for (const offset of this.holds.values()) limitOffset = Math.min(limitOffset, offset)
+    this.log.retentionLimitOffset = limitOffset
   }
 
   /** Made when the first dead letter is on its way here. */

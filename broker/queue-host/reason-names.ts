@@ -14,3 +14,9 @@ const REASON_NAMES: Readonly<Record<Reason, QueueFailureReason>> = {
 }
 
 export function reasonName (reason: Reason): QueueFailureReason { return REASON_NAMES[reason] }
+
+/** The reason of that name; null where it is none. */
+export function reasonNamed (name: string): Reason | null {
+  for (const reason of Object.values(REASON)) if (REASON_NAMES[reason] === name) return reason
+  return null
+}

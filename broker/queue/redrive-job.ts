@@ -171,11 +171,19 @@ export class RedriveJob {
     else this.read(this.progress.windowFrom)
   }
 
-  /** @param missing how many of the letters were gone from the dead-letter queue */
-  onAppended (missing = 0): void {
+  /**
+   * @param missing how many of the letters were gone from the dead-letter queue
+   * @param stuck those that cannot be moved, ever: they stay, and the job fails with `message` once the others are
+   *   settled
+   */
+  onAppended (missing = 0, stuck: readonly number[] = [], message = ''): void {
     if (!this.answered('appending')) return
-    const { chunk } = this.progress
     const { recordsPerSecond } = this.spec
+    if (stuck.length > 0) {
+      this.progress.chunk = this.progress.chunk.filter(offset => !stuck.includes(offset))
+      this.outcome ??= { state: REDRIVE_STATE.failed, message }
+    }
+    const { chunk } = this.progress
     this.progress.moved += chunk.length - missing
     if (recordsPerSecond > 0) {
       this.nextChunkMs = Math.max(this.nextChunkMs, this.nowMs) + chunk.length * 1_000 / recordsPerSecond

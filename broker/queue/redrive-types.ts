@@ -97,8 +97,8 @@ export interface RedriveHost {
   save (record: Uint8Array): void
   /**
    * Append the letters' records to the target in this order, durably. Those of a sequence that the target has had from
-   * this job are passed over: sequences rise, so the highest of each target partition tells. `onAppended`, with how
-   * many letters are neither there nor in the dead-letter queue any more.
+   * this job are passed over. `onAppended`, with how many letters are neither there nor in the dead-letter queue any
+   * more, and which cannot be moved because their target is gone for good.
    */
   append (partition: number, moves: readonly RedriveMove[]): void
   /** Make the letters terminal, durably (`QueueGroup.cancel`); those that are stay so. `onSettled`. */

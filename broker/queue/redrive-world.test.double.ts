@@ -37,6 +37,8 @@ export class RedriveWorld implements RedriveHost {
   job!: RedriveJob
   monotonicMs = 0
   crashes = 0
+  /** Lanes whose target is gone. */
+  readonly gone = new Set<number>()
   /** The stored job. */
   record: Uint8Array | null = null
   private readonly planMax: number
@@ -102,14 +104,19 @@ export class RedriveWorld implements RedriveHost {
     this.asked = {
       perform: part => {
         this.appends.push({ atMs: this.monotonicMs, count: moves.length })
+        const stuck: number[] = []
         for (const { sequence, offset } of moves.slice(0, Math.ceil(moves.length * part))) {
           const letter = this.letters[partition]![offset]!
+          if (this.gone.has(letter.lane)) {
+            stuck.push(offset)
+            continue
+          }
           const held = this.target[letter.lane % this.target.length]!
           if (sequence <= held.highest) continue
           held.highest = sequence
           held.letters.push(letter)
         }
-        return () => this.job.onAppended()
+        return () => this.job.onAppended(0, stuck, stuck.length === 0 ? '' : 'the target is gone')
       },
     }
   }

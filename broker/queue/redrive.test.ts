@@ -182,6 +182,23 @@ t.test('Redrive: what cannot succeed ends the job, with the reason', async t => 
   t.equal(world.job.nextDueMs, Infinity)
 })
 
+t.test('Redrive: letters whose target goes stay in their queue, the rest of their chunk is moved once (also over a crash)', async t => {
+  for (const outcome of ['done', 'crashAfter', 'crashHalfway'] as const) {
+    const letters = lettersOf(4)
+    letters[0]![1] = letterOf(0, 1, { lane: 1 })
+    const world = new RedriveWorld(letters)
+    world.gone.add(1)
+    while (world.appends.length === 0) {
+      const { phase } = world.job as unknown as { phase: string }
+      world.step(phase === 'appending' ? outcome : 'done')
+    }
+    world.finish()
+    t.match(world.job.status, { state: failed, message: 'the target is gone', moved: 3 }, outcome)
+    t.same(offsetsOf(world.moved).sort(), [0, 2, 3])
+    t.same(letters[0]!.map(({ state }) => state), ['settled', 'waiting', 'settled', 'settled'])
+  }
+})
+
 t.test('Redrive: what fails is asked for again, later and later', async t => {
   const world = new RedriveWorld(lettersOf(1))
   const waits: number[] = []
