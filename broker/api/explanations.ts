@@ -1,7 +1,9 @@
 // Explanations of the queue core in the words of the protocol.
 
-import type { QueueRecordState, RecordExplanation } from '@sluice/protocol'
+import type { QueueEndCause, QueueRecordState, RecordExplanation } from '@sluice/protocol'
+import type { Ending } from '../queue/endings.js'
 import type { Explanation } from '../queue/queue-explain.js'
+import { END_CAUSE, type EndCause } from '../queue/queue-types.js'
 import { reasonName } from '../queue-host/reason-names.js'
 
 const STATE_NAMES: Readonly<Record<Explanation['state'], QueueRecordState>> = {
@@ -17,6 +19,16 @@ const STATE_NAMES: Readonly<Record<Explanation['state'], QueueRecordState>> = {
   quarantined: 'quarantined',
   'dead-letter-pending': 'deadLetterPending',
   terminal: 'terminal',
+}
+
+const CAUSE_NAMES: Readonly<Record<EndCause, QueueEndCause>> = {
+  [END_CAUSE.acknowledged]: 'acknowledged',
+  [END_CAUSE.cancelled]: 'cancelled',
+  [END_CAUSE.expired]: 'expired',
+  [END_CAUSE.dead]: 'dead',
+  [END_CAUSE.archived]: 'archived',
+  [END_CAUSE.purged]: 'purged',
+  [END_CAUSE.duplicate]: 'duplicate',
 }
 
 export function stateName (explanation: Explanation): QueueRecordState { return STATE_NAMES[explanation.state] }
@@ -72,6 +84,17 @@ export function explanationOf (offset: number, given: Explanation): RecordExplan
     case 'leased': return {
       ...all, failures: given.attempt - 1, sessionId: given.sessionId, cancelRequested: given.cancelRequested,
     }
+    case 'terminal': return { ...all, ...endingOf(given.ending) }
     default: return all
+  }
+}
+
+function endingOf (ending: Ending | null): Partial<RecordExplanation> {
+  if (ending === null) return {}
+  const { cause, death } = ending
+  if (death === null) return { cause: CAUSE_NAMES[cause] }
+  const { reason, text, failures, deliveries, letter } = death
+  return {
+    cause: CAUSE_NAMES[cause], reason: reasonName(reason), reasonText: text, failures, deliveries, deadLetter: letter,
   }
 }

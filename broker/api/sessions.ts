@@ -6,11 +6,16 @@ import {
 } from '@sluice/protocol'
 import { LIMITS } from '../limits.js'
 import type { ApiHandler } from '../net/call.js'
+import { NOTICE_KIND, type NoticeKind } from '../queue/lease-notices.js'
 import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
 import type { QueueSession } from './queue-session.js'
 import type { BrokerServices } from './services.js'
 
 const NAME_LENGTH_MAX = 256
+const NOTICE_NAMES: Readonly<Record<NoticeKind, LeaseNotice['kind']>> = {
+  [NOTICE_KIND.cancelRequested]: 'cancelRequested',
+  [NOTICE_KIND.lost]: 'lost',
+}
 
 export function openSessionHandler ({ sessions }: BrokerServices): ApiHandler<OpenSessionRequest, OpenSessionResponse> {
   return {
@@ -37,11 +42,9 @@ export function heartbeatSessionHandler (
       if (session === null) return call.fail(ERROR.UNKNOWN_SESSION, unknownSession(sessionId))
       session.giveBackUnstarted()
       const notices: LeaseNotice[] = []
-      for (const group of session.groups) addNotices(session, group, notices)
-      const more = notices.length > LIMITS.itemsPerQueueRequest
-      call.respond({
-        heartbeatMs: session.heartbeatMs, notices: more ? notices.slice(0, LIMITS.itemsPerQueueRequest) : notices, more,
-      })
+      let more = false
+      for (const group of session.groups) more = addNotices(session, group, notices) || more
+      call.respond({ heartbeatMs: session.heartbeatMs, notices, more })
     },
   }
 }
@@ -64,25 +67,24 @@ export function unknownSession (sessionId: number): string {
   return `session ${sessionId} is not open on this connection; open it with its token, or begin a new one`
 }
 
-function addNotices (session: QueueSession, group: HostedQueueGroup, notices: LeaseNotice[]): void {
-  if (group.isStopped) return
+/** Keeps the session alive in a group and adds what it is to be told there; true where that was not all. */
+function addNotices (session: QueueSession, group: HostedQueueGroup, notices: LeaseNotice[]): boolean {
+  if (group.isStopped) return false
   const { topicId, index: partition } = group.partition
   const name = { topicId, partition, group: group.name }
-  const cancelled = group.turn().heartbeat(session.sessionId)
-  if (cancelled === null) {
+  const queue = group.turn()
+  const room = LIMITS.itemsPerQueueRequest - notices.length
+  if (!queue.heartbeat(session.sessionId)) {
+    if (room <= 0) return true
     session.groups.delete(group)
     notices.push({ ...name, kind: 'sessionLost', offset: -1, leaseEpoch: -1, leaseSequence: -1 })
-    return
+    return false
   }
-  const { ledger } = group.idle.state
-  for (const offset of cancelled) {
-    const slot = ledger.find(offset)
-    notices.push({
-      ...name,
-      kind: 'cancelRequested',
-      offset,
-      leaseEpoch: ledger.leaseEpochs[slot]!,
-      leaseSequence: ledger.leaseSequences[slot]!,
-    })
+  // Without room nobody looks: the next heartbeat, at once, does.
+  if (room <= 0) return true
+  const told = queue.noticesFor(session.sessionId, room)
+  for (const { kind, offset, leaseEpoch, leaseSequence } of told.notices) {
+    notices.push({ ...name, kind: NOTICE_NAMES[kind], offset, leaseEpoch, leaseSequence })
   }
+  return told.more
 }

@@ -9,6 +9,7 @@ import {
   DEAD_LETTER_HEADER, RecordBatchBuilder, RecordExtrasBuilder, RecordReader, encodeDeadLetterNote, laneOf,
   type RecordHeader,
 } from '@sluice/protocol'
+import type { LetterPlace } from '../queue/endings.js'
 import type { DeadLetterIndex, DeathName } from '../queue-host/dead-letter-index.js'
 import type { Partition } from '../partition/partition.js'
 import type { PartitionTable } from '../partition/partition-table.js'
@@ -39,12 +40,12 @@ export class DeadLetterQueues implements DeadLetterSink {
     this.logger = logger
   }
 
-  append (request: DeadLetterRequest, done: (isCommitted: boolean) => void): void {
+  append (request: DeadLetterRequest, done: (place: LetterPlace | null) => void): void {
     this.send(request).then(done, (cause: Error) => {
       const { source, target, letter } = request
       this.logger.warn({ partition: source.label, offset: letter.offset, queue: target, err: cause },
         'a dead letter could not be appended; it is tried again')
-      done(false)
+      done(null)
     })
   }
 
@@ -53,16 +54,16 @@ export class DeadLetterQueues implements DeadLetterSink {
     for (const { deadLetters } of this.partitions.all()) deadLetters?.forget(name)
   }
 
-  private async send (request: DeadLetterRequest): Promise<boolean> {
+  private async send (request: DeadLetterRequest): Promise<LetterPlace | null> {
     const { source, target, letter, isOld } = request
     const name = nameOf(request)
     const targets = await this.partitionsOf(target, source)
-    if (targets === null || targets.length === 0) return false
+    if (targets === null || targets.length === 0) return null
     for (const partition of targets) {
       const index = partition.deadLetterIndex
       if (isOld) await index.readFrom(letter.diedMs, asked => this.isHere(asked))
       const known = index.offsetOf(name)
-      if (known >= 0) return await committed(partition, known + 1)
+      if (known >= 0) return await committed(partition, known)
     }
     const record = await readRecord(source, letter.offset)
     const partition = targets[source.index % targets.length]!
@@ -71,11 +72,11 @@ export class DeadLetterQueues implements DeadLetterSink {
 
   private async appendTo (
     partition: Partition, index: DeadLetterIndex, batch: Buffer, name: DeathName,
-  ): Promise<boolean> {
+  ): Promise<LetterPlace | null> {
     const outcome = partition.appendOwn(batch)
     if (!outcome.ok) throw new Error(outcome.message)
     index.add(name, outcome.baseOffset)
-    return await committed(partition, outcome.endOffset)
+    return await committed(partition, outcome.baseOffset)
   }
 
   /** The partitions of a queue, which is made where there is none; null where it is not there yet. */
@@ -101,8 +102,11 @@ export class DeadLetterQueues implements DeadLetterSink {
   }
 }
 
-function committed (partition: Partition, endOffset: number): Promise<boolean> {
-  return new Promise(resolve => partition.whenCommitted(endOffset, error => resolve(error === 0)))
+/** The place of a letter, when it is committed; null where it will not be, or nobody knows. */
+function committed (partition: Partition, offset: number): Promise<LetterPlace | null> {
+  const { topicId, index } = partition
+  return new Promise(resolve => partition.whenCommitted(offset + 1, error =>
+    resolve(error === 0 ? { topicId, partition: index, offset } : null)))
 }
 
 /** The record that died; without content where it is damaged: the letter says at least that it was there. */

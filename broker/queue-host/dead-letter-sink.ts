@@ -1,5 +1,6 @@
 // Where a partition's queue groups send their dead letters: a queue of this broker, or of another.
 
+import type { LetterPlace } from '../queue/endings.js'
 import type { DeadLetter } from '../queue/queue-types.js'
 import type { QueuePartition } from './queue-surroundings.js'
 
@@ -15,10 +16,10 @@ export interface DeadLetterRequest {
 
 export interface DeadLetterSink {
   /**
-   * Appends the letter of a record, once however often it is asked for. `done` runs once, later: true where the letter
-   * is committed, false where it is not or nobody knows: ask again.
+   * Appends the letter of a record, once however often it is asked for. `done` runs once, later: with the place
+   * of the letter, which is committed; with null where it is not or nobody knows: ask again.
    */
-  append (request: DeadLetterRequest, done: (isCommitted: boolean) => void): void
+  append (request: DeadLetterRequest, done: (place: LetterPlace | null) => void): void
   /** The source knows durably that the letter is there, and asks for it no more. */
   forget (source: QueuePartition, group: string, offset: number): void
 }

@@ -163,11 +163,11 @@ export class HostedQueueGroup implements QueueHost {
     const { partition: source, name: group, deadLetterQueue: target } = this
     const { offset } = letter
     const isOld = this.oldDeaths.has(offset)
-    source.deadLetterSink.append({ source, group, target, letter, isOld }, isCommitted => {
+    source.deadLetterSink.append({ source, group, target, letter, isOld }, place => {
       if (this.stopped) return
       const queue = this.turn()
-      if (!isCommitted) return queue.onDeadLetterFailed(offset)
-      queue.onDeadLetterAppended(offset)
+      if (place === null) return queue.onDeadLetterFailed(offset)
+      queue.onDeadLetterAppended(offset, place)
       this.oldDeaths.delete(offset)
       queue.settle([], answers => { if (answers !== null) source.deadLetterSink.forget(source, group, offset) })
     })

@@ -15,6 +15,11 @@ export type OptionsFault = { readonly error: number, readonly message: string }
 
 /** A client's idea of the broker's clock may be so far ahead, in milliseconds. */
 const CLOCK_SLACK_MS = 60_000
+/** Dead letters and redrives take single records out of their batches: without the key nobody can. */
+const ENCRYPTED_FAULT: OptionsFault = {
+  error: ERROR.INVALID_RECORD_OPTIONS,
+  message: 'the batch is encrypted, and a queue hands out, dead-letters and redrives single records, which cannot be taken out of one; encrypt the values of the records instead',
+}
 const extras = new RecordExtrasReader()
 const records = new RecordReader()
 
@@ -23,6 +28,7 @@ export function recordOptionsFault (batch: Buffer, { isQueue, needsKeys, wallMs 
   extras.open(batch)
   const { columns, rows } = extras
   if (!isQueue) return streamFault(columns)
+  if ((readBatchHeader(batch).flags & BATCH_FLAG.encrypted) !== 0) return ENCRYPTED_FAULT
   if (needsKeys) {
     const row = (columns & EXTRAS_COLUMN.lane) === 0
       ? keylessRowOf(batch)
@@ -48,9 +54,8 @@ function firstRow (rows: number, isIt: (row: number) => boolean): number {
   return -1
 }
 
-/** The first record without a key, by decoding; 0 where nobody but the client can tell. */
+/** The first record without a key, by decoding; 0 where nobody can tell. */
 function keylessRowOf (batch: Buffer): number {
-  if ((readBatchHeader(batch).flags & BATCH_FLAG.encrypted) !== 0) return 0
   try {
     records.open(batch)
     for (let row = 0; records.next(); row++) if (records.keyStart < 0) return row

@@ -4,6 +4,7 @@
 // the first counts as failed and takes the others back with it, uncounted.
 
 import type { Journal } from './journal.js'
+import type { LeaseNotices } from './lease-notices.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { Picker } from './picker.js'
 import type { QueueClock } from './queue-clock.js'
@@ -18,17 +19,24 @@ export class Expiry {
   private readonly clock: QueueClock
   private readonly lifecycle: Lifecycle
   private readonly picker: Picker
+  private readonly notices: LeaseNotices
   /** No session is silent or gone before this queue time. */
   private sessionsDueMs = 0
 
   constructor (parts: {
-    state: QueueState, journal: Journal, clock: QueueClock, lifecycle: Lifecycle, picker: Picker,
+    state: QueueState,
+    journal: Journal,
+    clock: QueueClock,
+    lifecycle: Lifecycle,
+    picker: Picker,
+    notices: LeaseNotices,
   }) {
     this.state = parts.state
     this.journal = parts.journal
     this.clock = parts.clock
     this.lifecycle = parts.lifecycle
     this.picker = parts.picker
+    this.notices = parts.notices
   }
 
   /** Queue time of the next thing to do that is a matter of durations; a date is `firstDateMs`. */
@@ -108,6 +116,7 @@ export class Expiry {
       else this.lifecycle.giveBack(slot)
     }
     this.journal.sessionEnd(session.number)
+    this.notices.forget(session.number)
   }
 
   private checkSessions (): void {

@@ -12,9 +12,11 @@ import { QUEUE_LIMITS, type RecordFeed } from './queue-types.js'
 import { FactsPage } from './record-facts.js'
 
 const PAGE_RECORDS = 256
+/** Until the first record is looked at: there may be very many idle queues. */
+const NO_PAGE = new FactsPage(0)
 
 export class FreshScan {
-  readonly facts = new FactsPage(PAGE_RECORDS)
+  facts = NO_PAGE
   /** Row of the record to look at, after `hasRow`. */
   row = 0
   /** Offset after the last committed record: nothing from there on is looked at. */
@@ -46,10 +48,11 @@ export class FreshScan {
 
   /** Stands on a record to look at, at `row`; false where there is none for now. */
   hasRow (): boolean {
-    const { facts } = this
-    while (this.row >= facts.count) {
-      if (facts.endOffset > this.current) this.current = facts.endOffset
+    while (this.row >= this.facts.count) {
+      if (this.facts.endOffset > this.current) this.current = this.facts.endOffset
       if (this.loading || this.current >= this.highWatermark) return false
+      if (this.facts === NO_PAGE) this.facts = new FactsPage(PAGE_RECORDS)
+      const { facts } = this
       facts.clear(this.current)
       this.row = 0
       if (!this.feed.read(this.current, this.highWatermark, facts)) {
@@ -90,6 +93,6 @@ export class FreshScan {
   reset (): void {
     this.current = this.state.nextOffset
     this.row = 0
-    this.facts.clear(this.current)
+    if (this.facts !== NO_PAGE) this.facts.clear(this.current)
   }
 }

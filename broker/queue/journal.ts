@@ -2,21 +2,24 @@
 // is always what the deltas add up to. A turn's mutations are one delta, with one time.
 
 import { DeltaWriter } from './delta-writer.js'
+import type { Endings } from './endings.js'
 import type { DeltaHeader, Mutations } from './mutations.js'
 import type { QueueClock } from './queue-clock.js'
-import { QUEUE_LIMITS, type DelayClock, type EndCause, type Reason } from './queue-types.js'
+import { END_CAUSE, QUEUE_LIMITS, type DelayClock, type EndCause, type Reason } from './queue-types.js'
 import type { QueueState } from './queue-state.js'
 
 export class Journal implements Mutations {
   private readonly state: QueueState
   private readonly clock: QueueClock
+  private readonly endings: Endings
   private readonly writer = new DeltaWriter()
   private header: DeltaHeader | null = null
   private epoch = 0
 
-  constructor (state: QueueState, clock: QueueClock) {
+  constructor (state: QueueState, clock: QueueClock, endings: Endings) {
     this.state = state
     this.clock = clock
+    this.endings = endings
   }
 
   /** Sequence of the delta that holds everything said so far. */
@@ -111,12 +114,14 @@ export class Journal implements Mutations {
   end (offset: number, count: number, cause: EndCause): void {
     this.open()
     this.writer.end(offset, count, cause)
+    if (cause !== END_CAUSE.acknowledged) this.endings.add(offset, count, cause)
     this.state.end(offset, count, cause)
   }
 
   endAhead (offset: number, cause: EndCause): void {
     this.open()
     this.writer.endAhead(offset, cause)
+    if (cause !== END_CAUSE.acknowledged) this.endings.add(offset, 1, cause)
     this.state.endAhead(offset, cause)
   }
 
@@ -141,6 +146,7 @@ export class Journal implements Mutations {
   trim (endOffset: number, fresh: number, cause: EndCause): void {
     this.open()
     this.writer.trim(endOffset, fresh, cause)
+    this.endings.addTrim(this.state, endOffset, cause)
     this.state.trim(endOffset, fresh, cause)
   }
 

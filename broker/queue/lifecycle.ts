@@ -8,6 +8,7 @@
 // After each of them the picker is told, since it knows what was waiting for that record.
 
 import type { DeadLetters } from './dead-letters.js'
+import type { Endings } from './endings.js'
 import type { Journal } from './journal.js'
 import type { Picker } from './picker.js'
 import type { QueueClock } from './queue-clock.js'
@@ -26,6 +27,7 @@ export class Lifecycle {
   private readonly clock: QueueClock
   private readonly deadLetters: DeadLetters
   private readonly random: Random
+  private readonly endings: Endings
 
   constructor (parts: {
     state: QueueState,
@@ -33,6 +35,7 @@ export class Lifecycle {
     clock: QueueClock,
     deadLetters: DeadLetters,
     random: Random,
+    endings: Endings,
     config: QueueConfig,
   }) {
     this.state = parts.state
@@ -40,6 +43,7 @@ export class Lifecycle {
     this.clock = parts.clock
     this.deadLetters = parts.deadLetters
     this.random = parts.random
+    this.endings = parts.endings
     this.config = parts.config
   }
 
@@ -84,8 +88,13 @@ export class Lifecycle {
     const lane = this.state.ledger.lanes[slot]!
     if (this.picker.holdsAtDeath(offset, lane, reason)) return
     if (!this.config.hasDeadLetters) {
-      const cause = reason === REASON.ttl ? END_CAUSE.expired : END_CAUSE.archived
-      return this.finish(slot, cause)
+      if (reason === REASON.ttl) return this.finish(slot, END_CAUSE.expired)
+      const { ledger, notes } = this.state
+      const words = text === '' ? notes.get(offset)?.attempts.at(-1)?.text ?? '' : text
+      this.endings.addDeath(offset, END_CAUSE.archived, {
+        reason, text: words, failures: ledger.failures[slot]!, deliveries: ledger.deliveries[slot]!, letter: null,
+      })
+      return this.finish(slot, END_CAUSE.archived)
     }
     this.die(offset, reason, text)
     this.picker.afterDeath(offset, lane, reason)

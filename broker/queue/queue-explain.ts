@@ -1,8 +1,9 @@
 // Why a record is not delivered: the answer to the question that every other queue leaves to guessing.
 
+import type { Ending } from './endings.js'
 import { LANE_FLAG } from './lane-table.js'
 import type { QueueState } from './queue-state.js'
-import { RECORD_STATE, type Reason } from './queue-types.js'
+import { REASON, RECORD_STATE, type Reason } from './queue-types.js'
 import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
 
 /** Times in milliseconds. */
@@ -10,7 +11,8 @@ export type Explanation =
   /** Not committed yet, or no such record. */
   | { state: 'above-high-watermark' }
   | { state: 'fresh', recordsBefore: number, paused: boolean, atMaxInFlight: boolean }
-  | { state: 'terminal' }
+  /** How it ended is null where nobody can tell any more. */
+  | { state: 'terminal', ending: Ending | null }
   /** `timeLeftMs` is null while no handler has started. */
   | { state: 'leased', sessionId: number, attempt: number, deliveries: number, maxAttempts: number, timeLeftMs: number | null, cancelRequested: boolean }
   | { state: 'delayed', waitMs: number, failures: number, deliveries: number }
@@ -28,6 +30,8 @@ export interface ExplainPlace {
   readonly place: 'above' | 'fresh' | 'terminal' | 'unknown'
   /** Of the record, as far as known; -1 for none. */
   readonly lane: number
+  /** How it ended, if it has; null where nobody can tell. */
+  readonly ending: Ending | null
 }
 
 export interface ExplainContext {
@@ -46,9 +50,10 @@ export function explainRecord (
   const { paused } = state
   const { atMaxInFlight } = context
   const slot = state.find(offset)
-  if (slot !== NO_SLOT) return explainEntry(state, offset, slot, context)
+  if (slot !== NO_SLOT) return explainEntry(state, offset, slot, where, context)
   if (where.place === 'above') return { state: 'above-high-watermark' }
-  if (where.place === 'terminal' || where.place === 'unknown') return { state: where.place }
+  if (where.place === 'terminal') return { state: 'terminal', ending: where.ending }
+  if (where.place === 'unknown') return { state: 'unknown' }
   const stopped = where.lane < 0 || !context.blocksLane ? null : explainLane(state, offset, where.lane)
   if (stopped !== null) return stopped
   const waitMs = where.lane < 0 ? 0 : context.rateWaitMs(where.lane)
@@ -57,12 +62,14 @@ export function explainRecord (
   return { state: 'fresh', recordsBefore: offset - state.nextOffset, paused, atMaxInFlight }
 }
 
-function explainEntry (state: QueueState, offset: number, slot: number, context: ExplainContext): Explanation {
+function explainEntry (
+  state: QueueState, offset: number, slot: number, { ending }: ExplainPlace, context: ExplainContext,
+): Explanation {
   const { ledger, paused } = state
   const failures = ledger.failures[slot]!
   const deliveries = ledger.deliveries[slot]!
   switch (ledger.states[slot]) {
-    case RECORD_STATE.ENDED: return { state: 'terminal' }
+    case RECORD_STATE.ENDED: return { state: 'terminal', ending }
     case RECORD_STATE.LEASED: return {
       state: 'leased',
       sessionId: state.sessions.numbered(ledger.sessions[slot]!)!.sessionId,
@@ -73,8 +80,7 @@ function explainEntry (state: QueueState, offset: number, slot: number, context:
       cancelRequested: (ledger.flags[slot]! & RECORD_FLAG.cancelRequested) !== 0,
     }
     case RECORD_STATE.DEAD_LETTER_PENDING: {
-      const death = state.notes.get(offset)!.death!
-      return { state: 'dead-letter-pending', reason: death.reason, text: death.text, failures, deliveries }
+      return { state: 'dead-letter-pending', ...deathOf(state, offset), failures, deliveries }
     }
   }
   const lane = ledger.lanes[slot]!
@@ -87,6 +93,13 @@ function explainEntry (state: QueueState, offset: number, slot: number, context:
   }
   const nowMs = (ledger.flags[slot]! & RECORD_FLAG.wallClock) === 0 ? context.passedMs : context.wallMs
   return { state: 'delayed', waitMs: Math.max(0, ledger.times[slot]! - nowMs), failures, deliveries }
+}
+
+/** Why a record was given up, with the consumer's words: those of the last attempt, where the death has none. */
+export function deathOf ({ notes }: QueueState, offset: number): { reason: Reason, text: string } {
+  const note = notes.get(offset)
+  const text = note?.death?.text ?? ''
+  return { reason: note?.death?.reason ?? REASON.exhausted, text: text === '' ? note?.attempts.at(-1)?.text ?? '' : text }
 }
 
 function explainLane (state: QueueState, offset: number, lane: number): Explanation | null {

@@ -1,6 +1,7 @@
 // What consumers and operators rely on, each as a story.
 
 import t from 'tap'
+import { NOTICE_KIND } from './lease-notices.js'
 import { CHANGE_ANSWER } from './record-changes.js'
 import { agesOf } from './queue-stats.js'
 import { SESSION_FLAG } from './session-table.js'
@@ -304,8 +305,8 @@ t.test('QueueGroup: a leased record that is cancelled is told to its holder and 
   world.endTurn()
   world.persist()
   t.equal(answer, CHANGE_ANSWER.REQUESTED)
-  t.same(world.group.heartbeat(1), [0])
-  t.same(world.group.heartbeat(2), [])
+  t.match(world.group.noticesFor(1, 10), { notices: [{ kind: NOTICE_KIND.cancelRequested, offset: 0 }], more: false })
+  t.same(world.group.noticesFor(2, 10).notices, [])
   t.equal(world.settleNow(nack, handle!), OK)
   t.equal(world.group.state.floor, 1)
 })

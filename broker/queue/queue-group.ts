@@ -16,12 +16,14 @@
 import assert from 'node:assert'
 import { DeadLetters } from './dead-letters.js'
 import { readDelta } from './delta-reader.js'
+import { Endings, type LetterPlace } from './endings.js'
 import { Expiry } from './expiry.js'
 import { FreshScan } from './fresh-scan.js'
 import { GrantBatch, roomInFlight } from './grant-batch.js'
 import { Journal } from './journal.js'
 import { KeyedPicker } from './keyed-picker.js'
 import { LaneRates } from './lane-rates.js'
+import { LeaseNotices, type ToldNotices } from './lease-notices.js'
 import { Lifecycle } from './lifecycle.js'
 import { liveOffsetsIn } from './live-records.js'
 import { PendingAnswers, type Release } from './pending-answers.js'
@@ -29,7 +31,7 @@ import type { Picker } from './picker.js'
 import type { PickerParts } from './picker-parts.js'
 import { PlainPicker } from './plain-picker.js'
 import { QueueClock } from './queue-clock.js'
-import { explainRecord, type Explanation } from './queue-explain.js'
+import { deathOf, explainRecord, type Explanation } from './queue-explain.js'
 import type { QueueConfig } from './queue-settings.js'
 import { QueueState } from './queue-state.js'
 import { oldestOffsetIn, statsOf, type QueueStats } from './queue-stats.js'
@@ -69,6 +71,8 @@ export class QueueGroup {
   private readonly host: QueueHost
   private readonly laneIndex: LaneIndex
   private readonly clock = new QueueClock()
+  private readonly endings = new Endings()
+  private readonly notices = new LeaseNotices()
   private readonly journal: Journal
   private readonly scan: FreshScan
   private readonly deadLetters: DeadLetters
@@ -100,10 +104,12 @@ export class QueueGroup {
     this.laneIndex = laneIndex
     const state = this.state = new QueueState(options.delayed)
     const { clock } = this
-    const journal = this.journal = new Journal(state, clock)
+    const journal = this.journal = new Journal(state, clock, this.endings)
     this.scan = new FreshScan(state, journal, feed)
     const deadLetters = this.deadLetters = new DeadLetters(state, clock, host)
-    const lifecycle = this.lifecycle = new Lifecycle({ state, journal, clock, deadLetters, random, config })
+    const lifecycle = this.lifecycle = new Lifecycle({
+      state, journal, clock, deadLetters, random, config, endings: this.endings,
+    })
     this.rates = new LaneRates(clock, config)
     this.pickerParts = {
       state,
@@ -121,7 +127,7 @@ export class QueueGroup {
     const picker = this.picker = pickerOf(this.pickerParts)
     lifecycle.picker = picker
     const places = this.places = new RecordPlaces({ state, journal, scan: this.scan, feed, order: config.order })
-    this.changes = new RecordChanges({ state, journal, scan: this.scan, lifecycle, places })
+    this.changes = new RecordChanges({ state, journal, scan: this.scan, lifecycle, places, notices: this.notices })
     this.settlement = new Settlement({
       state,
       journal,
@@ -129,8 +135,9 @@ export class QueueGroup {
       lifecycle,
       picker,
       places,
+      notices: this.notices,
     })
-    this.expiry = new Expiry({ state, journal, clock, lifecycle, picker })
+    this.expiry = new Expiry({ state, journal, clock, lifecycle, picker, notices: this.notices })
   }
 
   /** Everything below is terminal, and durably so: no delta and no restart brings it back. */
@@ -179,6 +186,8 @@ export class QueueGroup {
     this.deadLetters.rebuild()
     this.expiry.rebuild()
     this.changes.rebuild()
+    this.endings.begin(this.state)
+    this.state.onLeaseEnd = slot => this.settlement.onLeaseEnd(slot)
     this.isCatchingUp = true
     this.catchUp()
     if (!this.isCatchingUp) this.expiry.tick()
@@ -293,12 +302,18 @@ export class QueueGroup {
     this.expiry.heard(sessions.find(sessionId)!)
   }
 
-  /** A session is alive. Answers the records it holds that were cancelled, or null where the session is not known. */
-  heartbeat (sessionId: number): readonly number[] | null {
+  /** A session is alive. False where it is not known. */
+  heartbeat (sessionId: number): boolean {
     const session = this.state.sessions.find(sessionId)
-    if (session === undefined) return null
+    if (session === undefined) return false
     this.expiry.heard(session)
-    return this.changes.cancelledOf(session)
+    return true
+  }
+
+  /** What a session is to be told about its leases, at most `max`, above 0: with the answer to a heartbeat. */
+  noticesFor (sessionId: number, max: number): ToldNotices {
+    const session = this.state.sessions.find(sessionId)
+    return session === undefined ? { notices: [], more: false } : this.notices.take(session, max)
   }
 
   /**
@@ -375,10 +390,10 @@ export class QueueGroup {
 
   /**
    * Records that are committed, and that the group has not heard of yet, are duplicates: they end before anybody sees
-   * them, as if they had been cancelled. To be called before the `onHighWatermark` that covers them.
+   * them. To be called before the `onHighWatermark` that covers them.
    */
   endDuplicates (offsets: readonly number[], done: Release): void {
-    for (const offset of offsets) this.lifecycle.finish(this.places.list(offset), END_CAUSE.cancelled)
+    for (const offset of offsets) this.lifecycle.finish(this.places.list(offset), END_CAUSE.duplicate)
     this.answers.push(this.journal.sequence, done)
   }
 
@@ -396,11 +411,15 @@ export class QueueGroup {
     return !this.isCatchingUp && this.picker.resumeLane(lane, skip)
   }
 
-  /** The dead letter of a record is committed. */
-  onDeadLetterAppended (offset: number): void {
+  /** The dead letter of a record is committed, at `letter`. */
+  onDeadLetterAppended (offset: number, letter: LetterPlace | null = null): void {
     if (!this.isLeading || !this.deadLetters.onAppended(offset)) return
     const slot = this.state.find(offset)
     if (slot === NO_SLOT || this.state.ledger.states[slot] !== RECORD_STATE.DEAD_LETTER_PENDING) return
+    const { failures, deliveries } = this.state.ledger
+    this.endings.addDeath(offset, END_CAUSE.dead, {
+      ...deathOf(this.state, offset), failures: failures[slot]!, deliveries: deliveries[slot]!, letter,
+    })
     this.lifecycle.finish(slot, END_CAUSE.dead)
   }
 
@@ -427,7 +446,7 @@ export class QueueGroup {
   explain (offset: number): Explanation {
     const place = offset >= this.scan.highWatermark ? 'above' : this.places.placeOf(offset)
     const lane = place === 'fresh' ? this.places.laneOf(offset) : -1
-    return explainRecord(this.state, offset, { place, lane }, {
+    return explainRecord(this.state, offset, { place, lane, ending: this.endings.find(offset) }, {
       passedMs: this.clock.passedMs,
       wallMs: this.clock.wallMs,
       maxAttempts: this.config.maxAttempts,

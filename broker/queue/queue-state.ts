@@ -72,6 +72,9 @@ export class QueueState implements Mutations {
   /** Records that became terminal, by cause. */
   readonly ended = new Float64Array(END_CAUSES)
 
+  /** The leader's own: called before a lease of a session ends, for whatever reason. */
+  onLeaseEnd: ((slot: number) => void) | null = null
+
   private readonly image = new ByteWriter()
   /** Queue time of the delta before this one. */
   private earlierMs = 0
@@ -368,6 +371,7 @@ export class QueueState implements Mutations {
     this.counts[state]!--
     if (ledger.buckets[slot] !== 0) this.wheelOf(slot).remove(slot)
     if (ledger.sessions[slot] === NO_SESSION) return
+    this.onLeaseEnd?.(slot)
     this.sessions.unlink(ledger, slot)
     this.countLane(slot, -1)
   }

@@ -38,11 +38,18 @@ export type DelayClock = typeof DELAY_CLOCK[keyof typeof DELAY_CLOCK]
 
 /** Why a record is terminal. Part of the encoding. */
 export const END_CAUSE = {
-  acknowledged: 1, cancelled: 2, expired: 3, dead: 4, archived: 5, purged: 6,
+  acknowledged: 1,
+  cancelled: 2,
+  expired: 3,
+  dead: 4,
+  archived: 5,
+  purged: 6,
+  /** Its dedup id was taken when it was sent. */
+  duplicate: 7,
 } as const
 export type EndCause = typeof END_CAUSE[keyof typeof END_CAUSE]
 /** Size of a table indexed by `EndCause`. */
-export const END_CAUSES = 7
+export const END_CAUSES = 8
 
 /** Why an attempt failed, or why a record died. Part of the encoding. */
 export const REASON = {

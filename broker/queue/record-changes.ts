@@ -2,12 +2,12 @@
 
 import type { FreshScan } from './fresh-scan.js'
 import type { Journal } from './journal.js'
+import { NOTICE_KIND, type LeaseNotices } from './lease-notices.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { QueueState } from './queue-state.js'
 import { DELAY_CLOCK, END_CAUSE, QUEUE_LIMITS, RECORD_STATE } from './queue-types.js'
 import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
 import type { RecordPlaces } from './record-places.js'
-import type { Session } from './session-table.js'
 
 /** What became of a cancel or a reschedule. */
 export const CHANGE_ANSWER = {
@@ -23,47 +23,37 @@ export const CHANGE_ANSWER = {
 } as const
 export type ChangeAnswer = typeof CHANGE_ANSWER[keyof typeof CHANGE_ANSWER]
 
-const NOTHING: readonly number[] = []
-
 export class RecordChanges {
   private readonly state: QueueState
   private readonly journal: Journal
   private readonly scan: FreshScan
   private readonly lifecycle: Lifecycle
   private readonly places: RecordPlaces
-  /** Leased records that somebody has cancelled. */
-  private readonly cancelRequests = new Set<number>()
+  private readonly notices: LeaseNotices
 
   constructor (parts: {
-    state: QueueState, journal: Journal, scan: FreshScan, lifecycle: Lifecycle, places: RecordPlaces,
+    state: QueueState,
+    journal: Journal,
+    scan: FreshScan,
+    lifecycle: Lifecycle,
+    places: RecordPlaces,
+    notices: LeaseNotices,
   }) {
     this.state = parts.state
     this.journal = parts.journal
     this.scan = parts.scan
     this.lifecycle = parts.lifecycle
     this.places = parts.places
+    this.notices = parts.notices
   }
 
   /** A leader begins: what was cancelled while leased is to be told again. */
   rebuild (): void {
     const { ledger } = this.state
     for (const offset of ledger.sortedOffsets()) {
-      if ((ledger.flags[ledger.find(offset)]! & RECORD_FLAG.cancelRequested) !== 0) this.cancelRequests.add(offset)
-    }
-  }
-
-  /** Offsets that a session holds and that were cancelled. */
-  cancelledOf (session: Session): readonly number[] {
-    if (this.cancelRequests.size === 0) return NOTHING
-    const cancelled: number[] = []
-    const { ledger } = this.state
-    for (const offset of this.cancelRequests) {
       const slot = ledger.find(offset)
-      const isPast = slot === NO_SLOT || (ledger.flags[slot]! & RECORD_FLAG.cancelRequested) === 0
-      if (isPast) this.cancelRequests.delete(offset)
-      else if (ledger.sessions[slot] === session.number) cancelled.push(offset)
+      if ((ledger.flags[slot]! & RECORD_FLAG.cancelRequested) !== 0) this.tell(slot)
     }
-    return cancelled
   }
 
   /** The record is not handed out any more. */
@@ -81,8 +71,10 @@ export class RecordChanges {
       this.lifecycle.finish(slot, END_CAUSE.cancelled)
       return CHANGE_ANSWER.OK
     }
-    this.cancelRequests.add(offset)
-    this.journal.cancelRequest(offset)
+    if ((this.state.ledger.flags[slot]! & RECORD_FLAG.cancelRequested) === 0) {
+      this.journal.cancelRequest(offset)
+      this.tell(slot)
+    }
     return CHANGE_ANSWER.REQUESTED
   }
 
@@ -100,6 +92,16 @@ export class RecordChanges {
     }
     this.journal.defer(offset, DELAY_CLOCK.wall, notBeforeMs)
     return CHANGE_ANSWER.OK
+  }
+
+  private tell (slot: number): void {
+    const { ledger } = this.state
+    this.notices.add(ledger.sessions[slot]!, {
+      kind: NOTICE_KIND.cancelRequested,
+      offset: ledger.offsets[slot]!,
+      leaseEpoch: ledger.leaseEpochs[slot]!,
+      leaseSequence: ledger.leaseSequences[slot]!,
+    })
   }
 
   /** Why a record without an entry cannot be changed, or null. */

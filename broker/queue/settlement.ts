@@ -8,6 +8,7 @@
 //   leased again ─▶ STALE_LEASE          terminal ─▶ ALREADY_SETTLED          never given out ─▶ UNKNOWN
 
 import type { Journal } from './journal.js'
+import { NOTICE_KIND, type LeaseNotices } from './lease-notices.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { Picker } from './picker.js'
 import type { QueueClock } from './queue-clock.js'
@@ -27,6 +28,9 @@ export class Settlement {
   private readonly lifecycle: Lifecycle
   private readonly picker: Picker
   private readonly places: RecordPlaces
+  private readonly notices: LeaseNotices
+  /** The record that is being settled: its lease ends by its holder's word. */
+  private settlingOffset = -1
 
   constructor (parts: {
     state: QueueState,
@@ -35,6 +39,7 @@ export class Settlement {
     lifecycle: Lifecycle,
     picker: Picker,
     places: RecordPlaces,
+    notices: LeaseNotices,
   }) {
     this.state = parts.state
     this.journal = parts.journal
@@ -42,6 +47,7 @@ export class Settlement {
     this.lifecycle = parts.lifecycle
     this.picker = parts.picker
     this.places = parts.places
+    this.notices = parts.notices
   }
 
   /** Settles one record of an item. */
@@ -55,11 +61,29 @@ export class Settlement {
     if (state === RECORD_STATE.ENDED || state === RECORD_STATE.DEAD_LETTER_PENDING) return ALREADY_SETTLED
     const isLatest = ledger.leaseEpochs[slot] === item.leaseEpoch && ledger.leaseSequences[slot] === sequence
     if (state === RECORD_STATE.LEASED) {
-      if (isLatest) return this.settleLive(item, slot)
+      if (isLatest) {
+        this.settlingOffset = offset
+        const answer = this.settleLive(item, slot)
+        this.settlingOffset = -1
+        return answer
+      }
       return this.wasGiven(item.leaseEpoch, sequence) ? STALE_LEASE : UNKNOWN
     }
     if (isLatest || this.wasLost(item.leaseEpoch, sequence, slot)) return this.settleLate(item, slot)
     return this.wasGiven(item.leaseEpoch, sequence) ? STALE_LEASE : UNKNOWN
+  }
+
+  /** A lease is about to end. Where its holder has not said so, it is to be told. */
+  onLeaseEnd (slot: number): void {
+    const { ledger } = this.state
+    const offset = ledger.offsets[slot]!
+    if (offset === this.settlingOffset) return
+    this.notices.add(ledger.sessions[slot]!, {
+      kind: NOTICE_KIND.lost,
+      offset,
+      leaseEpoch: ledger.leaseEpochs[slot]!,
+      leaseSequence: ledger.leaseSequences[slot]!,
+    })
   }
 
   private settleLive (item: SettleItem, slot: number): SettleAnswer {

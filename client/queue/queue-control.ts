@@ -80,7 +80,7 @@ const AGES = [
 ] as const
 const COUNTS = [
   'ready', 'leased', 'delayed', 'blocked', 'deadLetterPending', 'fresh', 'acknowledged', 'cancelled', 'expired', 'dead',
-  'archived', 'purged', 'busyLanes', 'stoppedLanes',
+  'archived', 'purged', 'duplicates', 'busyLanes', 'stoppedLanes',
 ] as const
 /** See COUNTS. */
 type SummedCount = typeof COUNTS[number]

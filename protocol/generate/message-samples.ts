@@ -236,6 +236,7 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
     partitions: [{
       ...PLACE, ...OK, floor: 40, nextOffset: 44, highWatermark: 60, ready: 1, leased: 2, delayed: 1, blocked: 0,
       deadLetterPending: 0, fresh: 16, acknowledged: 38, cancelled: 1, expired: 0, dead: 1, archived: 0, purged: 0,
+      duplicates: 2,
       oldestFreshAgeMs: 800, oldestReadyAgeMs: 12000, oldestLeasedAgeMs: 11000, oldestDelayedAgeMs: 9000,
       oldestBlockedAgeMs: -1, oldestDeadLetterPendingAgeMs: -1, oldestOutstandingOffset: 40, busyLanes: 3,
       stoppedLanes: 1,

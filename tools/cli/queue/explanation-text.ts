@@ -47,6 +47,7 @@ function ended (record: RecordExplanation): string {
     case 'cancelled': return 'done: it was cancelled'
     case 'expired': return 'gone: its time was over'
     case 'purged': return 'gone: the queue was purged'
+    case 'duplicate': return 'never handed out: its dedup id was taken when it was sent'
     case 'archived': return `given up (${record.reason}); the queue has no dead letters`
     case 'dead': return record.deadLetter === null
       ? `dead (${record.reason}): it is among the dead letters`
