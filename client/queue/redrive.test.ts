@@ -2,6 +2,7 @@ import type { RedriveDescription } from '@sluice/protocol'
 import t from 'tap'
 import { connect } from '../client.js'
 import { string } from '../serdes.js'
+import { startQueueBench } from '../testing/queue-bench.js'
 import { ScriptedBroker } from '../testing/scripted-broker.js'
 
 const DESCRIPTION: RedriveDescription = {
@@ -81,4 +82,35 @@ t.test('Redrive: a job that has failed says why, and bad options are refused wit
   await t.rejects(dead.redrive({ limit: 0 }), { code: 'INVALID', message: /limit must be a number from 1/ })
   await t.rejects(dead.redrive({ recordsPerSecond: 1.5 }), { code: 'INVALID', message: /recordsPerSecond/ })
   await t.rejects(dead.redrive({ to: 'nowhere' }), { code: 'UNKNOWN_TOPIC' })
+})
+
+t.test('Redrive: brings back what died, by key, from a real broker, and another process looks after it', async t => {
+  await using bench = await startQueueBench({ deadLetter: 'q-dead' })
+  await bench.client.admin.createQueue('q-dead', { partitions: 1 })
+  const { queue } = bench
+  await queue.sendBatch([{ key: 'ann', value: '1' }, { key: 'bob', value: '2' }, { key: 'ann', value: '3' }])
+  let dead = 0
+  while (dead < 3) {
+    for (const record of await queue.receive({ waitMs: 5_000 })) {
+      await record.reject('no such job')
+      dead++
+    }
+  }
+  const grave = bench.client.queue('q-dead', { key: string(), value: string() })
+  const seen = []
+  while (seen.length < 3) seen.push(...await grave.receive({ waitMs: 5_000 }))
+  t.same(seen.map(({ value }) => value), ['1', '2', '3'])
+  for (const record of seen) await record.release()
+  t.match(await (await grave.redrive({ dryRun: true, reasons: ['reject'] })).done(), { matched: 3, moved: 0 })
+  const job = await grave.redrive({ key: 'ann' })
+  t.match(await job.done(), { state: 'done', examined: 3, matched: 2, moved: 2, message: '' })
+  const back = []
+  while (back.length < 2) back.push(...await queue.receive({ waitMs: 5_000 }))
+  t.match(back, [{ key: 'ann', value: '1', deliveries: 1 }, { key: 'ann', value: '3', deliveries: 1 }])
+  await bench.broker.restart()
+  const other = bench.other().queue('q-dead')
+  t.match(await other.redriveById(job.id).status(), { state: 'done', moved: 2 })
+  t.same((await other.redrives()).map(({ dryRun, moved }) => ({ dryRun, moved })),
+    [{ dryRun: false, moved: 2 }, { dryRun: true, moved: 0 }])
+  await t.rejects(other.redriveById('nobody').cancel(), { code: 'INVALID', message: /no redrive nobody/ })
 })

@@ -108,6 +108,29 @@ t.test('sluice queue: pause, resume, purge', async t => {
   t.match(await sluice(['stats', 'stop']), { code: 3, stderr: /UNKNOWN_TOPIC/ })
 })
 
+t.test('sluice queue: what fails too often becomes a dead letter, and comes back', async t => {
+  await ok(['create', 'jobs-dead', '--partitions', '1'])
+  await ok(['create', 'jobs', '--partitions', '1', '--max-attempts', '2', '--backoff', '1ms', '--dead-letter', 'jobs-dead'])
+  await ok(['send', 'jobs', '-k', ':'], 'k1:bad\nk2:good\n')
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const records = lines<Leased>(await ok(['receive', 'jobs', '-n', '2', '--wait', attempt === 1 ? '0' : '2s', '-o', 'jsonl']))
+    for (const { handle, value } of records) {
+      if (value === 'good') await ok(['ack', 'jobs', handle])
+      else await ok(['nack', 'jobs', handle, '--delay', '0', '--reason', 'no such job'])
+    }
+  }
+  const [letter] = lines<Leased>(await ok(['receive', 'jobs-dead', '--wait', '10s', '-o', 'jsonl'])) as [Leased]
+  t.match(letter, { key: 'k1', value: 'bad' })
+  await ok(['release', 'jobs-dead', letter.handle])
+  t.match((await ok(['explain', 'jobs', '--offset', '0:0'])).stdout.toString(), /dead|given up|no longer known/)
+  t.match(await ok(['redrive', 'jobs-dead', '--dry-run']), { stderr: /would move 1 record/ })
+  t.match(await sluice(['redrive', 'jobs-dead']), { code: 2, stderr: /--yes/ })
+  t.match(await ok(['redrive', 'jobs-dead', '--yes']), { stderr: /done: 1 record moved/ })
+  t.match(parsed(await ok(['redrive', 'jobs-dead', '--list', '-o', 'json'])), [{ state: 'done', moved: 1 }, { dryRun: true }])
+  const [back] = lines<Leased>(await ok(['receive', 'jobs', '--wait', '5s', '--ack', '-o', 'jsonl'])) as [Leased]
+  t.match(back, { key: 'k1', value: 'bad', deliveries: 1 })
+})
+
 t.test('sluice queue: mistakes are told with what to do', async t => {
   await ok(['create', 'there', '--partitions', '1'])
   const handle = lines<Leased>((await ok(['send', 'there'], 'x\n'), await ok(['receive', 'there', '-o', 'jsonl'])))[0]!.handle
