@@ -4,6 +4,7 @@
 import { BATCH_POSITION, readInt64, thinBatch } from '@sluice/protocol'
 import type { LogReadError, LogSlice } from '@sluice/storage'
 import type { Partition } from '../partition/partition.js'
+import type { RecentReads } from '../queue-host/recent-reads.js'
 
 /** `error` is what to tell people; where it is null, the batches rise by offset, and hold the first `count` records. */
 export type BatchesRead = (error: string | null, buffers: readonly Buffer[], sizeBytes: number, count: number) => void
@@ -16,6 +17,7 @@ const WHOLE_SHARE = 4
 
 export class GrantedBatches {
   private readonly partition: Partition
+  private readonly recent: RecentReads | null
   private readonly offsets: Float64Array
   private row = 0
   private readonly buffers: Buffer[] = []
@@ -24,11 +26,13 @@ export class GrantedBatches {
   private isFull = false
 
   /**
+   * @param recent what is at hand of the log beside its tail, or null
    * @param offsets ascending, below the high watermark
    * @param maxBytes of batches; what goes beyond is left out, also where it is the first batch
    */
-  constructor (partition: Partition, offsets: Float64Array, maxBytes: number) {
+  constructor (partition: Partition, recent: RecentReads | null, offsets: Float64Array, maxBytes: number) {
     this.partition = partition
+    this.recent = recent
     this.offsets = offsets
     this.maxBytes = maxBytes
   }
@@ -38,7 +42,7 @@ export class GrantedBatches {
     while (this.row < this.offsets.length && !this.isFull) {
       const offset = this.offsets[this.row]!
       const maxBytes = this.hasNeighbour ? READ_BYTES : 1
-      const cached = log.readCached(offset, maxBytes, highWatermark)
+      const cached = log.readCached(offset, maxBytes, highWatermark) ?? this.recent?.find(offset) ?? null
       if (cached === null) {
         return log.read(offset, maxBytes, highWatermark, (error, slice) => {
           if (error !== null) return done(this.textOf(error, offset), [], 0, 0)

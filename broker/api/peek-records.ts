@@ -91,7 +91,7 @@ class Peek {
     const { records, partition, call, services: { config } } = this
     const offsets = Float64Array.from(records, ({ offset }) => offset)
     const maxBytes = config.maxFrameBytes - LIMITS.frameOverheadBytes - records.length * PEEKED_BYTES_MAX
-    new GrantedBatches(partition, offsets, maxBytes).read((error, buffers, size, count) => {
+    new GrantedBatches(partition, null, offsets, maxBytes).read((error, buffers, size, count) => {
       if (error !== null) return call.fail(ERROR.STORAGE_UNAVAILABLE, error)
       const next = count < offsets.length ? offsets[count]! : this.offset
       const nextOffset = next < partition.highWatermark ? next : -1

@@ -199,11 +199,11 @@ class Receive implements QueueWaiter {
   private readBatches (index: number): void {
     const leased = this.leased[index]
     if (leased === undefined) return this.respond()
-    const { item, partition, grants } = leased
+    const { item, partition, group, grants } = leased
     const offsets = grants.offsets.slice().sort()
     const roomBytes = this.services.config.maxFrameBytes - LIMITS.frameOverheadBytes * (1 + this.leased.length) -
       grants.count * LEASE_BYTES_MAX - this.payloadBytes
-    new GrantedBatches(partition, offsets, roomBytes).read((error, buffers, size, count) => {
+    new GrantedBatches(partition, group.recentReads, offsets, roomBytes).read((error, buffers, size, count) => {
       for (const buffer of buffers) this.payload.push(buffer)
       this.payloadBytes += size
       // The lowest offsets are there; what did not fit, or cannot be read, is given back.
@@ -221,7 +221,7 @@ class Receive implements QueueWaiter {
     const { leaseEpoch } = grants
     const items = leaseRunsOf(grants, offset => offset >= fromOffset).map(({ offset, count, leaseSequence }) =>
       ({ kind: SETTLE_KIND.release, offset, count, leaseEpoch, leaseSequence }))
-    group.turn().settle(items, () => {})
+    group.turn().settle(items, null)
   }
 
   /** True while the next records of some partition are being read from disk: they are there, so they are waited for. */

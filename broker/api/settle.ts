@@ -32,10 +32,11 @@ export function settleHandler (services: BrokerServices): ApiHandler<SettleReque
       const { partitions, timeoutMs } = request
       const results = partitions.map(({ partition }): SettleResult =>
         ({ partition, error: ERROR.REQUEST_TIMED_OUT, message: 'it is not durable yet; it may still become so', answers: [] }))
+      const wantsAnswer = request.acks !== 'none'
       const answers = new DurableAnswers(services, timeoutMs, () => call.respond({ results }))
-      partitions.forEach((item, index) => settle(services, item, results[index]!, answers))
-      if (request.acks === 'none') call.finishSilently()
-      answers.start()
+      partitions.forEach((item, index) => settle(services, item, results[index]!, wantsAnswer ? answers : null))
+      if (wantsAnswer) answers.start()
+      else call.finishSilently()
     },
   }
 }
@@ -70,15 +71,19 @@ function isRun (first: number, count: number): boolean {
   return first >= 0 && Number.isSafeInteger(first + count)
 }
 
-function settle (services: BrokerServices, item: SettlePartition, result: SettleResult, answers: DurableAnswers): void {
+function settle (
+  services: BrokerServices, item: SettlePartition, result: SettleResult, answers: DurableAnswers | null,
+): void {
   const found = findQueueGroup(services, item)
   if (found.group === null) {
     Object.assign(result, { error: found.error, message: found.message })
     return
   }
   const { label } = found.partition
+  const items = item.items.map(groupItemOf)
+  if (answers === null) return found.group.turn().settle(items, null)
   const done = answers.expect()
-  found.group.turn().settle(item.items.map(groupItemOf), given => {
+  found.group.turn().settle(items, given => {
     result.error = given === null ? ERROR.STORAGE_UNAVAILABLE : 0
     result.message = given === null ? `nobody can tell whether ${label} has kept this; settle again` : ''
     if (given !== null) result.answers = runsOf(given)

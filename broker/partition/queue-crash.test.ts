@@ -203,6 +203,10 @@ t.test('Queue crash: delayed records are on disk, in the image too, and none is 
   await machine.produce(500, 3_600_000)
   t.same(await machine.receive(1), [])
   t.equal(machine.group.delayed.size, 500)
+  // Nobody waits for the delta, which is held for company: the first checkpoint writes it, and can be kept once that is
+  // durable.
+  machine.table.checkpointAll()
+  for (let turn = 0; turn < 50; turn++) await nextTurn()
   machine.table.checkpointAll()
   await nextTurn()
   t.equal(machine.group.delayed.changes, 0, 'all are rows now')
@@ -219,6 +223,24 @@ t.test('Queue crash: delayed records are on disk, in the image too, and none is 
   const items = await machine.receive(1000)
   t.equal(items.length, 500)
   t.same(await machine.settle(items), new Uint8Array(500))
+})
+
+t.test('Queue crash: a grant waits for company, and is written without any in the end', async t => {
+  const machine = await new Machine().start()
+  await machine.produce(20)
+  await machine.settle([])
+  const { stateLog } = machine.partition
+  const before = stateLog!.nextOffset
+  const items = await machine.receive(10)
+  await nextTurn()
+  t.equal(stateLog!.nextOffset, before, 'nobody waits for the grant')
+  t.same(await machine.settle(items), new Uint8Array(10))
+  const after = stateLog!.nextOffset
+  t.ok(after > before && stateLog!.durableOffset === after, 'the settle takes it along')
+  await machine.receive(5)
+  await nextTurn()
+  machine.advance(5)
+  t.ok(stateLog!.nextOffset > after, 'alone, when its time is over')
 })
 
 t.test('Queue crash: a checkpoint that does not fit the state log, or is damaged, is dropped', async t => {

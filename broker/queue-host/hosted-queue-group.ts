@@ -13,6 +13,7 @@ import { ORDER, RECORD_STATE, type DeadLetter, type QueueHost } from '../queue/q
 import { LogRecordFeed } from './log-record-feed.js'
 import type { QueuePartition, QueueSurroundings } from './queue-surroundings.js'
 import type { QueueWaiter } from './queue-waiter.js'
+import type { RecentReads } from './recent-reads.js'
 import type { StoredDelayStore } from './stored-delay-store.js'
 import type { StoredLaneIndex } from './stored-lane-index.js'
 
@@ -93,6 +94,9 @@ export class HostedQueueGroup implements QueueHost {
 
   /** About how many bytes a record has. */
   sizeOf (offset: number): number { return this.feed.sizeOf(offset) }
+
+  /** What was read from the disk to look at records: it is sent when they are leased. */
+  get recentReads (): RecentReads { return this.feed.recent }
 
   /** Records are being read from disk: there may be something to receive soon. */
   get isLoading (): boolean { return this.feed.isLoading }

@@ -2,13 +2,14 @@
 // segments on disk otherwise.
 //
 //   read ── the batch that was read last ── the tail cache ── pieces loaded before ── none: load, later `onLoaded`
+//                                                                └ the last of them: load the next one ahead
 //
 // Offsets that the log does not hold any more, or that are damaged, hold no record for a group: it goes on behind them.
 
-import type { LogReadError, LogSlice, PartitionLog } from '@sluice/storage'
-import { BATCH_POSITION, readInt64 } from '@sluice/protocol'
+import type { LogReadError, PartitionLog } from '@sluice/storage'
 import type { RecordFacts, RecordFeed } from '../queue/queue-types.js'
 import { BatchFacts } from './batch-facts.js'
+import { RecentReads } from './recent-reads.js'
 
 export interface FeedOptions {
   readonly log: PartitionLog
@@ -22,15 +23,15 @@ export interface FeedOptions {
   later (run: () => void): void
 }
 
-/** Bytes read from disk at once, and how many such pieces are kept. */
+/** Bytes read from disk at once. */
 const PIECE_BYTES = 128 * 1024
-const PIECES_MAX = 4
 const ESTIMATED_BYTES = 256
 
 export class LogRecordFeed implements RecordFeed {
   private readonly options: FeedOptions
   private readonly batch: BatchFacts
-  private pieces: LogSlice[] = []
+  /** What was read from the disk. */
+  readonly recent = new RecentReads()
   private gaps: { from: number, to: number }[] = []
   private loading = false
   private isClosed = false
@@ -69,7 +70,7 @@ export class LogRecordFeed implements RecordFeed {
 
   close (): void {
     this.isClosed = true
-    this.pieces = []
+    this.recent.clear()
   }
 
   private openBatch (offset: number): boolean {
@@ -79,20 +80,21 @@ export class LogRecordFeed implements RecordFeed {
       this.batch.open(cached.buffers.length === 1 ? cached.buffers[0]! : Buffer.concat(cached.buffers))
       return true
     }
-    const piece = this.pieces.find(({ baseOffset, nextOffset }) => offset >= baseOffset && offset < nextOffset)
-    if (piece === undefined) return false
-    for (const bytes of piece.buffers) {
-      for (let at = 0; at < bytes.length;) {
-        const size = bytes.readUInt32BE(at + BATCH_POSITION.size)
-        const nextOffset = readInt64(bytes, at) + bytes.readUInt32BE(at + BATCH_POSITION.lastOffsetDelta) + 1
-        if (offset < nextOffset) {
-          this.batch.open(bytes.subarray(at, at + size))
-          return true
-        }
-        at += size
-      }
-    }
-    return false
+    const batch = this.recent.batchAt(offset)
+    if (batch === null) return false
+    const isNext = offset === this.batch.endOffset
+    this.batch.open(batch)
+    if (isNext) this.readAhead(offset)
+    return true
+  }
+
+  /** A backlog is being gone through: reads what comes after the batches at hand, before anybody waits for it. */
+  private readAhead (offset: number): void {
+    const { log, highWatermark } = this.options
+    const { nextOffset } = this.recent.find(offset)!
+    const isLast = this.batch.endOffset === nextOffset && nextOffset < highWatermark()
+    if (!isLast || this.recent.find(nextOffset) !== null) return
+    if (log.readCached(nextOffset, 1, highWatermark()) === null) this.load(nextOffset)
   }
 
   private load (offset: number): void {
@@ -104,7 +106,7 @@ export class LogRecordFeed implements RecordFeed {
       this.loading = false
       if (this.isClosed) return
       if (error !== null) return this.onError(offset, error)
-      if (slice!.sizeBytes > 0) this.pieces = [slice!, ...this.pieces].slice(0, PIECES_MAX)
+      this.recent.keep(slice!)
       this.options.onLoaded()
     })
   }

@@ -1,7 +1,8 @@
 // The queue groups of one partition, and how what they change reaches its state log.
 //
 //   groups ─ deltas of a turn ─▶ one batch ─▶ state log ─ durable ─▶ the groups: answers, grants, dead letters
-//                 └ held, in order, while the log takes nothing
+//                 └ held, in order, while the log takes nothing, or nobody waits for them (a grant): then the next
+//                   delta that somebody waits for takes them along, and one sync does for both
 //
 // A delta is never lost or overtaken: what the log does not take for now is held, and nothing new is begun meanwhile
 // (`blockedBy`). A log that has failed ends the groups; a restart brings them back to what is durable.
@@ -9,6 +10,7 @@
 import { BATCH_FLAG, RecordBatchBuilder } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
 import type { QueueConfig } from '../queue/queue-settings.js'
+import type { Deadline } from '../runtime/deadline-queue.js'
 import { HostedQueueGroup } from './hosted-queue-group.js'
 import { QueueCheckpoints } from './queue-checkpoints.js'
 import { QueueDedup } from './queue-dedup.js'
@@ -29,6 +31,9 @@ const BUILDER_BYTES = 256
 const BATCH_BYTES = 1024 * 1024
 /** Bytes of deltas that the log has not taken, above which nothing new is begun. */
 const HELD_BYTES_MAX = 4 * 1024 * 1024
+/** How long a delta that nobody waits for is held for company, in milliseconds, and up to how many bytes. */
+const COMPANY_MS = 5
+const COMPANY_BYTES = 64 * 1024
 
 export class PartitionQueues {
   readonly partition: QueuePartition
@@ -43,6 +48,8 @@ export class PartitionQueues {
   private turnScheduled = false
   private held: Delta[] = []
   private heldBytes = 0
+  /** When what is held for company is written at the latest; null where nothing is. */
+  private companyDeadline: Deadline | null = null
   private sent: Sent[] = []
   /** Appended since the last checkpoint. */
   private loggedBytes = 0
@@ -164,7 +171,7 @@ export class PartitionQueues {
       for (const { group, sequence } of sent[count++]!.deltas) group.onDeltaDurable(sequence)
     }
     if (count > 0) this.sent = this.sent.slice(count)
-    if (this.held.length > 0) this.write()
+    if (this.held.length > 0 && this.companyDeadline === null) this.write()
   }
 
   onStateLogChange (): void {
@@ -175,6 +182,7 @@ export class PartitionQueues {
   /** Writes what has changed since the last checkpoint, as far as it is durable. See QueueCheckpoints. */
   checkpoint (all: boolean): void {
     this.dedup?.checkpoint(all)
+    if (this.log !== null && this.held.length > 0) this.write()
     if (this.log === null || this.log.state === 'failed' || !this.isQuiet) return
     if (this.checkpoints.write(this.log, this.groups, this.loggedBytes, all)) this.loggedBytes = 0
   }
@@ -183,6 +191,7 @@ export class PartitionQueues {
   close (): void {
     if (this.isClosed) return
     this.endTurn()
+    if (this.log !== null && this.held.length > 0) this.write()
     this.isClosed = true
     this.dedup?.close()
     for (const group of this.groups.values()) group.stop()
@@ -202,17 +211,32 @@ export class PartitionQueues {
     const { dirty } = this
     this.dirty = []
     if (this.isClosed) return
+    let isAwaited = false
     for (const group of dirty) {
       const bytes = group.endTurn()
       if (bytes === null) continue
       this.held.push({ group, sequence: group.idle.sequence, bytes })
       this.heldBytes += bytes.length
+      isAwaited ||= group.idle.isAwaited
     }
-    if (this.held.length > 0) this.write()
+    if (this.held.length === 0) return
+    if (isAwaited || this.heldBytes > COMPANY_BYTES) this.write()
+    else this.writeLater()
+  }
+
+  private writeLater (): void {
+    if (this.companyDeadline !== null) return
+    const { clock, deadlines } = this.surroundings
+    this.companyDeadline = deadlines.add(clock.monotonicMs() + COMPANY_MS, () => {
+      this.companyDeadline = null
+      if (!this.isClosed && this.held.length > 0) this.write()
+    })
   }
 
   private write (): void {
     const log = this.log!
+    if (this.companyDeadline !== null) this.surroundings.deadlines.cancel(this.companyDeadline)
+    this.companyDeadline = null
     let written = 0
     while (this.held.length > 0) {
       const { batch, count } = this.nextBatch()

@@ -231,6 +231,11 @@ export class QueueGroup {
     return delta
   }
 
+  /** Somebody waits for a delta to be durable: an answer, a grant, a dead letter. */
+  get isAwaited (): boolean {
+    return this.answers.size > 0 || this.state.counts[RECORD_STATE.DEAD_LETTER_PENDING]! > 0
+  }
+
   /** False where `receive` would find nothing. */
   get canReceive (): boolean {
     return this.isLeading && !this.isCatchingUp && !this.state.paused && this.room > 0 && this.picker.hasWork
@@ -363,11 +368,11 @@ export class QueueGroup {
 
   /**
    * Settles records. `done` runs once, with one `SETTLE_ANSWER` per record in the order of the items, when they are
-   * durable; with null where that will never be known.
+   * durable; with null where that will never be known. Null for `done` where nobody wants to hear.
    *
    * @param items together at most `QUEUE_LIMITS.recordsPerSettle` records; offsets and sequences safe integers
    */
-  settle (items: readonly SettleItem[], done: (answers: Uint8Array | null) => void): void {
+  settle (items: readonly SettleItem[], done: ((answers: Uint8Array | null) => void) | null): void {
     let total = 0
     for (const { count } of items) total += count
     assert(total <= QUEUE_LIMITS.recordsPerSettle, 'the API bounds the records of a request')
@@ -379,7 +384,7 @@ export class QueueGroup {
       }
     }
     // Also what was settled before may rest on a delta that is not durable yet.
-    this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answers : null))
+    if (done !== null) this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answers : null))
   }
 
   /** Cancels a record: it is not handed out any more. */

@@ -11,7 +11,7 @@
 import type { SettleKind } from '@sluice/protocol'
 import { asBrokerError, BrokerError, closedError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
-import { Producer } from '../producer/producer.js'
+import { Producer, type SendResult } from '../producer/producer.js'
 import type { ProducerOptions } from '../producer/producer-options.js'
 import type { Serde } from '../serdes.js'
 import type { Closable } from '../topic.js'
@@ -90,11 +90,7 @@ export class Queue<K = Uint8Array, V = Uint8Array> extends QueueControl<K, V>
       }
     })
     const sent = await this.openProducer().sendBatch(sound, options)
-    sent.forEach((result, index) => {
-      results[places[index]!] = result.ok
-        ? { ...result, id: `${result.partition}:${result.offset}`, duplicate: result.duplicate === true }
-        : result
-    })
+    sent.forEach((result, index) => { results[places[index]!] = result.ok ? queued(result) : result })
     return results
   }
 
@@ -236,6 +232,12 @@ export class Queue<K = Uint8Array, V = Uint8Array> extends QueueControl<K, V>
     if (kind !== 'extend') this.inbox?.forget(handle)
     return this.settler.settle(handle, kind, delayMs, reason)
   }
+}
+
+/** Field by field: to spread each result took longer than to send its record. */
+function queued (result: SendResult & { ok: true }): QueueSendResult {
+  const { topic, partition, offset, timestamp, duplicate } = result
+  return { ok: true, topic, partition, offset, timestamp, id: `${partition}:${offset}`, duplicate: duplicate === true }
 }
 
 /** Calls on a queue take these options. */

@@ -11,22 +11,19 @@ import type { Lease } from './lease.js'
 
 type AnyLease = Lease<any, any>
 
-/** A record on its way to its handler. */
-interface Start {
-  readonly lease: AnyLease
-  readonly onReady: () => void
-  readonly onVoid: () => void
-}
-
 /** Time that handlers may hold the event loop before timers and sockets have their turn, in milliseconds. */
 const TURN_MS_MAX = 20
 const TIMEOUT_MS = 30_000
 
 /** See the head of this file. */
 export class StartSender {
+  /** Called for each record whose start is on its way. */
+  onReady: (lease: AnyLease) => void = () => {}
+  /** Called where the connection of a lease is gone, and the lease with it. */
+  onVoid: (lease: AnyLease) => void = () => {}
   private readonly group: string
-  private starts: Start[] = []
-  private ready: Start[] = []
+  private starts: AnyLease[] = []
+  private ready: AnyLease[] = []
   private readyHead = 0
   private isRunning = false
 
@@ -34,10 +31,10 @@ export class StartSender {
     this.group = group
   }
 
-  /** Calls `onReady` when the start is on its way, or `onVoid` where the connection of the lease is gone. */
-  send (lease: AnyLease, onReady: () => void, onVoid: () => void): void {
+  /** Sends the start of a record: `onReady` or `onVoid` tells how that went. */
+  send (lease: AnyLease): void {
     if (this.starts.length === 0) queueMicrotask(() => this.flush())
-    this.starts.push({ lease, onReady, onVoid })
+    this.starts.push(lease)
   }
 
   /**
@@ -55,12 +52,11 @@ export class StartSender {
   }
 
   private flush (): void {
-    const byConnection = new Map<Connection, Start[]>()
-    for (const start of this.starts) {
-      const { connection } = start.lease
-      const list = byConnection.get(connection)
-      if (list === undefined) byConnection.set(connection, [start])
-      else list.push(start)
+    const byConnection = new Map<Connection, AnyLease[]>()
+    for (const lease of this.starts) {
+      const list = byConnection.get(lease.connection)
+      if (list === undefined) byConnection.set(lease.connection, [lease])
+      else list.push(lease)
     }
     this.starts = []
     for (const [connection, starts] of byConnection) {
@@ -69,16 +65,16 @@ export class StartSender {
     }
   }
 
-  private request (connection: Connection, starts: readonly Start[]): void {
-    this.settle(connection, starts.map(({ lease }) => lease)).then(() => {
-      for (const start of starts) this.ready.push(start)
+  private request (connection: Connection, leases: readonly AnyLease[]): void {
+    this.settle(connection, leases).then(() => {
+      for (const lease of leases) this.ready.push(lease)
       // By then it has left for the socket, which is uncorked at the end of the turn.
       if (!this.isRunning) {
         this.isRunning = true
         setImmediate(this.run)
       }
     }, () => {
-      for (const { onVoid } of starts) onVoid()
+      for (const lease of leases) this.onVoid(lease)
     })
   }
 
@@ -90,7 +86,7 @@ export class StartSender {
 
   private readonly run = (): void => {
     const endMs = performance.now() + TURN_MS_MAX
-    while (this.readyHead < this.ready.length && performance.now() < endMs) this.ready[this.readyHead++]!.onReady()
+    while (this.readyHead < this.ready.length && performance.now() < endMs) this.onReady(this.ready[this.readyHead++]!)
     if (this.readyHead < this.ready.length) {
       setImmediate(this.run)
       return

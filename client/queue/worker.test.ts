@@ -65,6 +65,28 @@ t.test('Worker: synchronous handlers, and thousands of records', async t => {
   t.equal(seen.size, 5_000)
 })
 
+t.test('Worker: handlers that hang hold up nothing but their own records', async t => {
+  await using bench = await startQueueBench({ partitions: 2 })
+  const { queue } = bench
+  const hung = new Set<() => void>()
+  let done = 0
+  const work = queue.work(({ value }) => {
+    if (Number(value) % 500 === 0) return new Promise<void>(resolve => { hung.add(resolve) })
+    done++
+  }, { concurrency: 20 })
+  await queue.sendBatch(upTo(5_000).map(value => ({ value })))
+  await until(() => done === 4_990)
+  t.equal(hung.size, 10, 'all others are done while these still hang')
+  // Acks follow their handlers: what is left in the ledger is what hangs, however many records have passed it.
+  let stats = await queue.stats()
+  while (stats.leased !== 10) stats = await queue.stats()
+  t.equal(stats.ready, 0)
+  for (const release of hung) release()
+  await queue.close()
+  await work
+  t.same(await bench.other().queue('q').receive({ waitMs: 50 }), [], 'all acknowledged')
+})
+
 t.test('Worker: what a handler says itself counts, whatever it returns or throws', async t => {
   await using bench = await startQueueBench({ maxAttempts: 2 })
   const { queue } = bench

@@ -91,6 +91,8 @@ export class Worker<K, V> {
     this.receiver.onDisconnected = () => this.dropDisconnected()
     this.receiver.onResumed = connection => this.starts.repeat(this.receiver.keeper.all(), connection)
     this.starts = new StartSender(parts.source.group)
+    this.starts.onReady = lease => this.call(lease, null)
+    this.starts.onVoid = lease => this.forget(lease, null)
     this.target = new PrefetchTarget(parts.settings.prefetch, performance.now())
     this.watch = new LoopWatch(parts.cluster, parts.source.name, SESSION_TIMEOUT_MS_DEFAULT)
   }
@@ -143,9 +145,9 @@ export class Worker<K, V> {
   }
 
   /** Asks every leader that is not being asked, where there is room for records. */
-  private pump (): void {
+  private pump (nowMs = performance.now()): void {
     if (this.stopped) return
-    const room = this.settings.concurrency - this.active + this.target.records(performance.now())
+    const room = this.settings.concurrency - this.active + this.target.records(nowMs)
     if (this.waitingCount + this.requested >= room || this.waitingBytes >= this.settings.prefetchBytes) return
     const leaders = this.leaders()
     if (leaders.length === 0) return this.pumpLater(NO_LEADER, null)
@@ -266,7 +268,7 @@ export class Worker<K, V> {
     }
     this.active++
     if (lane !== null) return this.beginInOrder(lease, lane)
-    this.starts.send(lease, () => this.call(lease, null), () => this.forget(lease, null))
+    this.starts.send(lease)
   }
 
   /** Waits until the broker has confirmed that the lease holds, and that the record before it is settled. */
@@ -352,11 +354,12 @@ export class Worker<K, V> {
   private finish (lane: string | null, isDone: boolean): void {
     if (this.active === 0) return // abandoned
     this.active--
-    this.target.onFinished(performance.now())
+    const nowMs = performance.now()
+    this.target.onFinished(nowMs)
     if (lane !== null) this.nextInLane(lane, isDone)
     if (this.active === 0) this.idle.resolve()
     this.fill()
-    this.pump()
+    this.pump(nowMs)
   }
 
   private nextInLane (lane: string, isDone: boolean): void {
