@@ -178,7 +178,14 @@ t.test('File handles: a broker with very few of them keeps serving (96 for 60 pa
   await delay(200)
   t.notOk(broker.isGone, 'it is alive with no handle left')
   for (const outcome of greedy) if (outcome.status === 'fulfilled') await outcome.value.close()
-  await delay(200)
+  const isItselfAgain = async (): Promise<boolean> => {
+    const { connections } = await client.admin.describeBroker()
+    const { partitions } = await client.admin.describeTopic('orders')
+    return connections <= 2 && partitions.every(({ state }) => state === 'online')
+  }
+  const deadlineMs = performance.now() + RECOVERY_MS_MAX
+  while (!await isItselfAgain() && performance.now() < deadlineMs) await delay(50)
+  t.ok(await isItselfAgain(), 'it goes on by itself')
   await writeAll(20)
   for (const partition of [0, 30, 59]) {
     t.strictSame((await readNumbered(peer, { topicId, partition })).offsets, range(0, 40))
