@@ -130,7 +130,7 @@ export class Partition implements QueuePartition, StateImageSource {
     const dedup = this.queues?.dedup ?? null
     if (verdict.kind === 'duplicate') {
       const { baseOffset, endOffset } = verdict
-      const duplicates = dedup?.duplicatesIn(batch, baseOffset) ?? NO_DUPLICATES
+      const duplicates = dedup?.duplicatesIn(batch, baseOffset, true) ?? NO_DUPLICATES
       return { ok: true, baseOffset, endOffset, duplicate: true, duplicates }
     }
     const blocked = blockOf(this.log, batch.length, this.label)

@@ -2,7 +2,7 @@
 // was not settled is ever out of reach, and the state log stays short.
 
 import { randomUUID } from 'node:crypto'
-import { RecordBatchBuilder, RecordExtrasBuilder, writeInt64 } from '@sluice/protocol'
+import { RecordBatchBuilder, RecordExtrasBuilder, dedupKeyOf, writeInt64 } from '@sluice/protocol'
 import { LOG_STORE_LIMITS_DEFAULT, LogStore } from '@sluice/storage'
 import { MemoryDisk, MemoryMetaStore } from '@sluice/storage/testing'
 import fc from 'fast-check'
@@ -266,6 +266,88 @@ t.test('Queue crash: a checkpoint that does not fit the state log, or is damaged
     machine.advance(60_000)
     t.same(offsetsOf(await machine.receive(10)), [2, 3, 4])
   }
+})
+
+/** What a batch with one record of each dedup id is answered with: index and offset of each duplicate. */
+async function sendWithIds (
+  machine: Machine, ids: readonly string[], sequence: number, onCommitted = (): void => {},
+): Promise<string[]> {
+  const builder = new RecordBatchBuilder()
+  const extras = new RecordExtrasBuilder()
+  for (const id of ids) {
+    builder.append(null, id, machine.wallMs)
+    extras.append({ dedupKey: dedupKeyOf(id) })
+  }
+  const producer = { producerId: 9, producerEpoch: 0, baseSequence: sequence }
+  const outcome = machine.partition.append(builder.build({ extras: extras.build()!, producer }))
+  if (!outcome.ok) throw new Error(outcome.message)
+  await new Promise<void>(resolve => machine.partition.whenCommitted(outcome.endOffset, () => {
+    onCommitted()
+    resolve()
+  }))
+  return outcome.duplicates.map(({ index, offset }) => `${index}: ${offset}`)
+}
+
+for (const scope of ['window', 'until-settled']) {
+  t.test(`Queue crash: a duplicate never comes, killed when its batch was committed and its end was not (${scope})`, async t => {
+    for (const when of ['before', 'after'] as const) {
+      const machine = await new Machine({ 'dedup.scope': scope, 'dedup.window.ms': '60000' }).start()
+      await sendWithIds(machine, ['a', 'b'], 0)
+      machine.table.checkpointAll()
+      await machine.meta.flush()
+      machine.advance(1_000)
+      const die = (): void => {
+        if (when === 'after') machine.table.checkpointAll()
+        machine.kill()
+      }
+      t.same(await sendWithIds(machine, ['c', 'a'], 2, die), ['1: 0'])
+      machine.advance(1_000)
+      await machine.start()
+      t.same(await sendWithIds(machine, ['c', 'a'], 2), ['1: 0'], 'its sender is told so when it asks again')
+      for (let turn = 0; turn < 10; turn++) await nextTurn()
+      t.same(offsetsOf(await machine.receive(10)), [0, 1, 2], `the snapshot came ${when} it`)
+      machine.kill()
+    }
+  })
+}
+
+t.test('Queue crash: a record whose id is free again comes after a restart (window)', async t => {
+  const machine = await new Machine({ 'dedup.window.ms': '5000' }).start()
+  await sendWithIds(machine, ['a'], 0)
+  machine.advance(6_000)
+  t.same(await sendWithIds(machine, ['a'], 1), [], 'it was answered as new')
+  machine.kill()
+  await machine.start()
+  t.same(offsetsOf(await machine.receive(10)), [0, 1])
+})
+
+t.test('Queue crash: a record whose id was free when it came is no duplicate after a restart (until-settled)', async t => {
+  for (const isHandedOut of [false, true]) {
+    const machine = await new Machine({ 'dedup.scope': 'until-settled', 'backoff.max.ms': '0', 'backoff.min.ms': '0' }).start()
+    await sendWithIds(machine, ['other', 'a'], 0)
+    const items = await machine.receive(10)
+    await machine.settle(items.slice(1))
+    t.same(await sendWithIds(machine, ['a'], 2), [], 'new, above a record that stays')
+    if (isHandedOut) t.same(offsetsOf(await machine.receive(10)), [2])
+    for (let turn = 0; turn < 10; turn++) await nextTurn()
+    machine.kill()
+    await machine.start()
+    t.same(await sendWithIds(machine, ['a'], 3), ['0: 2'], 'it has the id')
+    if (!isHandedOut) t.same(offsetsOf(await machine.receive(10)), [2])
+    machine.kill()
+  }
+})
+
+t.test('Queue crash: a sender that asks again hears of a duplicate, also when the id is free since (until-settled)', async t => {
+  const machine = await new Machine({ 'dedup.scope': 'until-settled' }).start()
+  await sendWithIds(machine, ['a'], 0)
+  t.same(await sendWithIds(machine, ['a'], 1), ['0: 0'])
+  for (let turn = 0; turn < 10; turn++) await nextTurn()
+  const items = await machine.receive(10)
+  t.same(offsetsOf(items), [0])
+  await machine.settle(items)
+  t.same((await sendWithIds(machine, ['a'], 1)).length, 1, 'never that it is new: it will not come')
+  t.same(await sendWithIds(machine, ['a'], 2), [], 'while the next one is')
 })
 
 t.test('Queue crash: the state log stays short, also of streams, and offsets outlive its images', async t => {

@@ -119,9 +119,13 @@ export class PartitionQueues {
 
   private async restoreDedup (): Promise<void> {
     const group = this.groups.get('')
-    if (group === undefined) return
+    if (group !== undefined) await this.dedup!.restore(this.queueTimeMs(group))
+  }
+
+  /** Queue time now, whether the group leads or not. */
+  private queueTimeMs (group: HostedQueueGroup): number {
     const { skewMs, timeMs } = group.idle.state
-    await this.dedup!.restore(Math.max(timeMs, Math.ceil(this.surroundings.clock.wallMs()) + skewMs))
+    return Math.max(timeMs, Math.ceil(this.surroundings.clock.wallMs()) + skewMs)
   }
 
   /** Takes over the state log, when it is open. */
@@ -129,6 +133,7 @@ export class PartitionQueues {
 
   /** Groups with records on their way go on at once; the others when they are needed. */
   begin (): void {
+    this.dedup?.begin(this.partition.highWatermark)
     for (const group of this.groups.values()) if (group.hasOutstanding) group.turn()
   }
 
@@ -181,7 +186,7 @@ export class PartitionQueues {
 
   /** Writes what has changed since the last checkpoint, as far as it is durable. See QueueCheckpoints. */
   checkpoint (all: boolean): void {
-    this.dedup?.checkpoint(all)
+    this.dedup?.checkpoint(all, this.queueTimeMs(this.groups.get('')!))
     if (this.log !== null && this.held.length > 0) this.write()
     if (this.log === null || this.log.state === 'failed' || !this.isQuiet) return
     if (this.checkpoints.write(this.log, this.groups, this.loggedBytes, all)) this.loggedBytes = 0

@@ -8,6 +8,10 @@
 //
 // The log has the ids; a snapshot in the meta store saves reading it. One that says more than the log holds is dropped,
 // since it would pass a new record off as a duplicate.
+//
+// A crash between the two makes a duplicate a record like any other. A restart ends it where it is certain that the id
+// was taken when it came: by a record that is not settled now, or within the window by the time of the snapshot. Nobody
+// was told what it is, so that otherwise it may as well count as new.
 
 import { RecordExtrasReader, readBatchHeader } from '@sluice/protocol'
 import type { MetaStore, PartitionLog } from '@sluice/storage'
@@ -38,6 +42,8 @@ interface Ending {
 /** Snapshots so small are written with every round; larger ones once in so many rounds. */
 const SMALL_IDS = 1_000
 const ROUNDS_PER_SNAPSHOT = 15
+/** Records that a snapshot leaves out may have come so long before it, in milliseconds. */
+const OPEN_MS_MAX = 10_000
 /** Bytes of a row's key behind the partition's, at most. */
 const KEY_REST_BYTES_MAX = 32
 
@@ -49,8 +55,14 @@ export class QueueDedup {
   private readonly window: DedupWindow
   private readonly extras = new RecordExtrasReader()
   private endings: Ending[] = []
+  /** The first duplicate of each batch in which not all are durably terminal. */
+  private readonly open = new Set<number>()
   private pendingCount = 0
+  private isRestored = false
+  /** Some record had an id. */
+  private hasIds = false
   private storedEnd = -1
+  private storedMs = -Infinity
   private rounds = 0
 
   constructor ({ log, metaKey }: QueuePartition, group: HostedQueueGroup, meta: MetaStore) {
@@ -63,7 +75,7 @@ export class QueueDedup {
       get untilSettled () { return group.config.dedupUntilSettled },
       idsInMemory: QUEUE_LIMITS.dedupIdsInMemory,
       store: new StoredDedupStore(meta, metaKey, log),
-      isSettled: offset => group.idle.isSettledDurably(offset),
+      isSettled: offset => this.isRestored ? group.idle.isSettledDurably(offset) : this.wasSettled(offset),
     })
   }
 
@@ -76,13 +88,23 @@ export class QueueDedup {
       const to = Buffer.concat([this.key, Buffer.alloc(KEY_REST_BYTES_MAX, 0xff)])
       for (const table of [DEDUP_TABLE, DEDUP_ORDER_TABLE]) await this.meta.deleteRange(table, { from: this.key, to })
     }
-    await log.replay(window.appendedEnd, batch => this.replay(batch, nowMs))
+    const snapshotEnd = window.appendedEnd
+    await log.replay(snapshotEnd, batch => this.replay(batch, nowMs, snapshotEnd))
     window.advanceTo(log.nextOffset)
+    this.hasIds = window.size > 0
+    this.isRestored = true
   }
 
-  /** The records of a batch whose ids are taken, also by earlier ones of the same batch at `baseOffset`. */
-  duplicatesIn (batch: Buffer, baseOffset: number): readonly DuplicateRecord[] {
-    const { extras, window } = this
+  /** Ends the duplicates that a crash has left: before anybody can receive them. */
+  begin (highWatermark: number): void { this.onHighWatermark(highWatermark) }
+
+  /**
+   * The records of a batch whose ids are taken, also by earlier ones of the same batch at `baseOffset`. Of a batch that
+   * is stored already, also those that have ended since, and whose ids are free: whether they were duplicates nobody
+   * knows any more, and they are no news.
+   */
+  duplicatesIn (batch: Buffer, baseOffset: number, isStored = false): readonly DuplicateRecord[] {
+    const { extras, window, group } = this
     if (!extras.open(batch) || extras.columns === 0) return NONE
     const { queueTimeMs } = this.group.turn()
     const duplicates: DuplicateRecord[] = []
@@ -92,8 +114,10 @@ export class QueueDedup {
       const id = this.idOf(index)
       const key = id.join()
       const offset = own.get(key) ?? window.find(id, queueTimeMs)
-      if (offset >= 0 && offset !== baseOffset + index) duplicates.push({ index, offset })
-      else own.set(key, baseOffset + index)
+      const place = baseOffset + index
+      if (offset >= 0 && offset !== place) duplicates.push({ index, offset })
+      else if (offset < 0 && isStored && group.idle.isSettledDurably(place)) duplicates.push({ index, offset: place })
+      else own.set(key, place)
     }
     return duplicates
   }
@@ -110,6 +134,7 @@ export class QueueDedup {
     extras.open(batch)
     const endOffset = baseOffset + extras.rows
     if (extras.columns !== 0) {
+      this.hasIds = true
       const { queueTimeMs } = this.group.turn()
       let next = 0
       for (let index = 0; index < extras.rows; index++) {
@@ -119,8 +144,14 @@ export class QueueDedup {
     }
     window.advanceTo(endOffset)
     if (duplicates.length === 0) return
-    this.pendingCount += duplicates.length
-    this.endings.push({ offsets: duplicates.map(({ index }) => baseOffset + index), endOffset, done: null })
+    this.endLater(duplicates.map(({ index }) => baseOffset + index), endOffset)
+  }
+
+  /** Ends duplicates when the batch that they are in is committed. */
+  private endLater (offsets: readonly number[], endOffset: number): void {
+    this.pendingCount += offsets.length
+    this.open.add(offsets[0]!)
+    this.endings.push({ offsets, endOffset, done: null })
   }
 
   /** Calls back when the duplicates of the batch that was appended last are terminal, and durably so. */
@@ -131,7 +162,10 @@ export class QueueDedup {
     while (this.endings.length > 0 && this.endings[0]!.endOffset <= offset) {
       const { offsets, done } = this.endings.shift()!
       this.pendingCount -= offsets.length
-      this.group.turn().endDuplicates(offsets, isDurable => done?.(isDurable))
+      this.group.turn().endDuplicates(offsets, isDurable => {
+        if (isDurable) this.open.delete(offsets[0]!)
+        done?.(isDurable)
+      })
     }
   }
 
@@ -149,14 +183,21 @@ export class QueueDedup {
   }
 
   /** Drops ids that are free again, and writes a snapshot where that is due. */
-  checkpoint (all: boolean): void {
-    const { window, log } = this
-    if (this.group.isLeading) window.tick(this.group.idle.queueTimeMs, this.group.idle.durableFloor)
+  checkpoint (all: boolean, nowMs: number): void {
+    const { window, log, group } = this
+    if (group.isLeading) window.tick(group.idle.queueTimeMs, group.idle.durableFloor)
     const isDue = all || window.size <= SMALL_IDS || ++this.rounds >= ROUNDS_PER_SNAPSHOT
-    if (!isDue || window.appendedEnd === this.storedEnd || log.durableOffset < window.appendedEnd) return
+    // A restart looks at the records behind it: among them all that may have to be ended.
+    const end = Math.min(window.appendedEnd, log.durableOffset, ...this.open)
+    // Of one that is old a restart could not tell what was taken when.
+    const { dedupUntilSettled, dedupWindowMs } = group.config
+    const isAged = this.hasIds && !dedupUntilSettled && nowMs - this.storedMs >= dedupWindowMs / 4
+    if (!isDue || (end === this.storedEnd && !isAged)) return
     this.rounds = 0
-    this.storedEnd = window.appendedEnd
-    this.meta.write([{ table: DEDUP_WINDOW_TABLE, key: this.key, value: Buffer.from(window.snapshot()) }])
+    this.storedEnd = end
+    this.storedMs = nowMs
+    const value = Buffer.from(window.snapshot(end, nowMs))
+    this.meta.write([{ table: DEDUP_WINDOW_TABLE, key: this.key, value }])
   }
 
   /** The lowest offset whose id is held in memory: a start without the meta store must find it. Infinity for none. */
@@ -168,6 +209,7 @@ export class QueueDedup {
     if (snapshot === null) return false
     try {
       this.window.restore(snapshot)
+      this.storedMs = this.window.restoredMs
       return this.window.appendedEnd <= this.log.nextOffset
     } catch (fault) {
       if (fault instanceof QueueStateFault) return false
@@ -175,24 +217,42 @@ export class QueueDedup {
     }
   }
 
-  private replay (batch: Buffer, nowMs: number): void {
+  private replay (batch: Buffer, nowMs: number, snapshotEnd: number): void {
     const { extras, window } = this
     if (!extras.open(batch) || extras.columns === 0) return
     const { baseOffset } = readBatchHeader(batch)
+    const left: number[] = []
     for (let index = 0; index < extras.rows; index++) {
-      if (!extras.hasDedup(index)) continue
-      const id = this.idOf(index)
       const offset = baseOffset + index
-      // A duplicate never took the id: the record that has it came before.
-      const isDuplicate = this.group.config.dedupUntilSettled ? this.hasEnded(offset) : window.find(id, nowMs) >= 0
-      if (!isDuplicate) window.onAppended(id, offset, nowMs)
+      if (!extras.hasDedup(index) || offset < snapshotEnd) continue
+      const id = this.idOf(index)
+      const holder = window.find(id, nowMs)
+      const seen = this.seenAs(offset)
+      if (seen === 'none' && holder >= 0 && this.wasTaken(holder, nowMs, snapshotEnd)) left.push(offset)
+      // What was handed out is no duplicate; of what has ended nobody knows, and the record that has the id keeps it.
+      else if (seen === 'none' || seen === 'outstanding' || holder < 0) window.onAppended(id, offset, nowMs)
     }
+    if (left.length > 0) this.endLater(left, baseOffset + extras.rows)
   }
 
-  private hasEnded (offset: number): boolean {
+  /** What the state log says of a record: nothing, that it is not settled, or that it has ended or waits in a lane. */
+  private seenAs (offset: number): 'none' | 'outstanding' | 'unknown' {
     const { state } = this.group.idle
-    const slot = state.find(offset)
-    return slot === NO_SLOT ? offset < state.floor : state.ledger.states[slot] === RECORD_STATE.ENDED
+    const slot = state.ledger.find(offset)
+    if (slot !== NO_SLOT) return state.ledger.states[slot] === RECORD_STATE.ENDED ? 'unknown' : 'outstanding'
+    if (state.delayed.get(offset) !== null) return 'outstanding'
+    return offset >= state.nextOffset ? 'none' : 'unknown'
+  }
+
+  /** False where a record is not settled for certain, as far as the state log says. */
+  private wasSettled (offset: number): boolean { return this.seenAs(offset) === 'unknown' }
+
+  /** The id that `holder` has was certainly taken when the records behind the snapshot came. */
+  private wasTaken (holder: number, nowMs: number, snapshotEnd: number): boolean {
+    const { dedupUntilSettled, dedupWindowMs } = this.group.config
+    // Time that was counted from the restart says nothing, unless all that came since the snapshot is young enough.
+    const marginMs = Math.min(dedupWindowMs / 2, OPEN_MS_MAX)
+    return dedupUntilSettled || holder < snapshotEnd || nowMs < this.storedMs + dedupWindowMs - marginMs
   }
 
   private idOf (row: number): DedupId {

@@ -22,7 +22,7 @@ export interface DedupOptions {
   isSettled: (offset: number) => boolean
 }
 
-const SNAPSHOT_VERSION = 1
+const SNAPSHOT_VERSION = 2
 const LENGTH_MIN = 64
 const NEVER = Number.MAX_SAFE_INTEGER
 
@@ -37,6 +37,7 @@ export class DedupWindow {
   private first = 0
   private count = 0
   private end = 0
+  private timeMs = -Infinity
 
   constructor (options: DedupOptions) {
     this.options = options
@@ -61,7 +62,11 @@ export class DedupWindow {
     this.expires = new Float64Array(LENGTH_MIN)
     this.places = new Int32Array(LENGTH_MIN * 2)
     this.first = this.count = this.end = 0
+    this.timeMs = -Infinity
   }
+
+  /** Queue time of the snapshot that was restored; -Infinity where none was. */
+  get restoredMs (): number { return this.timeMs }
 
   /** Every record below was told of. */
   get appendedEnd (): number { return this.end }
@@ -102,14 +107,20 @@ export class DedupWindow {
     this.options.store.drop(nowMs, this.options.untilSettled ? floor : 0)
   }
 
-  /** What is in memory; the store is a checkpoint's own. */
-  snapshot (): Uint8Array {
+  /**
+   * What is in memory of records below `endOffset`; the store is a checkpoint's own.
+   *
+   * @param endOffset from where on records are to be told of again after a restart
+   * @param nowMs queue time
+   */
+  snapshot (endOffset = this.end, nowMs = 0): Uint8Array {
     const writer = new ByteWriter()
     writer.byte(SNAPSHOT_VERSION)
-    writer.count(this.end)
+    writer.count(endOffset)
+    writer.count(Math.max(0, Math.floor(nowMs)))
     for (let step = 0; step < this.count; step++) {
       const index = (this.first + step) % this.offsets.length
-      if (this.offsets[index]! < 0) continue
+      if (this.offsets[index]! < 0 || this.offsets[index]! >= endOffset) continue
       for (let word = 0; word < 4; word++) writer.count(this.words[index * 4 + word]!)
       writer.count(this.offsets[index]!)
       writer.count(this.expires[index]!)
@@ -123,6 +134,7 @@ export class DedupWindow {
     const version = reader.byte()
     if (version !== SNAPSHOT_VERSION) throw new QueueStateFault(`a dedup snapshot of version ${version}, which is not known here`)
     const end = reader.count()
+    this.timeMs = reader.count()
     while (!reader.atEnd) {
       this.push(reader.count(), reader.count(), reader.count(), reader.count(), reader.count(), reader.count())
     }

@@ -7,8 +7,10 @@ import type { DeltaHeader, Mutations } from './mutations.js'
 import type { QueueClock } from './queue-clock.js'
 import { END_CAUSE, QUEUE_LIMITS, type DelayClock, type EndCause, type Reason } from './queue-types.js'
 import type { QueueState } from './queue-state.js'
+import { UndurableEnds } from './undurable-ends.js'
 
 export class Journal implements Mutations {
+  readonly ends = new UndurableEnds()
   private readonly state: QueueState
   private readonly clock: QueueClock
   private readonly endings: Endings
@@ -116,6 +118,7 @@ export class Journal implements Mutations {
     this.writer.end(offset, count, cause)
     if (cause !== END_CAUSE.acknowledged) this.endings.add(offset, count, cause)
     this.state.end(offset, count, cause)
+    this.ends.add(this.state.sequence, offset, offset + count)
   }
 
   endAhead (offset: number, cause: EndCause): void {
@@ -123,6 +126,7 @@ export class Journal implements Mutations {
     this.writer.endAhead(offset, cause)
     if (cause !== END_CAUSE.acknowledged) this.endings.add(offset, 1, cause)
     this.state.endAhead(offset, cause)
+    this.ends.add(this.state.sequence, offset, offset + 1)
   }
 
   forget (offset: number): void {
@@ -148,6 +152,7 @@ export class Journal implements Mutations {
     this.writer.trim(endOffset, fresh, cause)
     this.endings.addTrim(this.state, endOffset, cause)
     this.state.trim(endOffset, fresh, cause)
+    this.ends.add(this.state.sequence, 0, endOffset)
   }
 
   pause (paused: boolean): void {

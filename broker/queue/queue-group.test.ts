@@ -48,6 +48,19 @@ t.test('QueueGroup: settling twice, late, or with a forged handle has the docume
   t.equal(world.group.explain(2).state, 'leased')
 })
 
+t.test('QueueGroup: a record is known to be settled for good while other changes are on their way', async t => {
+  const world = worldOf()
+  for (let count = 0; count < 3; count++) world.append()
+  const [, second, third] = receive(world, 1)
+  t.equal(world.settleNow(ack, second!), OK)
+  world.group.settle([itemOf(ack, third!)], () => {})
+  world.endTurn()
+  t.ok(world.group.isSettledDurably(1), 'this answer was given')
+  t.notOk(world.group.isSettledDurably(2), 'this one was not')
+  world.persist()
+  t.ok(world.group.isSettledDurably(2))
+})
+
 t.test('QueueGroup: no answer leaves before its delta is durable', async t => {
   const world = worldOf()
   world.append()

@@ -250,6 +250,7 @@ export class QueueGroup {
       this.trimmableOffset = Math.max(this.trimmableOffset, this.floors[passed++]!.floor)
     }
     if (passed > 0) this.floors = this.floors.slice(passed)
+    this.journal.ends.onDurable(sequence)
     this.answers.releaseUpTo(sequence)
     this.deadLetters.onDurable(sequence)
   }
@@ -445,7 +446,8 @@ export class QueueGroup {
   /** True where a record is terminal and stays so over a restart. False where that is not certain. */
   isSettledDurably (offset: number): boolean {
     if (offset < this.trimmableOffset) return true
-    return this.isDurable && this.state.find(offset) === NO_SLOT && this.places.placeOf(offset) === 'terminal'
+    return this.state.find(offset) === NO_SLOT && this.places.placeOf(offset) === 'terminal' &&
+      !this.journal.ends.has(offset)
   }
 
   explain (offset: number): Explanation {

@@ -79,6 +79,9 @@ t.test('Queue checker: a record that is lost is found', async t => {
   t.match(new Told().sent(0).breaks(), [/^lost: q 0:0 .* never delivered/])
   t.match(new Told().sent(0).given(0, 1).settled(0, 1, 'nack').breaks(), [/^lost: q 0:0 .* nobody has ended it/])
   t.match(new Told().sent(0).given(0, 1).settled(0, 1, 'ack', 'refused').breaks(), [/^lost/], 'a refused ack ends nothing')
+  const dropped = new Told().sent(0).given(0, 3, { deliveries: 3 }).settled(0, 3, 'nack')
+  t.strictSame(dropped.breaks({ ...PLAIN, hasDeadLetters: false }), [])
+  t.match(dropped.breaks(), [/^lost/], 'but with a dead-letter queue')
 })
 
 t.test('Queue checker: a delivery after the end is found (ack, reject, cancel)', async t => {

@@ -61,7 +61,7 @@ export function checkHistory (
     for (const record of records) {
       checkFinal(record, report)
       checkDead(record, rules, report)
-      checkEnded(record, report)
+      checkEnded(record, rules, report)
       lateMsMax = Math.max(lateMsMax, checkTimes(record, rules, readyUs, report))
     }
     if (rules.isOrdered) for (const lane of lanesOf(records)) checkOrder(lane, report)

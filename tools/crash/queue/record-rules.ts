@@ -7,9 +7,11 @@ import { compareLeases, isAccepted, type RecordStory } from './record-story.js'
 const EARLY_MS_MAX = 25
 
 /** Acknowledged to its sender: it must have ended by somebody's word, or as a dead letter, or in time. */
-export function checkEnded (record: RecordStory, report: Report): void {
+export function checkEnded (record: RecordStory, rules: QueueRules, report: Report): void {
   const { sending, name, deliveries, deadLetters } = record
   if (sending === null || record.mayHaveEnded || deadLetters.length > 0 || sending.terms.ttlMs !== undefined) return
+  // Without dead letters it is dropped after so many attempts.
+  if (!rules.hasDeadLetters && (deliveries.at(-1)?.deliveries ?? 0) >= rules.maxAttempts) return
   report(`lost: ${name} was acknowledged to its sender ` + (deliveries.length === 0
     ? 'and was never delivered'
     : `and delivered ${deliveries.length} times, and nobody has ended it`))

@@ -66,6 +66,12 @@ export class RecordStory {
     return Math.min(Infinity, ...begun, ...cancelled)
   }
 
+  /** When somebody was first told that it is acknowledged; Infinity where nobody was. */
+  get ackToldUs (): number {
+    const acks = this.settles.filter(settle => settle.kind === 'ack' && isAccepted(settle))
+    return Math.min(Infinity, ...acks.map(({ answeredUs }) => answeredUs))
+  }
+
   /** A last word was tried, and may have been heard. */
   get mayHaveEnded (): boolean { return this.endedUsMin < Infinity }
 }

@@ -45,7 +45,7 @@ export function checkDedup (
       if (outcome !== 'duplicate') continue
       const holder = byPlace.get(`${place!.queue} ${place!.partition}:${place!.offset}`)
       if (holder !== undefined && !taken.includes(holder)) report(`dedup: ${terms.value} was answered with ${holder.name}, which has another id`)
-      if (scope === 'until-settled' && holder !== undefined && holder.endToldUs < terms.atUs) {
+      if (scope === 'until-settled' && holder !== undefined && holder.ackToldUs < terms.atUs) {
         report(`dedup: ${terms.value} was refused for id ${id} after ${holder.name}, which had it, was settled`)
       }
     }
