@@ -3,6 +3,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { codecAvailable } from '@sluice/protocol'
 import t, { type Test } from 'tap'
 import { RUN_DEFAULTS, runWorkload, type RunSettings } from './bench-run.js'
 import type { QueueWorkload } from './queue-workload.js'
@@ -61,7 +62,7 @@ function checkLatencies (t: Test, sample: Sample, intended: boolean): void {
 
 t.test('Bench: produce reports Sluice beside every form of the bare loop', async t => {
   const workload: Workload = {
-    name: 'produce', size: 100, batch: 100, acks: 'quorum', flush: 'sync', partitions: 2, connections: 2, inFlightBytes: 65536,
+    name: 'produce', size: 100, batch: 100, lingerMs: 1, acks: 'quorum', compression: 'gzip', flush: 'sync', partitions: 2, connections: 2, inFlightBytes: 65536,
   }
   const result = await runShortly(t, workload, { count: 500 })
   checkResult(t, result, workload, ['sluice', 'bare append', 'bare overlap', 'bare prewritten'])
@@ -73,7 +74,7 @@ t.test('Bench: produce reports Sluice beside every form of the bare loop', async
 
 t.test('Bench: rounds take the contenders in turns (two rounds, batches left to the client)', async t => {
   const workload: Workload = {
-    name: 'produce', size: 1024, batch: null, acks: 'quorum', flush: 'none', partitions: 1, connections: 1, inFlightBytes: null,
+    name: 'produce', size: 1024, batch: null, lingerMs: 0, acks: 'quorum', compression: 'none', flush: 'none', partitions: 1, connections: 1, inFlightBytes: null,
   }
   const result = await runShortly(t, workload, { rounds: 2, bare: ['append'] })
   checkResult(t, result, workload, ['sluice', 'bare append'])
@@ -141,6 +142,44 @@ t.test('Bench: queue has a latency up to the handler for each record', async t =
   const result = await runShortly(t, workload, { count: 50, bare: ['append'] })
   checkResult(t, result, workload, ['sluice', 'bare append'])
   for (const sample of result.samples) checkLatencies(t, sample, true)
+})
+
+t.test('Bench: messaging brings every record to every group (topics, keys, groups, consumers)', async t => {
+  const workload: Workload = {
+    name: 'messaging',
+    topics: 2,
+    partitionsPerTopic: 2,
+    size: 64,
+    keys: 'random',
+    producersPerTopic: 2,
+    subscriptionsPerTopic: 2,
+    consumersPerSubscription: 2,
+    rate: 500,
+    flush: 'sync',
+  }
+  const result = await runShortly(t, workload, { count: 100 })
+  checkResult(t, result, workload, ['sluice'])
+  const { intendedLatency, serviceLatency } = result.samples[0]!
+  t.ok(intendedLatency!.count > 0 && intendedLatency!.count === serviceLatency!.count)
+})
+
+t.test('Bench: backlog ends when the group has caught up', async t => {
+  const workload: Workload = { name: 'backlog', size: 64, batch: 100, backlog: 5_000, rate: 200, partitions: 2 }
+  const result = await runShortly(t, workload, { count: null, warmupMs: 0, durationMs: 60_000 })
+  checkResult(t, result, workload, ['sluice'])
+  const [sample] = result.samples
+  t.ok(sample!.records >= 4_000 && sample!.seconds < 60, `${sample!.records} records in ${sample!.seconds} s`)
+})
+
+t.test('Bench: what cannot be measured is told before anything is started', async t => {
+  await t.rejects(runWorkload(QUEUE, { ...RUN_DEFAULTS, sluice: false, bare: [] }), { name: 'BenchError', exitCode: 2 })
+  const produce: Workload = {
+    name: 'produce', size: 100, batch: null, lingerMs: 0, acks: 'quorum', compression: 'zstd', flush: 'sync', partitions: 1, connections: 1, inFlightBytes: null,
+  }
+  if (codecAvailable('zstd')) t.pass('zstd is there')
+  else await t.rejects(runWorkload(produce, RUN_DEFAULTS), { name: 'BenchError', exitCode: 2, message: /zstd is not available here/ })
+  await t.rejects(runWorkload({ ...produce, compression: 'none' }, { ...RUN_DEFAULTS, folder: '/dev/null/below' }),
+    { name: 'BenchError', exitCode: 2, message: /--folder/ })
 })
 
 t.test('Bench: a run fails with the cause and leaves nothing behind (an option that the broker refuses)', async t => {

@@ -5,19 +5,20 @@
 // Server and driver are processes of their own, new for every sample, with files in a new folder on the same disk. The
 // process that runs all this only waits during a window.
 
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { codecAvailable } from '@sluice/protocol'
 import { BARE_FORMS, type BareForm } from './bare-loop/commit-loop.js'
+import { BenchError } from './bench-error.js'
 import { describeMachine, describeSource } from './measure/machine.js'
 import type { DriverCalls, WindowOutcome } from './process/calls.js'
 import { Child, type ChildOptions } from './process/child.js'
-import { askBroker, labelFolder, startBareServer, startBroker, type BrokerFacts, type RunningServer } from './process/servers.js'
+import { withScratchFolder } from './process/scratch-folder.js'
+import { askBroker, startBareServer, startBroker, type BrokerFacts, type RunningServer } from './process/servers.js'
 import type { ProcessUsage } from './measure/process-probe.js'
 import { RESULT_FORMAT, type BenchResult, type Sample } from './result.js'
 import { ratiosOf, SLUICE, summarize } from './summarize.js'
-import type { Workload } from './workload.js'
+import { isBareWorkload, type Workload } from './workload.js'
 
 /** How a workload is run. */
 export interface RunSettings {
@@ -62,12 +63,16 @@ interface Contender {
 
 /** Sluice doing the same without anything that hangs. */
 const WITHOUT_HANGS = 'sluice without hangs'
+
 const POLL_MS = 5
 
 /** Runs a workload. @throws Error where a process fails. */
 export async function runWorkload (workload: Workload, settings: RunSettings): Promise<BenchResult> {
   const contenders = contendersOf(workload, settings)
-  if (contenders.length === 0) throw new Error('nothing to measure: neither Sluice nor a form of the bare loop')
+  if (contenders.length === 0) {
+    throw new BenchError(2, `nothing to measure: neither Sluice nor a form of the bare loop that does ${workload.name}`)
+  }
+  checkWorkload(workload)
   const startedAt = new Date().toISOString()
   const loadAverageAtStart = os.loadavg()[0]!
   const source = await describeSource()
@@ -109,6 +114,7 @@ function contendersOf (workload: Workload, settings: RunSettings): Contender[] {
       contenders.push({ name: WITHOUT_HANGS, workload: { ...workload, hangEvery: null }, start })
     }
   }
+  if (!isBareWorkload(workload)) return contenders
   // A fetch writes nothing: the forms differ in how they write.
   const forms = workload.name === 'fetch' ? settings.bare.slice(0, 1) : settings.bare
   for (const form of forms) {
@@ -118,30 +124,47 @@ function contendersOf (workload: Workload, settings: RunSettings): Contender[] {
   return contenders
 }
 
+/** One sample of Sluice, for runs that order their samples themselves. @throws Error where a process fails. */
+export async function sampleSluice (
+  workload: Workload, settings: RunSettings, round: number,
+): Promise<{ sample: Sample, broker: BrokerFacts }> {
+  checkWorkload(workload)
+  const [contender] = contendersOf(workload, { ...settings, sluice: true, bare: [] })
+  const { sample, facts } = await takeSample(contender!, settings, round)
+  return { sample, broker: facts! }
+}
+
+/** @throws BenchError for what cannot be measured here. */
+export function checkWorkload (workload: Workload): void {
+  if (workload.name === 'produce' && !codecAvailable(workload.compression)) {
+    const remedy = workload.compression === 'lz4' ? 'install the package lz4-napi beside @sluice/client' : 'use Node.js 22.15 or newer'
+    throw new BenchError(2, `the codec ${workload.compression} is not available here: ${remedy}, or choose another`)
+  }
+}
+
 async function takeSample (
   contender: Contender, settings: RunSettings, round: number,
 ): Promise<{ sample: Sample, facts: BrokerFacts | null }> {
-  await mkdir(settings.folder, { recursive: true })
-  const folder = await mkdtemp(join(settings.folder, 'sluice-bench-'))
-  let server: RunningServer | null = null
-  let driver: Child<DriverCalls> | null = null
-  try {
-    await labelFolder(folder)
-    server = await contender.start(folder)
-    const { target } = server
-    const facts = target.kind === 'sluice' ? await askBroker(target.address) : null
-    driver = new Child<DriverCalls>('driver-main.js', [], target.kind === 'sluice' ? driverOptions(settings) : {})
-    await driver.call('prepare', { target, workload: contender.workload })
-    await driver.call('start', null)
-    await delay(settings.warmupMs)
-    const { outcome, usage } = await takeWindow(server, driver, settings)
-    await driver.call('stop', null)
-    return { sample: toSample(round, contender.name, outcome, usage), facts }
-  } finally {
-    await driver?.stop()
-    await server?.child.stop()
-    await rm(folder, { recursive: true, force: true })
-  }
+  const { workload } = contender
+  return withScratchFolder(settings.folder, async folder => {
+    let server: RunningServer | null = null
+    let driver: Child<DriverCalls> | null = null
+    try {
+      server = await contender.start(folder)
+      const { target } = server
+      const facts = target.kind === 'sluice' ? await askBroker(target.address) : null
+      driver = new Child<DriverCalls>('driver-main.js', [], target.kind === 'sluice' ? driverOptions(settings) : {})
+      await driver.call('prepare', { target, workload })
+      await driver.call('start', null)
+      await delay(settings.warmupMs)
+      const { outcome, usage } = await takeWindow(server, driver, workload, settings)
+      await driver.call('stop', null)
+      return { sample: toSample(round, contender.name, outcome, usage), facts }
+    } finally {
+      await driver?.stop()
+      await server?.child.stop()
+    }
+  })
 }
 
 function driverOptions ({ profileDirectory }: RunSettings): ChildOptions {
@@ -149,17 +172,18 @@ function driverOptions ({ profileDirectory }: RunSettings): ChildOptions {
 }
 
 async function takeWindow (
-  server: RunningServer, driver: Child<DriverCalls>, settings: RunSettings,
+  server: RunningServer, driver: Child<DriverCalls>, workload: Workload, settings: RunSettings,
 ): Promise<{ outcome: WindowOutcome, usage: ProcessUsage }> {
   await server.child.call('begin', null)
   const start = await driver.call('beginWindow', null)
-  if (settings.count === null) {
+  if (settings.count === null && workload.name !== 'backlog') {
     await delay(settings.durationMs)
   } else {
+    const count = settings.count ?? Infinity
     const deadlineMs = performance.now() + settings.durationMs
     for (;;) {
-      const { doneRecords } = await driver.call('progress', null)
-      if (doneRecords - start.doneRecords >= settings.count || performance.now() >= deadlineMs) break
+      const { doneRecords, isFinished } = await driver.call('progress', null)
+      if (isFinished || doneRecords - start.doneRecords >= count || performance.now() >= deadlineMs) break
       await delay(POLL_MS)
     }
   }

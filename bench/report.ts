@@ -1,30 +1,53 @@
 // A result as a table for people.
 
 import type { LatencySummary } from './measure/latency-recorder.js'
+import type { Machine, Source } from './measure/machine.js'
 import type { BenchResult, ContenderSummary, Spread } from './result.js'
+import type { Workload } from './workload.js'
 
 /** The result as text, several lines. */
 export function reportTable (result: BenchResult): string {
-  const { workload, machine, source } = result
+  const { workload, machine } = result
   const latency = result.summaries.some(summary => summary.serviceLatency !== null)
+  const intended = result.summaries.some(summary => summary.intendedLatency !== null)
   const header = ['', 'records/s', 'min–max', 'MiB/s', 'records/batch', ...(latency ? ['p50 ms', 'p99 ms', 'p99.9 ms'] : []),
+    ...(intended ? ['service p50', 'service p99'] : []),
     'client cores', 'server cores', 'client GC', 'server GC', 'client RSS', 'server RSS', 'client loop p99', 'server loop p99']
-  const rows = result.summaries.map(summary => summaryRow(summary, latency))
-  const settings = Object.entries(workload).filter(([name]) => name !== 'name')
-    .map(([name, value]) => `${name} ${value ?? 'default'}`).join(', ')
-  const window = result.count === null ? `${(result.durationMs ?? 0) / 1000} s` : `${result.count} records`
+  const rows = result.summaries.map(summary => summaryRow(summary, latency, intended))
+  const window = workload.name === 'backlog'
+    ? 'a backlog'
+    : result.count === null ? `${(result.durationMs ?? 0) / 1000} s` : `${result.count} records`
   return [
-    `${workload.name}: ${settings}`,
-    `${result.rounds} rounds of ${window} after ${result.warmupMs / 1000} s, medians; ${machine.cores} × ${machine.processor}, ` +
-      `${machine.kernel}, Node ${machine.node}, ${machine.disk?.fileSystem ?? 'unknown file system'} on ${machine.disk?.device ?? 'unknown'}`,
-    `commit ${source.commit ?? 'unknown'}${source.dirty === true ? ' with changes' : ''}, ${result.startedAt}, load average ${result.loadAverageAtStart.toFixed(1)} before`,
+    workloadText(workload),
+    `${result.rounds} rounds of ${window} after ${result.warmupMs / 1000} s, medians; ${machineText(machine)}`,
+    sourceText(result),
     '',
     ...columns([header, ...rows]),
     ...ratioLines(result),
   ].join('\n')
 }
 
-function summaryRow (summary: ContenderSummary, latency: boolean): string[] {
+/** A workload in a line. */
+export function workloadText (workload: Workload): string {
+  const settings = Object.entries(workload).filter(([name]) => name !== 'name')
+    .map(([name, value]) => `${name} ${value ?? 'default'}`).join(', ')
+  return `${workload.name}: ${settings}`
+}
+
+/** A machine in a line. */
+export function machineText ({ cores, processor, kernel, node, disk }: Machine): string {
+  return `${cores} × ${processor}, ${kernel}, Node ${node}, ${disk?.fileSystem ?? 'unknown file system'} on ${disk?.device ?? 'unknown'}`
+}
+
+/** What was measured and when, in a line. */
+export function sourceText (
+  { source, startedAt, loadAverageAtStart }: { source: Source, startedAt: string, loadAverageAtStart: number },
+): string {
+  return `commit ${source.commit ?? 'unknown'}${source.dirty === true ? ' with changes' : ''}, ${startedAt}, ` +
+    `load average ${loadAverageAtStart.toFixed(1)} before`
+}
+
+function summaryRow (summary: ContenderSummary, latency: boolean, intended: boolean): string[] {
   const { recordsPerSecond: rate } = summary
   const found = summary.intendedLatency ?? summary.serviceLatency
   return [
@@ -34,6 +57,7 @@ function summaryRow (summary: ContenderSummary, latency: boolean): string[] {
     (summary.bytesPerSecond.median / 2 ** 20).toFixed(1),
     summary.recordsPerBatch === null ? '–' : count(summary.recordsPerBatch.median),
     ...(latency ? latencyCells(found) : []),
+    ...(intended ? latencyCells(summary.serviceLatency).slice(0, 2) : []),
     summary.clientCores.median.toFixed(2),
     summary.serverCores.median.toFixed(2),
     percent(summary.clientGcShare),
@@ -60,16 +84,17 @@ function ratioLines (result: BenchResult): string[] {
   return lines.length === 0 ? [] : ['', ...lines]
 }
 
-function columns (rows: readonly (readonly string[])[]): string[] {
+/** Rows as lines, the first column to the left, the others to the right. */
+export function columns (rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)))
   return rows.map(row => row.map((cell, column) => column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)).join('  ').trimEnd())
 }
 
-function count (value: number): string {
+export function count (value: number): string {
   return Math.round(value).toLocaleString('en-US')
 }
 
-function quotient ({ median, min, max }: Spread): string {
+export function quotient ({ median, min, max }: Spread): string {
   return `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`
 }
 

@@ -1,7 +1,12 @@
 // The workloads: what is done to a server, as plain data that goes into the result.
 
-import type { Acks } from '@sluice/protocol'
+import type { Acks, CodecName } from '@sluice/protocol'
 import type { QueueWorkload } from './queue-workload.js'
+
+export const ACKS = ['leader', 'quorum'] as const satisfies readonly Acks[]
+export const FLUSHES = ['sync', 'interval', 'none'] as const
+/** When the broker syncs. */
+export type FlushChoice = typeof FLUSHES[number]
 
 /** Records as fast as they are acknowledged. */
 export interface ProduceWorkload {
@@ -10,7 +15,10 @@ export interface ProduceWorkload {
   readonly size: number
   /** Records of a batch, or null for what the client makes of it by itself. */
   readonly batch: number | null
+  /** How long a batch waits for company, in milliseconds. */
+  readonly lingerMs: number
   readonly acks: Acks
+  readonly compression: CodecName
   /** When the broker syncs. */
   readonly flush: FlushChoice
   readonly partitions: number
@@ -61,8 +69,49 @@ export interface AwaitSendWorkload {
   readonly flush: FlushChoice
 }
 
-export type FlushChoice = 'sync' | 'interval' | 'none'
-export type Workload = ProduceWorkload | FetchWorkload | EndToEndWorkload | AwaitSendWorkload | QueueWorkload
+/** Topics, groups and a rate, in the shape of the OpenMessaging Benchmark. */
+export interface MessagingWorkload {
+  readonly name: 'messaging'
+  readonly topics: number
+  readonly partitionsPerTopic: number
+  /** Bytes of a value, 16 or more: the moments of sending are in it. */
+  readonly size: number
+  readonly keys: KeyDistribution
+  readonly producersPerTopic: number
+  /** Groups that read each topic: every record goes to each of them. */
+  readonly subscriptionsPerTopic: number
+  readonly consumersPerSubscription: number
+  /** Records a second over all producers. */
+  readonly rate: number
+  readonly flush: FlushChoice
+}
+
+/** Which keys records have: none, or one of 10,000, in turn or at random. */
+export const KEY_DISTRIBUTIONS = ['none', 'round-robin', 'random'] as const
+export type KeyDistribution = typeof KEY_DISTRIBUTIONS[number]
+
+/** A group that catches up with a backlog while records keep coming. */
+export interface BacklogWorkload {
+  readonly name: 'backlog'
+  /** Bytes of a value, 16 or more: the moments of sending are in it. */
+  readonly size: number
+  /** Records in a batch of the backlog. */
+  readonly batch: number
+  /** Records that wait at the start. */
+  readonly backlog: number
+  /** Records a second that keep coming. */
+  readonly rate: number
+  readonly partitions: number
+}
+
+/** Workloads that the bare loop can do too. */
+export type BareWorkload = ProduceWorkload | FetchWorkload | EndToEndWorkload | AwaitSendWorkload | QueueWorkload
+export type Workload = BareWorkload | MessagingWorkload | BacklogWorkload
+
+/** Whether the bare loop can do it. */
+export function isBareWorkload (workload: Workload): workload is BareWorkload {
+  return workload.name !== 'messaging' && workload.name !== 'backlog'
+}
 
 /** Size of a batch that the bare loop makes where the client makes its own: the client's default, in bytes. */
 export const OWN_BATCH_BYTES = 256 * 1024

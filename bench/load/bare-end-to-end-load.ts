@@ -48,11 +48,12 @@ export class BareEndToEndLoad implements Load {
     await closeSocket(this.tail!)
   }
 
-  private send (sequence: number): void {
+  private send (sequence: number): boolean {
     this.value.writeDoubleBE(sequence)
     this.sent.note(sequence)
     this.builder.append(null, this.value, Date.now())
     this.connection!.send(this.builder.build())
+    return true
   }
 
   private onRun (run: BatchRun): void {

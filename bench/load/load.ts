@@ -24,6 +24,8 @@ export interface Load {
   /** Batches that the done records came in, where the load knows. */
   readonly doneBatches: number | null
   readonly latencies: Latencies | null
+  /** Its work is done, where the work has an end; the window ends with it. */
+  readonly isFinished?: boolean
   /** What is not part of the work: connections, topics, a backlog. */
   prepare (): Promise<void>
   /** Begins the work and returns. */

@@ -1,16 +1,17 @@
 // Which load does which work on which server.
 
 import { bareReceivers } from '../queue-workload.js'
-import type { Workload } from '../workload.js'
-import { bareBatchRecords } from '../workload.js'
+import { bareBatchRecords, isBareWorkload, type BareWorkload, type Workload } from '../workload.js'
 import { BareEndToEndLoad } from './bare-end-to-end-load.js'
 import { BareFetchLoad } from './bare-fetch-load.js'
 import { BareProduceLoad } from './bare-produce-load.js'
 import { BareQueueLoad } from './bare-queue-load.js'
 import type { Load } from './load.js'
 import { SluiceAwaitSendLoad } from './sluice-await-send-load.js'
+import { SluiceBacklogLoad } from './sluice-backlog-load.js'
 import { SluiceEndToEndLoad } from './sluice-end-to-end-load.js'
 import { SluiceFetchLoad } from './sluice-fetch-load.js'
+import { SluiceMessagingLoad } from './sluice-messaging-load.js'
 import { SluiceProduceLoad } from './sluice-produce-load.js'
 import { SluiceQueueLatencyLoad } from './sluice-queue-latency-load.js'
 import { SluiceQueueLoad } from './sluice-queue-load.js'
@@ -24,7 +25,9 @@ export type Target =
 export const BARE_IN_FLIGHT_BYTES = 4 * 1024 * 1024
 
 export function makeLoad (target: Target, workload: Workload): Load {
-  return target.kind === 'sluice' ? sluiceLoad(target.address, workload) : bareLoad(target, workload)
+  if (target.kind === 'sluice') return sluiceLoad(target.address, workload)
+  if (!isBareWorkload(workload)) throw new Error(`the bare loop has no ${workload.name}`)
+  return bareLoad(target, workload)
 }
 
 function sluiceLoad (address: string, workload: Workload): Load {
@@ -33,13 +36,15 @@ function sluiceLoad (address: string, workload: Workload): Load {
     case 'fetch': return new SluiceFetchLoad(address, workload)
     case 'e2e': return new SluiceEndToEndLoad(address, workload)
     case 'await-send': return new SluiceAwaitSendLoad(address, workload)
+    case 'messaging': return new SluiceMessagingLoad(address, workload)
+    case 'backlog': return new SluiceBacklogLoad(address, workload)
     case 'queue': return workload.rate === null
       ? new SluiceQueueLoad(address, workload)
       : new SluiceQueueLatencyLoad(address, workload)
   }
 }
 
-function bareLoad (target: Target & { kind: 'bare' }, workload: Workload): Load {
+function bareLoad (target: Target & { kind: 'bare' }, workload: BareWorkload): Load {
   const { ports, backlogBytes } = target
   switch (workload.name) {
     case 'produce': return new BareProduceLoad({
@@ -48,6 +53,7 @@ function bareLoad (target: Target & { kind: 'bare' }, workload: Workload): Load 
       batchRecords: bareBatchRecords(workload),
       connections: workload.connections,
       inFlight: { bytes: workload.inFlightBytes ?? BARE_IN_FLIGHT_BYTES },
+      // As much is on its way as can be: how long that takes says how much it is.
       recordLatency: false,
     })
     case 'fetch': return new BareFetchLoad({

@@ -55,11 +55,14 @@ export class SluiceEndToEndLoad implements Load {
     await Promise.all([this.writing!.close(), this.reading!.close()])
   }
 
-  private send (sequence: number): void {
+  /** Holds the schedule where the producer has no room: what waits is late, and its latency says so. */
+  private send (sequence: number): boolean {
     const value = Buffer.from(this.template)
     value.writeDoubleBE(sequence)
     this.sent.note(sequence)
-    this.producer!.write({ value })
+    if (this.producer!.write({ value })) return true
+    this.producer!.drained().then(() => this.pacer.resume())
+    return false
   }
 
   private async read (): Promise<void> {

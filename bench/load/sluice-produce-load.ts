@@ -3,10 +3,11 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { connect, type Client, type ProduceMessage, type Producer } from '@sluice/client'
 import { RecordBatchBuilder, recordBytesMax } from '@sluice/protocol'
+import { LatencyRecorder } from '../measure/latency-recorder.js'
 import type { ProduceWorkload } from '../workload.js'
 import type { Load } from './load.js'
 import { makeTopic, TOPIC } from './sluice-topic.js'
-import { makeValues } from './values.js'
+import { makeValues, valuesApart } from './values.js'
 
 const BATCH_BYTES_MIN = 1024
 const BUFFER_BYTES_MIN = 64 * 1024
@@ -16,7 +17,8 @@ interface Lane { readonly client: Client, readonly producer: Producer, written: 
 
 export class SluiceProduceLoad implements Load {
   readonly recordBytes: number
-  readonly latencies = null
+  /** Of batches, from the moment they were sent. */
+  readonly latencies = { service: new LatencyRecorder() }
   doneBatches = 0
   private readonly address: string
   private readonly workload: ProduceWorkload
@@ -28,7 +30,7 @@ export class SluiceProduceLoad implements Load {
     this.address = address
     this.workload = workload
     this.recordBytes = workload.size
-    this.values = makeValues(workload.size)
+    this.values = workload.compression === 'none' ? makeValues(workload.size) : valuesApart(workload.size)
   }
 
   get doneRecords (): number {
@@ -46,13 +48,15 @@ export class SluiceProduceLoad implements Load {
   }
 
   async prepare (): Promise<void> {
-    const { partitions, flush, connections, batch, acks, inFlightBytes } = this.workload
+    const { partitions, flush, connections, batch, lingerMs, acks, compression, inFlightBytes } = this.workload
     const admin = await makeTopic(this.address, partitions, flush)
     await admin.close()
     for (let index = 0; index < connections; index++) {
       const client = connect({ brokers: [this.address], clientId: `sluice-bench-${index}` })
       const producer = client.topic(TOPIC).producer({
         acks,
+        lingerMs,
+        compression,
         ...(batch === null ? {} : { batchBytes: batchBytesFor(batch, this.recordBytes) }),
         ...(inFlightBytes === null ? {} : { bufferBytes: Math.max(BUFFER_BYTES_MIN, inFlightBytes / connections) }),
       })
@@ -77,8 +81,9 @@ export class SluiceProduceLoad implements Load {
   private async run (lane: Lane): Promise<void> {
     const { producer } = lane
     const { values } = this
+    const mask = values.length - 1
     while (!this.stopping) {
-      const room = producer.write({ value: values[lane.written & 63]! })
+      const room = producer.write({ value: values[lane.written & mask]! })
       lane.written++
       if (!room) await producer.drained()
     }
@@ -86,7 +91,10 @@ export class SluiceProduceLoad implements Load {
   }
 
   private readonly onProduce = (message: unknown): void => {
-    if ((message as ProduceMessage).error === null) this.doneBatches++
+    const { error, durationMs } = message as ProduceMessage
+    if (error !== null) return
+    this.doneBatches++
+    this.latencies.service.record(durationMs)
   }
 }
 

@@ -53,13 +53,14 @@ export class SluiceQueueLatencyLoad implements Load {
     await this.work
   }
 
-  private send (sequence: number): void {
+  private send (sequence: number): boolean {
     const value = Buffer.from(this.template)
     value.writeDoubleBE(sequence)
     this.sent.note(sequence)
     const { keys } = this.workload
     const record = keys === 0 ? { value } : { key: Buffer.from(`key-${sequence % keys}`), value }
     this.queue!.send(record).catch(() => { this.failedRecords++ })
+    return true
   }
 
   private arrived ({ value }: LeasedRecord<Uint8Array, Uint8Array>): void {

@@ -17,6 +17,8 @@ export interface Progress {
   doneRecords: number
   doneBatches: number | null
   failedRecords: number
+  /** The work has come to its end. */
+  isFinished: boolean
 }
 
 /** What happened in a window. */

@@ -3,6 +3,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { BenchError } from '../bench-error.js'
 import type { AnswerMessage } from './calls.js'
 
 /** How a child is started. */
@@ -43,7 +44,7 @@ export class Child<Calls> {
     this.process.on('message', (answer: AnswerMessage) => this.onAnswer(answer))
     this.process.on('error', error => this.failAll(error))
     this.exited = once(this.process, 'exit').then(([code, signal]) => {
-      this.failAll(new Error(`the ${this.name} process ended with ${signal ?? `code ${code}`}`))
+      this.failAll(new BenchError(1, `the ${this.name} process ended with ${signal ?? `code ${code}`}`))
     })
   }
 
@@ -51,7 +52,7 @@ export class Child<Calls> {
   call<Name extends keyof Calls & string> (call: Name, argument: Argument<Calls, Name>): Promise<Result<Calls, Name>> {
     return new Promise((resolve, reject) => {
       if (this.process.exitCode !== null || !this.process.connected) {
-        return reject(new Error(`the ${this.name} process has ended`))
+        return reject(new BenchError(1, `the ${this.name} process has ended`))
       }
       const id = this.nextId++
       this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject })
@@ -83,7 +84,7 @@ export class Child<Calls> {
   private onAnswer (answer: AnswerMessage): void {
     const waiter = this.waiting.get(answer.id)
     this.waiting.delete(answer.id)
-    if ('fault' in answer) waiter?.reject(new Error(`the ${this.name} process: ${answer.fault}`))
+    if ('fault' in answer) waiter?.reject(new BenchError(1, `the ${this.name} process: ${answer.fault}`))
     else waiter?.resolve(answer.result)
   }
 

@@ -51,6 +51,6 @@ answerCalls<DriverCalls>({
 process.on('SIGTERM', () => process.exit(0))
 
 function progress (): Progress {
-  const { doneRecords, doneBatches, failedRecords } = load
-  return { atMs: performance.now(), doneRecords, doneBatches, failedRecords }
+  const { doneRecords, doneBatches, failedRecords, isFinished = false } = load
+  return { atMs: performance.now(), doneRecords, doneBatches, failedRecords, isFinished }
 }

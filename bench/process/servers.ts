@@ -1,8 +1,8 @@
 // The servers that a run compares, each started anew for each of its turns, with its files in a folder of its own.
 
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connect } from '@sluice/client'
+import { BenchError } from '../bench-error.js'
 import type { BareForm } from '../bare-loop/commit-loop.js'
 import { writeBacklog } from '../bare-loop/backlog.js'
 import type { Target } from '../load/make-load.js'
@@ -30,7 +30,7 @@ export async function startBroker (
   const child = new Child<ServerCalls>('broker-main.js', [JSON.stringify(flags)], { ...childOptions, threads: THREADS })
   const line = await child.firstLine()
   const address = / ready on (\S+?),? /.exec(`${line} `)?.[1]
-  if (address === undefined) throw new Error(`the broker said ${JSON.stringify(line)} where its ready line was due`)
+  if (address === undefined) throw new BenchError(1, `the broker said ${JSON.stringify(line)} where its ready line was due`)
   return { child, target: { kind: 'sluice', address } }
 }
 
@@ -60,9 +60,4 @@ function backlogOf (workload: Workload): { backlog: number, batch: number, size:
   // Whole batches only, so that all are alike in size.
   const { size, receiveRecords: batch } = workload
   return { size, batch, backlog: Math.ceil(workload.backlog / batch) * batch }
-}
-
-/** Notes what a folder is for, for whoever finds it after a crash. */
-export async function labelFolder (directory: string): Promise<void> {
-  await writeFile(join(directory, 'README'), 'Made by a Sluice benchmark; it may be deleted when none is running.\n')
 }

@@ -5,7 +5,7 @@ import { runCommand } from './testing/command-process.js'
 t.test('sluice --help: every command, and every help begins with three real examples', async t => {
   const help = (await runCommand(['--help'])).stdout.toString()
   t.match(help, /^Examples:\n/)
-  const commands = ['broker', 'topic', 'produce', 'consume', 'group', 'segment', 'doctor', 'rtt', 'conformance', 'completion']
+  const commands = ['broker', 'topic', 'produce', 'consume', 'group', 'segment', 'doctor', 'rtt', 'conformance', 'bench', 'completion']
   const children = {
     topic: ['create', 'list', 'describe', 'alter', 'delete', 'truncate'],
     group: ['list', 'describe', 'lag', 'reset', 'delete'],
@@ -31,6 +31,16 @@ t.test('sluice: what it does not know', async t => {
   t.equal((await runCommand(['--colour'])).code, 2)
   t.equal((await runCommand([])).code, 0, 'alone it prints its help')
   t.match((await runCommand(['--version'])).stdout.toString(), /^\d+\.\d+\.\d+\n$/)
+})
+
+t.test('sluice bench: what it refuses, it explains (2), and a regression is a failure (1)', async t => {
+  const missing = await runCommand(['bench', 'compare', 'no-such-file.json', 'no-such-file.json'])
+  t.equal(missing.code, 2)
+  t.match(missing.stderr, /^sluice bench compare: no-such-file\.json cannot be read/)
+  const option = await runCommand(['bench', 'produce', '--size', '0'])
+  t.equal(option.code, 2)
+  t.match(option.stderr, /--size.*must be a whole number from 1/)
+  t.equal((await runCommand(['bench'])).code, 2)
 })
 
 t.test('sluice completion: scripts that their shells accept', async t => {

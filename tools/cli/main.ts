@@ -20,6 +20,7 @@ export const COMMANDS: CommandTable = {
   doctor: { summary: 'check machine, folder, port and broker', load: () => import('./commands/doctor.js') },
   rtt: { summary: 'measure the round trip to a broker', load: () => import('./commands/rtt.js') },
   conformance: { summary: 'check that a broker speaks the protocol', load: () => import('./commands/conformance.js') },
+  bench: { summary: 'measure a broker on this machine', load: () => import('./commands/bench.js') },
   completion: { summary: 'print completions for bash, zsh or fish', load: () => import('./commands/completion.js') },
 }
 

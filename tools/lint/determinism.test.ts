@@ -6,11 +6,13 @@ import { importsOf, productSources, withoutComments } from './sources.js'
 
 const CORE = /^broker\/(partition|group|queue|replica)\//
 
-/** Files that open, delete and replay logs: asynchronous at the border of the core, and nothing else. */
+/** Files that open, delete, replay and clean logs: asynchronous at the border of the core, and nothing else. */
 const ASYNCHRONOUS: ReadonlySet<string> = new Set([
+  'broker/partition/dead-letter-index.ts', // reads back where dead letters went
   'broker/partition/partition-table.ts',
   'broker/partition/partition.ts',
   'broker/partition/state-image-writer.ts', // once, before a partition opens
+  'broker/queue/evacuation.ts', // rewrites segments, in the background
 ])
 
 const IMPURE: readonly [string, RegExp][] = [

@@ -11,7 +11,7 @@ const PACKAGE_IMPORTS: Readonly<Record<typeof PACKAGES[number], readonly string[
   storage: ['@sluice/protocol'],
   broker: ['@sluice/protocol', '@sluice/storage'],
   client: ['@sluice/protocol'],
-  tools: ['@sluice/protocol', '@sluice/storage', '@sluice/broker', '@sluice/client'],
+  tools: ['@sluice/protocol', '@sluice/storage', '@sluice/broker', '@sluice/client', '@sluice/bench'],
   bench: ['@sluice/protocol', '@sluice/storage', '@sluice/broker', '@sluice/client'],
 }
 
