@@ -51,6 +51,21 @@ t.test('Queue: a receive waits for records, over several partitions', async t =>
   t.same(await worker.receive(10, 30), [], 'and gives up at its deadline')
 })
 
+t.test('Queue: a session that is closed waits for nothing any more', async t => {
+  await using broker = await startTestBroker()
+  using client = await TestClient.connect(broker.port)
+  const topicId = await client.createTopic('jobs', 1, {}, 'queue')
+  using gone = await QueueTestClient.connect(broker.port, topicId)
+  const waiting = gone.receive(10, 30_000)
+  await sleep(20)
+  await gone.client.call('closeSession', { sessionId: gone.sessionId })
+  t.same(await waiting, [], 'its receive is answered at once')
+  await client.produce(topicId, 0, ['a'])
+  using next = await QueueTestClient.connect(broker.port, topicId)
+  t.match(await next.receive(10, 5_000), [{ value: 'a', deliveries: 1 }], 'and nothing was leased to it')
+  t.match(await next.stats(), { sessions: 1 })
+})
+
 t.test('Queue: one record of a large batch does not cost the whole of it', async t => {
   await using broker = await startTestBroker()
   using client = await TestClient.connect(broker.port)
@@ -166,6 +181,9 @@ t.test('Queue: what a request gets wrong is said', async t => {
   t.match(await worker.client.call('receive', request), { partitions: [{ error: ERROR.NOT_A_QUEUE }] })
   await t.rejects(client.createTopic('bad', 1, { 'visibility.ms': '1ms' }, 'queue'), /1000 to 43200000/)
   await t.rejects(client.createTopic('worse', 1, { 'visibility.ms': '30s' }), /unknown setting/)
+  await t.rejects(client.createTopic('worse', 1, { 'visibilty.ms': '30s' }, 'queue'),
+    /unknown setting "visibilty.ms"; known are visibility\.ms, .*retention\.ms/)
+  await t.rejects(client.createTopic('worse', 1, { 'dead.letter': 'worse' }, 'queue'), /its own dead letters/)
   await t.rejects(client.createTopic('lossy', 1, { flush: 'interval' }, 'queue'), /flush is not sync/)
   await client.createTopic('ordered', 1, { order: 'key' }, 'queue')
   const more = { name: 'ordered', partitions: 2, set: {}, unset: [] }
@@ -186,7 +204,7 @@ t.test('Queue: explain, peek and stats say where records stand', async t => {
   t.match(await worker.explain(1), { state: 'delayed', failures: 1, maxAttempts: 5, deliveries: 1 })
   t.match(await worker.explain(2), { state: 'leased', sessionId: worker.sessionId, clientName: 'worker' })
   t.match(await worker.explain(3), { state: 'fresh', recordsBefore: 0 })
-  t.match(await worker.explain(9), { state: 'aboveHighWatermark' })
+  t.match(await worker.explain(9), { state: 'unknown', offset: -1 }, 'no such record')
   const peeked = await worker.peek()
   t.same(peeked.records.map(({ offset, state }) => `${offset} ${state}`), ['1 delayed', '2 leased', '3 fresh', '4 fresh'])
   t.equal(peeked.nextOffset, -1)

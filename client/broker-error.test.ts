@@ -25,6 +25,11 @@ t.test('BrokerError: an error inside the words of another leaves its code out', 
   t.equal(reasonOf(inner), reason)
   t.equal(reasonOf(new TypeError('x is no number')), 'x is no number')
   t.equal(reasonOf('just a text'), 'just a text')
+  t.equal(reasonOf(new RangeError()), 'RangeError', 'one without a message')
+  t.equal(reasonOf(undefined), 'undefined')
+  t.equal(reasonOf({ status: 503 }), '{ status: 503 }')
+  t.match(reasonOf(Object.create(null)), /null prototype/, 'what String() throws at')
+  t.match(reasonOf(Object.assign(new Error('x'), { message: 7 })), /Error/)
 })
 
 t.test('asBrokerError: a BrokerError stays as it is, all else becomes one and keeps its cause', async t => {

@@ -6,6 +6,7 @@
 // where the protocol's name for it says more, `[REBALANCE: STALE_GENERATION]`. An aborted call is the exception: it
 // rejects with the reason of its signal, as everywhere in Node.
 
+import { inspect } from 'node:util'
 import { errorName, errorRow } from '@sluice/protocol'
 
 /** What kind of thing went wrong. Stable: branch on it. */
@@ -99,7 +100,10 @@ export function serverError (number: number, message: string, details: BrokerErr
 /** What was thrown, in words without a code at the end: for the message of another error. */
 export function reasonOf (error: unknown): string {
   if (BrokerError.is(error)) return error.reason
-  return error instanceof Error ? error.message : String(error)
+  if (typeof error === 'string') return error
+  if (error instanceof Error && typeof error.message === 'string') return error.message === '' ? error.name : error.message
+  // Anything can be thrown, also what cannot be made a string of.
+  return inspect(error, { depth: 2, breakLength: Infinity, customInspect: false })
 }
 
 function marked (code: ErrorCode, serverCode: number | undefined): string {

@@ -34,10 +34,10 @@ function explainAll (
   const results = targets.map(target => {
     const found = findQueueRecord(services, target)
     if (found.group === null) return { ...NO_EXPLANATION, error: found.error, message: found.message }
-    const { group } = found
+    const { group, partition } = found
     const queue = group.turn()
     const offset = target.lane >= 0 ? queue.oldestOffsetOf(target.lane) : found.offset
-    if (offset < 0) return NO_EXPLANATION
+    if (offset < 0 || offset >= partition.log.nextOffset) return NO_EXPLANATION
     const explanation = queue.explain(offset)
     if (explanation.state === 'unknown' && group.isLoading) isLoading = true
     return complete(services, group, explanationOf(offset, explanation))

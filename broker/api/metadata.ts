@@ -44,6 +44,6 @@ function describe (services: BrokerServices, record: TopicRecord): TopicMetadata
 }
 
 function unknown (name: string): TopicMetadata {
-  const message = `there is no topic ${JSON.stringify(name.slice(0, 100))}; create it first, for example with sluice topic create`
+  const message = `there is no topic ${JSON.stringify(name.slice(0, 100))}; create it first, with sluice topic create or sluice queue create`
   return { error: ERROR.UNKNOWN_TOPIC, message, name, topicId: '', kind: 'stream', partitions: [] }
 }

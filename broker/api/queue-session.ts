@@ -4,6 +4,12 @@ import type { Connection } from '../net/connection.js'
 import { SESSION_FLAG } from '../queue/session-table.js'
 import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
 
+/** A receive that is not answered. */
+export interface OpenReceive {
+  /** The client has ended the session: nothing may be leased to it any more. */
+  onSessionClosed (): void
+}
+
 export class QueueSession {
   readonly sessionId: number
   readonly flags: number
@@ -16,6 +22,8 @@ export class QueueSession {
   /** Null once it is gone. */
   connection: Connection | null
   onDisconnected: (() => void) | null = null
+  /** Receives that are not answered. */
+  readonly receives = new Set<OpenReceive>()
   private readonly onConnectionClosed = (): void => this.disconnect()
 
   constructor (sessionId: number, flags: number, clientName: string, connection: Connection) {
@@ -68,6 +76,7 @@ export class QueueSession {
   /** The client ends it. */
   close (): void {
     this.leave()
+    for (const receive of [...this.receives]) receive.onSessionClosed()
     for (const group of this.groups) if (!group.isStopped) group.turn().closeSession(this.sessionId)
     this.groups.clear()
   }

@@ -19,7 +19,7 @@ import type { Deadline } from '../runtime/deadline-queue.js'
 import { findQueueGroup } from './find-queue-group.js'
 import { GrantedBatches } from './granted-batches.js'
 import { HeldGrants, leaseRunsOf } from './lease-runs.js'
-import type { QueueSession } from './queue-session.js'
+import type { OpenReceive, QueueSession } from './queue-session.js'
 import type { BrokerServices } from './services.js'
 import { unknownSession } from './sessions.js'
 
@@ -62,7 +62,7 @@ interface Leased {
 }
 
 /** One receive until it is answered. */
-class Receive implements QueueWaiter {
+class Receive implements QueueWaiter, OpenReceive {
   private readonly services: BrokerServices
   private readonly request: ReceiveRequest
   private readonly call: Call<ReceiveResponse>
@@ -97,6 +97,7 @@ class Receive implements QueueWaiter {
     this.recordsLeft = request.maxRecords
     this.bytesLeft = this.maxBytes
     call.connection.onClosed.add(this.onConnectionClosed)
+    session.receives.add(this)
   }
 
   /** Leases what there is, as soon as the client and the broker have room for it. */
@@ -131,6 +132,13 @@ class Receive implements QueueWaiter {
     this.unpark()
     this.onLeased()
     return true
+  }
+
+  /** Ends the wait. What is leased already goes back with the session. */
+  onSessionClosed (): void {
+    if (this.finished || this.reserved) return
+    this.results = []
+    this.respond()
   }
 
   private lease (): void {
@@ -271,6 +279,7 @@ class Receive implements QueueWaiter {
       this.call.connection.unreserve(this.maxBytes)
     }
     this.call.connection.onClosed.delete(this.onConnectionClosed)
+    this.session.receives.delete(this)
     this.services.unsent.forget(this.startAgain)
   }
 

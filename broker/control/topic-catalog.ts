@@ -229,7 +229,7 @@ export class TopicCatalog {
     }
     const parsed = parseOverrides(topic.kind, topic.config)
     if ('fault' in parsed) return { error: ERROR.INVALID_CONFIG, message: parsed.fault }
-    const conflict = settingsFault({ kind: topic.kind, overrides: parsed.overrides })
+    const conflict = settingsFault({ kind: topic.kind, name: topic.name, overrides: parsed.overrides })
     if (conflict !== null) return { error: ERROR.INVALID_CONFIG, message: conflict }
     return {
       topicId: randomUUID(),
@@ -272,7 +272,7 @@ export class TopicCatalog {
     if (record.kind === 'queue' && overrides.order !== record.overrides.order) {
       return { error: ERROR.INVALID_CONFIG, message: `the order of queue ${record.name} does not change; create another queue` }
     }
-    const conflict = settingsFault({ kind: record.kind, overrides })
+    const conflict = settingsFault({ kind: record.kind, name: record.name, overrides })
     if (conflict !== null) return { error: ERROR.INVALID_CONFIG, message: conflict }
     return { ...record, partitions, overrides, version: record.version + 1 }
   }

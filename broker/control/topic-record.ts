@@ -4,7 +4,7 @@
 
 import { LIMITS } from '../limits.js'
 import { DEFAULT_QUEUE_SETTINGS, QUEUE_SETTINGS, parseQueueSetting, queueSettingsFault, type QueueSettings } from '../queue/queue-settings.js'
-import { parseTopicSetting, DEFAULT_TOPIC_SETTINGS, type TopicSettings } from './topic-config.js'
+import { parseTopicSetting, DEFAULT_TOPIC_SETTINGS, TOPIC_SETTINGS, type TopicSettings } from './topic-config.js'
 
 export interface TopicRecord {
   /** A UUID; a topic that is deleted and created again under its name has another one. */
@@ -52,9 +52,10 @@ export function queueSettingsOf ({ overrides }: TopicRecord): QueueSettings {
 
 /** Checks a setting of a topic of this kind: queues have their own beside those of every topic. */
 export function parseSetting (kind: TopicRecord['kind'], name: string, text: string): { value: string } | { fault: string } {
-  return kind === 'queue' && Object.hasOwn(QUEUE_SETTINGS, name)
-    ? parseQueueSetting(name, text)
-    : parseTopicSetting(name, text)
+  if (kind === 'stream' || Object.hasOwn(TOPIC_SETTINGS, name)) return parseTopicSetting(name, text)
+  if (Object.hasOwn(QUEUE_SETTINGS, name)) return parseQueueSetting(name, text)
+  const known = [...Object.keys(QUEUE_SETTINGS), ...Object.keys(TOPIC_SETTINGS)]
+  return { fault: `unknown setting ${JSON.stringify(name)}; known are ${known.join(', ')}` }
 }
 
 /** Checks settings given by a user; the canonical ones, or what is wrong with the first bad one. */
@@ -71,8 +72,11 @@ export function parseOverrides (
 }
 
 /** What settings that are each in range contradict together, for people; null where they agree. */
-export function settingsFault (record: Pick<TopicRecord, 'kind' | 'overrides'>): string | null {
+export function settingsFault (record: Pick<TopicRecord, 'kind' | 'name' | 'overrides'>): string | null {
   if (record.kind !== 'queue') return null
+  if (record.overrides['dead.letter'] === record.name) {
+    return `dead.letter is ${record.name} itself; a queue cannot hold its own dead letters: name another queue`
+  }
   if ((record.overrides.cleanup ?? 'delete') !== 'delete') return 'cleanup is not delete; a queue removes its records when they are settled'
   if ((record.overrides.flush ?? 'sync') !== 'sync') {
     return 'flush is not sync; a queue keeps account of each record, so its records must not be lost to a power cut'

@@ -163,11 +163,15 @@ export class Expiry {
     else this.lifecycle.fail(slot, REASON.timeout, -1, '')
   }
 
-  /** Heartbeats renew leases without a word in the deltas; it is written down when a lease would have ended. */
+  /**
+   * Heartbeats renew leases without a word in the deltas; it is written down when a lease would have ended. A session
+   * is asked for heartbeats by its own timeout: until that is over no silence costs a lease, however short a lease is.
+   */
   private renewedUntil (session: Session, leasedAtMs: number): number {
     if ((session.flags & SESSION_FLAG.renews) === 0) return 0
-    const { visibilityMs, leaseTotalMs } = this.lifecycle.config
-    const heldMs = session.goneAtMs === Infinity ? session.heardMs + visibilityMs : session.goneAtMs
+    const { visibilityMs, leaseTotalMs, sessionTimeoutMs } = this.lifecycle.config
+    const isThere = session.goneAtMs === Infinity
+    const heldMs = isThere ? session.heardMs + Math.max(visibilityMs, sessionTimeoutMs) : session.goneAtMs
     return Math.min(heldMs, leasedAtMs + leaseTotalMs)
   }
 }

@@ -32,6 +32,8 @@ export interface ExplainPlace {
   readonly lane: number
   /** How it ended, if it has; null where nobody can tell. */
   readonly ending: Ending | null
+  /** Wall-clock time before which a record that the group has not come to is not to be handed out; 0 for none. */
+  readonly notBeforeMs: number
 }
 
 export interface ExplainContext {
@@ -56,6 +58,9 @@ export function explainRecord (
   if (where.place === 'unknown') return { state: 'unknown' }
   const stopped = where.lane < 0 || !context.blocksLane ? null : explainLane(state, offset, where.lane)
   if (stopped !== null) return stopped
+  if (where.notBeforeMs > context.wallMs) {
+    return { state: 'delayed', waitMs: where.notBeforeMs - context.wallMs, failures: 0, deliveries: 0 }
+  }
   const waitMs = where.lane < 0 ? 0 : context.rateWaitMs(where.lane)
   if (waitMs > 0) return { state: 'rate-limited', waitMs, lane: where.lane, failures: 0, deliveries: 0 }
   if (offset < state.nextOffset) return { state: 'ready', failures: 0, deliveries: 0, paused, atMaxInFlight }

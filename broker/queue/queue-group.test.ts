@@ -271,6 +271,20 @@ t.test('QueueGroup: a session that renews keeps its leases, also over a reconnec
   t.match(world.group.state.notes.get(0), { attempts: [{ sessionId: 7, reason: 3 }] })
 })
 
+t.test('QueueGroup: heartbeats within the session timeout keep leases that are shorter than that', async t => {
+  const world = worldOf({ visibilityMs: 1_000, sessionTimeoutMs: 10_000, leaseTotalMs: 60_000 })
+  world.group.openSession(7, SESSION_FLAG.renews)
+  world.append()
+  receive(world, 7)
+  for (let round = 0; round < 4; round++) {
+    for (let step = 0; step < 9; step++) world.pass(1_000)
+    world.group.heartbeat(7)
+  }
+  t.equal(world.group.stats().leased, 1)
+  world.pass(10_000 + world.config.disconnectGraceMs + 200)
+  t.match(world.group.stats(), { leased: 0 }, 'silence ends it')
+})
+
 t.test('QueueGroup: a prefetched record that no handler has started is not timed, and given back uncounted', async t => {
   const world = worldOf()
   world.group.openSession(7, SESSION_FLAG.explicitStart)

@@ -453,7 +453,8 @@ export class QueueGroup {
   explain (offset: number): Explanation {
     const place = offset >= this.scan.highWatermark ? 'above' : this.places.placeOf(offset)
     const lane = place === 'fresh' ? this.places.laneOf(offset) : -1
-    return explainRecord(this.state, offset, { place, lane, ending: this.endings.find(offset) }, {
+    const notBeforeMs = place === 'fresh' && offset >= this.state.nextOffset ? this.places.notBeforeMs(offset) : 0
+    return explainRecord(this.state, offset, { place, lane, notBeforeMs, ending: this.endings.find(offset) }, {
       passedMs: this.clock.passedMs,
       wallMs: this.clock.wallMs,
       maxAttempts: this.config.maxAttempts,

@@ -57,6 +57,12 @@ export class RecordPlaces {
     return this.feed.read(offset, offset + 1, this.facts) && this.facts.count > 0 ? this.laneAt(this.facts) : -1
   }
 
+  /** Wall-clock time before which a record is not to be handed out; 0 for none, or where that cannot be told. */
+  notBeforeMs (offset: number): number {
+    this.facts.clear(offset)
+    return this.feed.read(offset, offset + 1, this.facts) && this.facts.count > 0 ? this.facts.notBeforeMs[0]! : 0
+  }
+
   /** The lane, under this queue's order, of the record in row 0. */
   private laneAt (facts: FactsPage): number {
     switch (this.order) {

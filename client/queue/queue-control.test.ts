@@ -28,6 +28,9 @@ t.test('QueueControl: a delayed record is cancelled, put off, or brought forward
   const { queue } = bench
   const reminder = await queue.send({ key: 'ann', value: 'reminder', delayMs: 60_000 })
   const soon = await queue.send({ value: 'soon', delayMs: 60_000 })
+  const explained = await queue.explain(soon.id)
+  t.match(explained, { state: 'delayed' }, 'before anybody has asked for a record')
+  t.ok(explained!.timeLeftMs > 50_000)
   t.equal(await queue.cancel(reminder.id), 'ok')
   t.equal(await queue.cancel(reminder.id), 'already-terminal')
   t.equal(await queue.cancel({ partition: reminder.partition, offset: reminder.offset + 7 }), 'unknown')
@@ -74,7 +77,7 @@ t.test('QueueControl: stats and explain say where everything is', async t => {
   const [record] = await queue.receive({ maxRecords: 1, waitMs: 5_000 })
   t.equal(record!.id, first.id)
   t.match(await queue.explain(first.id), { state: 'leased', failures: 0, maxAttempts: 5, partition: first.partition })
-  t.equal(await queue.explain(`${first.partition}:99`).then(found => found?.state ?? null), 'aboveHighWatermark')
+  t.equal(await queue.explain(`${first.partition}:99`), null, 'no such record')
   const stats = await queue.stats()
   t.match(stats, { leased: 1, acknowledged: 0, paused: false })
   t.equal(stats.partitions.length, 2)
@@ -133,6 +136,13 @@ t.test('QueueControl: what names no record is refused', async t => {
   }
   await t.rejects(queue.cancel('7:0'), { code: 'INVALID', message: /use 0 to 0/ })
   await t.rejects(queue.explain({ partition: 0, offset: -1 }), { code: 'INVALID' })
+  for (const target of [undefined, null, 7, {}, { offset: 1 }, { dedupId: '' }, { dedupId: 5 }, { key: 'a' }]) {
+    await t.rejects(queue.cancel(target as never), { code: 'INVALID' }, JSON.stringify(target))
+  }
+  await t.rejects(queue.explain({} as never), { code: 'INVALID', message: /one of partition and offset, dedupId, key/ })
+  for (const to of [undefined, null, {}, { delayMs: 1, at: new Date() }]) {
+    await t.rejects(queue.reschedule('0:0', to as never), { code: 'INVALID', message: /delayMs/ }, JSON.stringify(to))
+  }
   await t.rejects(queue.reschedule('0:0', { delayMs: -5 }), { code: 'INVALID', message: /delayMs must be a number from 0 to/ })
   await t.rejects(queue.reschedule('0:0', { at: new Date('2999-01-01') }), { code: 'INVALID', message: /365 days/ })
 })

@@ -19,7 +19,7 @@ import type { Serde } from '../serdes.js'
 import { delay, retryDelayMs } from '../waiting.js'
 import { readGranted } from './granted-records.js'
 import type { LeaseHandle } from './lease-handle.js'
-import { checkDelay, checkTime, whole } from './queue-options.js'
+import { checkDedupId, checkDelay, checkObject, checkTime, whole } from './queue-options.js'
 import { Redrive, redriveRequest, type RedriveOptions, type RedriveStatus } from './redrive.js'
 
 /** Options that every call takes. */
@@ -139,8 +139,7 @@ export class QueueControl<K, V> {
   async reschedule (
     target: RecordTarget<K>, to: { delayMs: number } | { at: Date | number }, options: CallOptions = {},
   ): Promise<ChangeOutcome> {
-    const delayMs = 'delayMs' in to ? checkDelay('delayMs', to.delayMs) : -1
-    const notBefore = 'at' in to ? checkTime('at', to.at) : -1
+    const { delayMs, notBefore } = whenOf(to)
     return this.change(target, options, (places, leader, timeoutMs) => this.cluster.request('rescheduleRecords', {
       timeoutMs, targets: places.map(place => ({ ...place, delayMs, notBefore })),
     }, { ...options, broker: leader, timeoutMs }).then(({ message }) => message.results))
@@ -154,6 +153,7 @@ export class QueueControl<K, V> {
    * @throws BrokerError as a rejection.
    */
   async explain (target: RecordTarget<K> | { key: K }, options: CallOptions = {}): Promise<RecordExplanation | null> {
+    checkTarget(target, 'key')
     const info = await this.info(options)
     const isByKey = typeof target === 'object' && 'key' in target && !('dedupId' in target)
     const lane = isByKey ? laneOf(this.keyBytes(target.key as K)) : -1
@@ -302,6 +302,7 @@ export class QueueControl<K, V> {
     target: RecordTarget<K>, options: CallOptions,
     send: (places: RecordPlace[], broker: number, timeoutMs: number) => Promise<AnsweredChange[]>,
   ): Promise<ChangeOutcome> {
+    checkTarget(target)
     const info = await this.info(options)
     const answers = await this.ask(this.placesOf(target, info), options, async (places, broker, timeoutMs) => {
       const results = await send(places, broker, timeoutMs)
@@ -441,6 +442,30 @@ function noLeader (queue: string): BrokerError {
 function without<A extends Answered> (answer: A): Omit<A, 'error' | 'message'> {
   const { error: _error, message: _message, ...rest } = answer
   return rest
+}
+
+/** What does not name a record is told before anybody is asked. @throws BrokerError INVALID */
+function checkTarget (target: unknown, ...alone: readonly string[]): void {
+  if (typeof target === 'string') {
+    parseId(target)
+    return
+  }
+  checkObject('a record to name: its id, { partition, offset } or { dedupId }', target)
+  const { dedupId, partition, offset } = target as { dedupId?: unknown, partition?: unknown, offset?: unknown }
+  if (dedupId !== undefined) return checkDedupId(dedupId as string)
+  if (alone.some(name => (target as Record<string, unknown>)[name] !== undefined)) return
+  if (partition !== undefined && offset !== undefined) return
+  const names = ['partition and offset', 'dedupId', ...alone].join(', ')
+  throw new BrokerError('INVALID', `the object names no record: it needs one of ${names}`)
+}
+
+/** When a record is to come, as the protocol says it: -1 for what was not given. @throws BrokerError INVALID */
+function whenOf (to: { delayMs?: number, at?: Date | number }): { delayMs: number, notBefore: number } {
+  checkObject('the time to come at: { delayMs } or { at }', to)
+  const { delayMs, at } = to
+  if (delayMs !== undefined && at === undefined) return { delayMs: checkDelay('delayMs', delayMs), notBefore: -1 }
+  if (at !== undefined && delayMs === undefined) return { delayMs: -1, notBefore: checkTime('at', at) }
+  throw new BrokerError('INVALID', `give either delayMs or at, not ${at === undefined ? 'none' : 'both'}`)
 }
 
 function parseId (id: string): { partition: number, offset: number } {

@@ -64,6 +64,7 @@ export interface WorkSettings {
 
 /** @throws BrokerError INVALID naming the option and its range. */
 export function resolveReceiveOptions (options: ReceiveOptions): ReceiveSettings {
+  checkObject('the options of receive', options)
   return {
     maxRecords: whole('maxRecords', options.maxRecords, 500, 1, RECEIVE_RECORDS_MAX),
     maxBytes: whole('maxBytes', options.maxBytes, MIB, 1, RECEIVE_BYTES_MAX),
@@ -73,6 +74,7 @@ export function resolveReceiveOptions (options: ReceiveOptions): ReceiveSettings
 
 /** @throws BrokerError INVALID naming the option and its range. */
 export function resolveWorkOptions (options: WorkOptions): WorkSettings {
+  checkObject('the options of work', options)
   return {
     concurrency: whole('concurrency', options.concurrency, 1, 1, 100_000),
     prefetch: options.prefetch === undefined ? null : whole('prefetch', options.prefetch, 0, 0, RECEIVE_RECORDS_MAX),
@@ -83,6 +85,7 @@ export function resolveWorkOptions (options: WorkOptions): WorkSettings {
 
 /** Checks what a record says beside its data. @throws BrokerError INVALID naming the field and its range. */
 export function checkQueueRecord (record: QueueRecord<unknown, unknown>): void {
+  checkObject('a record', record)
   if ((record as { partition?: unknown }).partition !== undefined) {
     throw invalidOption('partition', 'left out: key or dedup id choose the partition of a queue', 'given')
   }
@@ -93,11 +96,21 @@ export function checkQueueRecord (record: QueueRecord<unknown, unknown>): void {
   whole('ttlMs', record.ttlMs, 1, 1, DELAY_MS_MAX)
   whole('priority', record.priority, 0, 0, PRIORITY_MAX)
   if (record.at !== undefined) checkTime('at', record.at)
-  if (record.dedupId === undefined) return
-  const bytes = typeof record.dedupId === 'string' ? Buffer.byteLength(record.dedupId) : 0
+  if (record.dedupId !== undefined) checkDedupId(record.dedupId)
+}
+
+/** @throws BrokerError INVALID naming the range. */
+export function checkDedupId (dedupId: string): void {
+  const bytes = typeof dedupId === 'string' ? Buffer.byteLength(dedupId) : 0
   if (bytes < 1 || bytes > DEDUP_ID_BYTES_MAX) {
-    throw invalidOption('dedupId', `text of 1 to ${DEDUP_ID_BYTES_MAX} bytes in UTF-8`, record.dedupId)
+    throw invalidOption('dedupId', `text of 1 to ${DEDUP_ID_BYTES_MAX} bytes in UTF-8`, dedupId)
   }
+}
+
+/** @throws BrokerError INVALID where a program without types gives something else. */
+export function checkObject (what: string, given: unknown): void {
+  if (typeof given === 'object' && given !== null) return
+  throw new BrokerError('INVALID', `${what} must be an object, not ${given === null ? 'null' : typeof given}`)
 }
 
 /** A time in milliseconds since 1970-01-01 UTC. @throws BrokerError INVALID where it is none, or too far ahead. */

@@ -185,6 +185,14 @@ t.test('Queue: bad input is refused where it is given, with the range', async t 
   await t.rejects(record!.nack({ delayMs: 400 * 86_400_000 }), { message: /delayMs must be a number from 0 to 31536000000/ })
   await t.rejects(record!.reject(7 as never), { message: /a reason is text/ })
   t.equal(await record!.ack(), 'ok', 'nothing of that has settled it')
+  for (const nothing of [undefined, null, 'text', 7]) {
+    await t.rejects(queue.send(nothing as never), { code: 'INVALID', message: /a record must be an object/ }, String(nothing))
+  }
+  t.match(await queue.sendBatch([null as never]), [{ ok: false, error: { code: 'INVALID' } }])
+  await t.rejects(queue.sendBatch({ value: 'a' } as never), { code: 'INVALID', message: /takes an array/ })
+  await t.rejects(queue.receive(5 as never), { code: 'INVALID', message: /options of receive must be an object/ })
+  await t.rejects(queue.work(() => {}, null as never), { code: 'INVALID', message: /options of work must be an object/ })
+  t.throws(() => bench.client.queue(undefined as never), { code: 'INVALID', message: /name/ })
   t.throws(() => bench.client.queue('no such name'), { code: 'INVALID', message: /not allowed/ })
 })
 

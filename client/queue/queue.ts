@@ -73,10 +73,11 @@ export class Queue<K = Uint8Array, V = Uint8Array> extends QueueControl<K, V>
     return { topic, partition, offset, timestamp, id: `${partition}:${offset}`, duplicate: duplicate === true }
   }
 
-  /** Sends many records and resolves with one result for each, in order; it rejects only by its signal. */
+  /** Sends many records and resolves with one result for each, in order; it rejects only by its signal, or closed. */
   async sendBatch (
     records: readonly QueueRecord<K, V>[], options: { signal?: AbortSignal } = {},
   ): Promise<QueueSendResult[]> {
+    if (!Array.isArray(records)) throw new BrokerError('INVALID', `sendBatch takes an array of records, not ${typeof records}`)
     const results = new Array<QueueSendResult>(records.length)
     const sound: QueueRecord<K, V>[] = []
     const places: number[] = []

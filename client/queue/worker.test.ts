@@ -129,6 +129,41 @@ t.test('Worker: leases last for as long as their handlers run', async t => {
   t.same(bench.warnings, [])
 })
 
+t.test('Worker: whatever a handler throws or returns, its record is settled and the work goes on', async () => {
+  await using bench = await startQueueBench({ maxAttempts: 1 })
+  const outcomes: Record<string, () => unknown> = {
+    nothing: () => Promise.reject(undefined), // eslint-disable-line prefer-promise-reject-errors
+    bare: () => { throw Object.create(null) },
+    twice: () => ({ then (resolve: () => void) { resolve(); resolve() } }),
+    throwing: () => ({ then () { throw new Error('no then') } }),
+    hostile: () => ({ get then () { throw new Error('no getter') } }),
+    last: () => 'fine',
+  }
+  await bench.queue.sendBatch(Object.keys(outcomes).map(value => ({ value })))
+  const work = bench.queue.work(({ value }) => outcomes[value!]!(), { concurrency: 3 })
+  await until(async () => {
+    const { acknowledged, archived } = await bench.queue.stats()
+    return acknowledged === 2 && archived === 4
+  })
+  await bench.queue.close()
+  await work
+})
+
+t.test('Worker: leases that are shorter than the time between heartbeats last as long', async t => {
+  await using bench = await startQueueBench({ visibilityMs: 1_000 })
+  await bench.queue.send({ value: 'slow' })
+  let calls = 0
+  const work = bench.queue.work(async () => {
+    calls++
+    await sleep(2_500)
+  })
+  await until(async () => (await bench.queue.stats()).acknowledged === 1)
+  await bench.queue.close()
+  await work
+  t.equal(calls, 1)
+  t.same(bench.warnings, [])
+})
+
 t.test('Worker: a handler that takes too long is told, and its record tried again', async t => {
   await using bench = await startQueueBench()
   await bench.queue.send({ value: 'a' })

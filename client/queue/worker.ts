@@ -288,16 +288,18 @@ export class Worker<K, V> {
     if (lease.lostBy !== null) return this.finish(lane, false)
     lease.isStarted = true
     this.watch.current = lease
-    let result: unknown
+    let running: Promise<unknown> | null
     try {
-      result = this.settings.timeoutMs === Infinity && !HANDLE_CHANNEL.start.hasSubscribers
+      const result = this.settings.timeoutMs === Infinity && !HANDLE_CHANNEL.start.hasSubscribers
         ? this.handler(lease)
         : this.callWatched(lease)
+      // Of a thenable that is no promise nobody knows how often it calls back, and whether it throws.
+      running = isThenable(result) ? Promise.resolve(result) : null
     } catch (error) {
       return this.onThrown(lease, lane, error)
     }
-    if (!isThenable(result)) return this.onReturned(lease, lane)
-    result.then(() => this.onReturned(lease, lane), error => this.onThrown(lease, lane, error))
+    if (running === null) return this.onReturned(lease, lane)
+    running.then(() => this.onReturned(lease, lane), error => this.onThrown(lease, lane, error))
   }
 
   private async callWatched (lease: Lease<K, V>): Promise<void> {

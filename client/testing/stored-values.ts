@@ -14,6 +14,6 @@ export function valuesOf (log: FakeLog): string[] {
 }
 
 /** Waits until something is so, looking every few milliseconds. The test's own timeout is the bound. */
-export async function until (isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise(resolve => setTimeout(resolve, 2))
+export async function until (isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!await isSo()) await new Promise(resolve => setTimeout(resolve, 2))
 }

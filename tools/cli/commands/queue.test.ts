@@ -92,6 +92,12 @@ t.test('sluice queue: delays, dedup ids, cancel, reschedule, explain, peek', asy
   t.match(await sluice(['cancel', 'later', '--dedup-id', 'nobody']), { code: 3, stderr: /no such record/ })
 })
 
+t.test('sluice queue: a table of received records is for people', async t => {
+  await ok(['create', 'read', '--partitions', '1'])
+  await ok(['send', 'read', '-q'], 'x\n')
+  t.match((await ok(['receive', 'read', '--wait', '5s', '-o', 'table'])).stdout.toString(), /^0:0 +\d{4}-\d\d-\d\dT[\d:.]+Z /m)
+})
+
 t.test('sluice queue: pause, resume, purge', async t => {
   await ok(['create', 'stop', '--partitions', '2'])
   await ok(['send', 'stop'], 'one\ntwo\n')
@@ -155,6 +161,10 @@ t.test('sluice queue: mistakes are told with what to do', async t => {
     [2, /name one record/, ['cancel', 'there']],
     [2, /PARTITION:OFFSET/, ['cancel', 'there', '--offset', 'x']],
     [2, /not one of queue/, ['explain', 'there', '--offset', '7:0']],
+    [3, /no such record/, ['explain', 'there', '--offset', '0:99']],
+    [1, /its own dead letters/, ['create', 'x', '--dead-letter', 'x']],
+    [1, /known are visibility\.ms/, ['create', 'x', '--set', 'visibilty.ms=5s']],
+    [3, /with sluice topic create or sluice queue create/, ['stats', 'nowhere']],
     [2, /say when/, ['reschedule', 'there', '--offset', '0:0']],
     [1, /leased: nothing was changed/, ['reschedule', 'there', '--offset', '0:0', '--delay', '1m']],
     [2, /--skip goes with --key/, ['resume', 'there', '--skip']],

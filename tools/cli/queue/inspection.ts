@@ -12,7 +12,7 @@ import { formatObject, formatRows, type Cell, type Row } from '../rows.js'
 import { withClient } from '../session.js'
 import { explanationText, formatAge } from './explanation-text.js'
 import { targetOf, withTarget, type TargetOptions } from './record-target.js'
-import { peekedRow } from './record-rows.js'
+import { peekedRow, showCell } from './record-rows.js'
 
 const STATES = ['fresh', 'ready', 'leased', 'delayed', 'blocked', 'rateLimited', 'held', 'quarantined', 'deadLetterPending', 'terminal'] as const
 const PEEK_COLUMNS = ['id', 'partition', 'offset', 'timestamp', 'state', 'failures', 'deliveries', 'timeLeftMs', 'key', 'value', 'headers']
@@ -99,11 +99,9 @@ export function peek (run: RunAction): Command {
         partitions: options.partition === undefined ? undefined : [options.partition],
       })
       const rows: Row[] = records.map(peekedRow)
-      const show = (column: string, value: Cell): string | undefined =>
-        column === 'timestamp'
-          ? new Date(value as number).toISOString()
-          : column === 'timeLeftMs' ? formatAge(value as number) : undefined
-      process.stdout.write(formatRows(rows, options.output, { columns: PEEK_COLUMNS, hidden: ['partition', 'offset', 'headers'], show }))
+      process.stdout.write(formatRows(rows, options.output, {
+        columns: PEEK_COLUMNS, hidden: ['partition', 'offset', 'headers'], show: showCell,
+      }))
       if (rows.length === 0) note('nothing to see')
     })))
 }

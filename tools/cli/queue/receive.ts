@@ -16,7 +16,7 @@ import { checkTopicName } from '../names.js'
 import { parseDuration } from '../quantities.js'
 import { formatRows, type Row } from '../rows.js'
 import { withClient } from '../session.js'
-import { leasedRow } from './record-rows.js'
+import { leasedRow, showCell } from './record-rows.js'
 
 interface ReceiveOptions extends BrokerOptions, OutputOptions { count: number, wait: number, ack?: boolean }
 
@@ -72,7 +72,9 @@ async function receiveRecords (queue: Queue, options: ReceiveOptions, signal: Ab
     exitCode = worst(exitCode, await settlePrinted(await output.flush(), records, options))
   }
   if (!isStream) {
-    output.appendText(formatRows(rows, options.output, { columns: COLUMNS, hidden: ['partition', 'offset', 'headers'] }))
+    output.appendText(formatRows(rows, options.output, {
+      columns: COLUMNS, hidden: ['partition', 'offset', 'headers'], show: showCell,
+    }))
     exitCode = worst(exitCode, await settlePrinted(await output.flush(), acknowledged, options))
   }
   if (count === 0) note('no record came: there is none to hand out now (sluice queue stats says what there is)')

@@ -2,7 +2,9 @@
 
 import type { LeasedRecord, PeekedRecord } from '@sluice/client'
 import { jsonBytes } from '../record-format.js'
-import type { Row } from '../rows.js'
+import { formatTime } from '../quantities.js'
+import type { Cell, Row } from '../rows.js'
+import { formatAge } from './explanation-text.js'
 
 type Bytes = Uint8Array
 
@@ -16,6 +18,12 @@ export function leasedRow (record: LeasedRecord<Bytes, Bytes>): Row {
 export function peekedRow (record: PeekedRecord<Bytes, Bytes>): Row {
   const { id, partition, offset, timestamp, state, failures, deliveries, timeLeftMs } = record
   return { id, partition, offset, timestamp, state, failures, deliveries, timeLeftMs, ...content(record) }
+}
+
+/** Cells of these rows in the words of a table. */
+export function showCell (column: string, value: Cell): string | undefined {
+  if (column === 'timestamp') return formatTime(value as number)
+  return column === 'timeLeftMs' ? formatAge(value as number) : undefined
 }
 
 function content (record: Pick<LeasedRecord<Bytes, Bytes>, 'key' | 'value' | 'headers'>): Row {
