@@ -2,7 +2,7 @@
 // the rights of root to mount; where they are missing the tests are skipped.
 
 import { execFile } from 'node:child_process'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -12,40 +12,15 @@ import { BrokerProcess, BrokerStartError } from './broker-process.js'
 import { RECORDS_PER_BATCH, produceBatch, range, readNumbered, writeNumbered, numberedBatch } from './numbered-records.js'
 import { readPartition, topicIds, type PartitionAddress } from './read-partition.js'
 import { scratchFolder } from './scratch-folder.js'
+import { NEEDS_DISK, fillWith, smallDisk } from './small-disk.js'
 import { WirePeer } from './wire-peer.js'
 
 // Real processes on a machine that may be busy with others.
 t.setTimeout(300_000)
 
 const run = promisify(execFile)
-const MIB = 2 ** 20
 const RECORDS = 100
 const RECOVERY_MS_MAX = 30_000
-
-interface SmallDisk extends AsyncDisposable { readonly path: string }
-
-/** Mounts a disk of so many MiB. */
-async function smallDisk (sizeMib: number): Promise<SmallDisk> {
-  const folder = await scratchFolder()
-  const path = `${folder.path}/disk`
-  await mkdir(path)
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'sluice-test', path])
-  } catch (error) {
-    await folder[Symbol.asyncDispose]()
-    throw error
-  }
-  return {
-    path,
-    async [Symbol.asyncDispose] () {
-      await run('umount', [path])
-      await folder[Symbol.asyncDispose]()
-    },
-  }
-}
-
-const mounted = await smallDisk(1).then(disk => disk[Symbol.asyncDispose]().then(() => true), () => false)
-const NEEDS_DISK = mounted ? {} : { skip: 'mounting a small disk takes the rights of root' }
 
 async function createOrders (broker: BrokerProcess): Promise<PartitionAddress> {
   await using client = connect({ brokers: [broker.address] })
@@ -139,13 +114,6 @@ t.test('Full disk: a broker that is killed on it serves again with space', NEEDS
   await peer.close()
   t.equal((await broker.stop()).code, 0)
 })
-
-/** Uses up the space of a disk but for about a MiB. */
-async function fillWith (path: string): Promise<void> {
-  const { stdout } = await run('df', ['--output=avail', '-B1', path.slice(0, path.lastIndexOf('/'))])
-  const available = Number(stdout.trim().split('\n').at(-1))
-  await writeFile(path, Buffer.alloc(Math.max(0, available - MIB)))
-}
 
 t.test('Read-only disk: a start is refused with the cause', NEEDS_DISK, async t => {
   await using disk = await smallDisk(24)
