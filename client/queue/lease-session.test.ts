@@ -82,6 +82,18 @@ t.test('LeaseSession: is opened once however many ask, beats by itself, and is c
   await t.rejects(session.at(1), { code: 'CLOSED' })
 })
 
+t.test('LeaseSession: an opening that fails is told to whoever asked, and to nobody else (no unhandled rejection)', async t => {
+  await using bench = await setUp()
+  bench.refuses = () => true
+  const unhandled: unknown[] = []
+  const note = (reason: unknown): void => { unhandled.push(reason) }
+  process.on('unhandledRejection', note)
+  await t.rejects(bench.session.at(1), { code: 'LEASE' })
+  await new Promise(resolve => { setImmediate(resolve) })
+  process.off('unhandledRejection', note)
+  t.strictSame(unhandled, [])
+})
+
 t.test('LeaseSession: passes on what heartbeats tell, and asks at once where there is more', async t => {
   await using bench = await setUp(50)
   await bench.session.at(1)

@@ -152,12 +152,16 @@ export class LeaseSession {
         throw new BrokerError('NOT_LEADER', `broker ${broker} is not among the known brokers`, { retriable: true })
       }
       // The first broker gives the id; the others take it up.
-      while (this.sessionId === 0 && this.beginning !== null) await this.beginning.catch(() => {})
+      while (this.sessionId === 0 && this.beginning !== null) await this.beginning
       const { generation } = this
       const isNew = this.sessionId === 0
       try {
         const opening = this.openOn(broker, connection)
-        if (isNew) this.beginning = opening.finally(() => { this.beginning = null })
+        if (isNew) {
+          // Whoever waits for it looks at what came of it; there may be nobody.
+          const done = (): void => { this.beginning = null }
+          this.beginning = opening.then(done, done)
+        }
         await opening
         return connection
       } catch (cause) {

@@ -55,6 +55,8 @@ export type Step =
   | { readonly step: 'cancelled', readonly answer: string } & RecordPlace
   | { readonly step: 'brokerReady' }
   | { readonly step: 'brokerKilled' }
+  /** A process that had been stopped for a while goes on. */
+  | { readonly step: 'thawed' }
   | { readonly step: 'figures', readonly queue: string, readonly partition: number } & PartitionFigures
   /** Found in the dead-letter queue at the end; place and counts are those of the record that died. */
   | {

@@ -51,7 +51,7 @@ export function checkHistory (
   const violations: string[] = []
   const report: Report = violation => { if (violations.length < VIOLATIONS_MAX) violations.push(violation) }
   const stories = tellStories(entries)
-  const readyUs = entries.filter(({ step }) => step === 'brokerReady').map(({ atUs }) => atUs)
+  const readyUs = entries.filter(({ step }) => step === 'brokerReady' || step === 'thawed').map(({ atUs }) => atUs)
   let lateMsMax = 0
   for (const [queue, rules] of queues) {
     const records = stories.records.filter(({ place }) => place.queue === queue)

@@ -246,6 +246,7 @@ class QueueCrashRun {
     target.signal('SIGSTOP')
     const thaw = delay(forMs).then(() => {
       target.signal('SIGCONT')
+      this.journal.write({ step: 'thawed' })
       this.thaws.delete(thaw)
     })
     this.thaws.add(thaw)
