@@ -34,6 +34,7 @@ const EXAMPLES = [
 /** Runs one command line; resolves with the exit code of the process. */
 export async function main (args: readonly string[]): Promise<number> {
   let exitCode: number = EXIT.ok
+  process.stdout.on('error', onOutputError)
   const run: RunAction = async work => { exitCode = await work() ?? EXIT.ok }
   const program = await programFor(args, run)
   try {
@@ -45,6 +46,11 @@ export async function main (args: readonly string[]): Promise<number> {
     process.stderr.write(`${commandName(program, args)}: ${text}\n`)
     return exitCode
   }
+}
+
+/** Who reads the output may stop reading: what was asked for is done all the same, and told nobody. */
+function onOutputError (error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
 }
 
 /** The program with the one command that is asked for, or with the names of all where none is. */

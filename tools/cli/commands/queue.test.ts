@@ -2,7 +2,7 @@
 
 import { startTestBroker } from '@sluice/broker/testing'
 import t from 'tap'
-import { runCommand, type CommandResult } from '../testing/command-process.js'
+import { CommandProcess, runCommand, type CommandResult } from '../testing/command-process.js'
 
 // A process for each command, and there are many.
 t.setTimeout(240_000)
@@ -184,3 +184,14 @@ async function forEachAtOnce<T> (items: readonly T[], atOnce: number, work: (ite
     for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item)
   }))
 }
+
+t.test('sluice queue: send goes on when nobody reads its output any more', async t => {
+  await ok(['create', 'piped', '--partitions', '1'])
+  const command = new CommandProcess(['queue', 'send', 'piped', '-o', 'jsonl'], { environment: { SLUICE_BROKERS: broker.address } })
+  command.child.stdout!.destroy()
+  command.child.stdin!.end('line\n'.repeat(20_000))
+  const { code, stderr } = await command.exited
+  t.equal(code, 0, stderr)
+  t.match(stderr, /^sent 20,000 records/)
+  t.match(await stats('piped'), { waiting: 20_000 })
+})
