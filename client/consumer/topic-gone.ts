@@ -14,3 +14,9 @@ export function topicReplaced (topic: string): BrokerError {
   return new BrokerError('UNKNOWN_TOPIC', `topic ${topic} was deleted and created anew while it was read: it holds other ` +
     'records now; read them with a new consumer, or call read again', { topic })
 }
+
+/** The queue is gone, or there is another of its name. */
+export function queueDeleted (queue: string, cause: BrokerError): BrokerError {
+  return new BrokerError('UNKNOWN_TOPIC', `queue ${queue} was deleted while it was worked on; where there is one of its ` +
+    'name again, call work or receive again', { topic: queue, cause })
+}

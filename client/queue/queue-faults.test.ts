@@ -131,3 +131,17 @@ t.test('Faults: without a broker a receive says so in the end, and a later one w
   await bench.broker.stop()
   await t.rejects(record!.ack(), { retriable: true, maybeApplied: false, message: /ack of record 0:0 of queue q/ })
 })
+
+t.test('Faults: who works on a queue that is deleted is told so', async t => {
+  await using bench = await startQueueBench({})
+  const { queue } = bench
+  await queue.send({ value: 'one' })
+  let handled = 0
+  const work = queue.work(() => { handled++ })
+  await until(() => handled === 1)
+  const receive = bench.other().queue('q').receive({ waitMs: 10_000 }).then(() => {})
+  const told = [work, receive].map(call =>
+    t.rejects(call, { code: 'UNKNOWN_TOPIC', message: /queue q was deleted while it was worked on/ }))
+  await bench.other().admin.deleteTopic('q')
+  await Promise.all(told)
+})

@@ -12,6 +12,7 @@ import {
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import type { Connection } from '../connection/connection.js'
+import { queueDeleted } from '../consumer/topic-gone.js'
 import { CHANNEL } from '../diagnostics.js'
 import type { Serde } from '../serdes.js'
 import { readGranted } from './granted-records.js'
@@ -125,7 +126,8 @@ export class Receiver<K, V> {
       if (result.error === 0) continue
       const { name } = this.source
       this.cluster.metadata.learnLeader(name, result.partition, result.leader, result.leaderEpoch)
-      throw serverError(result.error, result.message, { topic: name, partition: result.partition })
+      const error = serverError(result.error, result.message, { topic: name, partition: result.partition })
+      throw error.code === 'UNKNOWN_TOPIC' ? queueDeleted(name, error) : error
     }
   }
 
