@@ -10,21 +10,36 @@ const RISING = [
   'floor', 'nextOffset', 'acknowledged', 'cancelled', 'expired', 'dead', 'archived', 'purged',
 ] as const satisfies readonly (keyof PartitionFigures)[]
 
-/** Figures never go back, and in the end fit what the consumers were told. */
+/** What was said so long before a broker was killed was durable then, in microseconds. */
+const DURABLE_US = 2_000_000
+
+/**
+ * Figures never go back, and in the end fit what the consumers were told. They are of the moment: what had changed and
+ * was told to nobody else when a broker was killed may be counted anew.
+ */
 export function checkFigures (
   entries: readonly JournalEntry[], queue: string, records: readonly RecordStory[], report: Report,
 ): void {
-  const last = new Map<number, Figures>()
+  const samples = new Map<number, Figures[]>()
   for (const entry of entries) {
+    if (entry.step === 'brokerKilled') {
+      for (const [partition, said] of samples) {
+        samples.set(partition, said.filter(({ atUs }) => atUs < entry.atUs - DURABLE_US).slice(-1))
+      }
+    }
     if (entry.step !== 'figures' || entry.queue !== queue) continue
-    const before = last.get(entry.partition)
+    const said = samples.get(entry.partition) ?? []
+    const before = said.at(-1)
     for (const name of RISING) {
       if (before === undefined || entry[name] >= before[name]) continue
       report(`figures: ${name} of ${queue} ${entry.partition} went from ${before[name]} back to ${entry[name]}`)
     }
-    last.set(entry.partition, entry)
+    said.push(entry)
+    samples.set(entry.partition, said)
   }
-  for (const [partition, figures] of last) {
+  for (const [partition, said] of samples) {
+    const figures = said.at(-1)
+    if (figures === undefined) continue
     const mine = records.filter(({ place }) => place.partition === partition)
     const sure = mine.filter(({ settles }) => settles.some(({ kind, answer }) => kind === 'ack' && (answer === 'ok' || answer === 'late')))
     const possible = mine.filter(({ settles }) => settles.some(({ kind, answer }) => kind === 'ack' && answer !== 'refused'))

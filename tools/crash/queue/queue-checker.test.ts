@@ -182,6 +182,10 @@ t.test('Queue checker: foreign bytes, and one record in two places, are found', 
 
 t.test('Queue checker: figures that go back or do not fit, and what is left over, are found', async t => {
   t.match(new Told().add({ ...FIGURES, floor: 2 }).add({ ...FIGURES, floor: 1 }).breaks(), [/^figures: floor of q 0 went from 2 back to 1/])
+  const killed = (ms: number): string[] =>
+    new Told().add({ ...FIGURES, floor: 2 }).after(ms).add({ step: 'brokerKilled' }).add({ ...FIGURES, floor: 1 }).breaks()
+  t.match(killed(5_000), [/^figures: floor/], 'over a kill as well')
+  t.strictSame(killed(10), [], 'but for what was not durable yet')
   t.match(new Told().add({ ...FIGURES, acknowledged: 1 }).breaks(), [/^figures: .* 1 are acknowledged; 0 to 0 are/])
   t.match(new Told().sent(0).given(0, 1).settled(0, 1, 'ack').add(FIGURES).breaks(), [/^figures: .* 1 to 1 are/])
   t.match(new Told().add({ ...FIGURES, dead: 1 }).breaks(), [/^figures: .* 1 are dead; 0 have letters/])
