@@ -4,7 +4,7 @@
 import t from 'tap'
 import { importsOf, productSources, withoutComments } from './sources.js'
 
-const CORE = /^broker\/(partition|group|queue|replica)\//
+const CORE = /^broker\/(partition|group|queue|replica|placement)\//
 
 /** Files that open, delete, replay and clean logs: asynchronous at the border of the core, and nothing else. */
 const ASYNCHRONOUS: ReadonlySet<string> = new Set([

@@ -25,6 +25,8 @@ const BROKER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'queue-host': ['runtime', 'queue'],
   partition: ['runtime', 'replica', 'queue', 'queue-host', 'group', 'control'], // of control the topic's record and settings
   control: ['runtime', 'partition', 'group', 'replica', 'queue', 'queue-host'], // of queue the settings
+  placement: [],
+  cluster: ['runtime', 'control', 'placement', 'replica'],
   api: ['runtime', 'net', 'partition', 'control', 'group', 'queue', 'queue-host'],
   security: ['runtime', 'control'],
 }
