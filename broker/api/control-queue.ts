@@ -74,14 +74,20 @@ function act (
         result.changed = result.records > 0
         return
       }
-      done(true)
-      result.error = ERROR.BUSY
-      result.message = 'the queue is still finding its place after a start; try again'
-      return
+      return refuse(result, done)
     }
     case 'resumeKey':
-    case 'skipKey':
-      result.changed = queue.resumeLane(lane, action === 'skipKey')
+    case 'skipKey': {
+      const changed = queue.resumeLane(lane, action === 'skipKey')
+      if (changed === null) return refuse(result, done)
+      result.changed = changed
       return queue.setPaused(state.paused, done)
+    }
   }
+}
+
+function refuse (result: ControlResult, done: (isDurable: boolean) => void): void {
+  done(true)
+  result.error = ERROR.BUSY
+  result.message = 'the queue is still finding its place after a start; try again'
 }

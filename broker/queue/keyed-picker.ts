@@ -122,11 +122,7 @@ export class KeyedPicker implements Picker {
     const { lanes } = this.parts.state
     for (const slot of lanes.sortedSlots()) {
       if (lanes.positions[slot]! >= endOffset) break
-      const lane = lanes.lanes[slot]!
-      // What the lane was stopped at is gone.
-      const flags = lanes.flags[slot]! & ~LANE_FLAG.held
-      this.parts.journal.lane(lane, lanes.positions[slot]!, flags)
-      this.advance(lane, endOffset - 1)
+      this.advance(lanes.lanes[slot]!, endOffset - 1)
     }
   }
 
@@ -216,7 +212,8 @@ export class KeyedPicker implements Picker {
   /** The lane is done with everything up to `after`: to its next record, or no longer busy. */
   private advance (lane: number, after: number): void {
     const { state, journal } = this.parts
-    const flags = state.lanes.flags[state.lanes.find(lane)]!
+    // What the lane was held at has ended: nothing is left to wait for, or to be skipped.
+    const flags = state.lanes.flags[state.lanes.find(lane)]! & ~LANE_FLAG.held
     let offset = this.nextIn(lane, after)
     while (offset >= 0) {
       const slot = state.find(offset)

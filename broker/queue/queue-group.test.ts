@@ -207,6 +207,33 @@ t.test('QueueGroup: poison policies (the key goes on, follows, or stops)', async
   }
 })
 
+t.test('QueueGroup: a held key goes on when its record ends by other means, and no other is skipped for it', async t => {
+  for (const isCancelled of [false, true]) {
+    const world = worldOf({ order: 'key', poison: 'hold', maxAttempts: 1, sessionTimeoutMs: 300_000 })
+    for (let count = 0; count < 2; count++) world.append({ lane: 9 })
+    const [first] = receive(world, 1, 1)
+    world.settleNow(nack, first!)
+    t.same(offsetsOf(receive(world, 1)), [], 'held')
+    if (isCancelled) world.group.cancel(0, answer => t.equal(answer, CHANGE_ANSWER.OK))
+    else t.equal(world.settleNow(ack, first!), LATE_OK, 'its worker had done it after all')
+    world.endTurn()
+    world.persist()
+    t.equal(world.group.resumeLane(9, true), false, 'nothing is left to be skipped')
+    t.same(offsetsOf(receive(world, 1)), [1])
+  }
+})
+
+t.test('QueueGroup: a stopped key is not told to be none while the group looks for its place after a start', async t => {
+  const world = worldOf({ order: 'key', poison: 'hold', maxAttempts: 1 })
+  for (let count = 0; count < 2; count++) world.append({ lane: 9 })
+  world.settleNow(nack, receive(world, 1, 1)[0]!)
+  world.isFeedSlow = true
+  world.crash()
+  t.equal(world.group.resumeLane(9, true), null)
+  world.load()
+  t.equal(world.group.resumeLane(9, true), true)
+})
+
 t.test('QueueGroup: a day on the wall clock, either way, changes no lease and no back-off', async t => {
   for (const stepMs of [86_400_000, -86_400_000]) {
     const world = worldOf()

@@ -411,10 +411,10 @@ export class QueueGroup {
 
   /**
    * Lets a key go on that is held or quarantined; with `skip` without the record it is held at, which is cancelled.
-   * @returns false where the key is not stopped
+   * @returns false where the key is not stopped; null where that cannot be told yet, shortly after a start
    */
-  resumeLane (lane: number, skip: boolean): boolean {
-    return !this.isCatchingUp && this.picker.resumeLane(lane, skip)
+  resumeLane (lane: number, skip: boolean): boolean | null {
+    return this.isCatchingUp ? null : this.picker.resumeLane(lane, skip)
   }
 
   /** The dead letter of a record is committed, at `letter`. */
