@@ -7,6 +7,8 @@ const MiB = 1024 * KiB
 export const LIMITS = {
   /** Bytes of an incomplete request that a connection may always hold; more only while all together hold little. */
   heldBytesFree: 256 * KiB,
+  /** A connection that has begun so many requests in one turn of the event loop is read on in the next one. */
+  requestsPerTurn: 1_000,
   /** A connection whose unsent responses are above this is read no further until they have drained. */
   unsentBytesPerConnection: 2 * MiB,
   /** While clients have not taken `max-unsent-bytes`, those that take theirs are sent so much at once, in bytes. */

@@ -103,6 +103,7 @@ export class FrameReader {
   /** An incomplete frame: `held` bytes of it so far. */
   private partial: Buffer | null = null
   private held = 0
+  private stopped = false
 
   /** Largest size accepted, in bytes; may be changed between frames. */
   maxFrameBytes: number
@@ -119,11 +120,13 @@ export class FrameReader {
   /**
    * Takes the next bytes of the stream. They are not kept: the caller may reuse the chunk afterwards.
    *
+   * @returns how many of them it took: all, unless `stop` was called. The rest is to be pushed before anything else.
    * @throws FrameError when the stream makes no sense; the reader is of no use afterwards.
    */
-  push (chunk: Buffer): void {
+  push (chunk: Buffer): number {
     let position = 0
-    while (position < chunk.length) {
+    this.stopped = false
+    while (position < chunk.length && !this.stopped) {
       if (this.partial !== null) {
         position = this.fill(chunk, position)
         continue
@@ -132,12 +135,16 @@ export class FrameReader {
       const total = available >= FRAME_HEADER_BYTES ? frameBytesAt(chunk, position, this.maxFrameBytes) : 0
       if (total === 0 || total > available) {
         this.begin(chunk, position, total)
-        return
+        return chunk.length
       }
       this.emit(chunk, position, total)
       position += total
     }
+    return position
   }
+
+  /** To be called inside `onFrame`: this frame is the last one of the running `push`. */
+  stop (): void { this.stopped = true }
 
   /** Keeps the start of a frame; `total` is 0 while its header is incomplete. */
   private begin (chunk: Buffer, position: number, total: number): void {

@@ -7,6 +7,7 @@ import { ERROR, FRAME_FLAG, FrameReader, messageCodec, writeFrameHeader, type Fr
 import t from 'tap'
 import { silentLogger } from '../runtime/logger.js'
 import { Call } from './call.js'
+import { LIMITS } from '../limits.js'
 import type { Connection } from './connection.js'
 import { TcpServer, type TcpServerOptions } from './tcp-server.js'
 
@@ -108,6 +109,34 @@ t.test('Connection: no request above the limit is begun, even of those that came
   await until(() => client.answers.length === 5)
   t.same(client.answers, [1, 2, 3, 4, 5])
   client.socket.destroy()
+})
+
+t.test('Connection: a flood of small requests has its share of each turn of the event loop, not all of one', async t => {
+  const inTurn = new Map<number, number>()
+  let turn = 0
+  let isOver = false
+  const countTurns = (): void => {
+    turn++
+    if (!isOver) setImmediate(countTurns)
+  }
+  countTurns()
+  let begun = 0
+  await using bench = await listen({
+    maxInFlightRequests: 1e6,
+    onFrame: (connection, frame) => {
+      begun++
+      inTurn.set(turn, (inTurn.get(turn) ?? 0) + 1)
+      begin(connection, frame).answer(0)
+    },
+  })
+  const client = await dial(bench.port)
+  const all = Buffer.concat(Array.from({ length: 50_000 }, (_, index) => request(index)))
+  client.socket.write(all)
+  await until(() => begun === 50_000 && client.answers.length === 50_000)
+  isOver = true
+  client.socket.destroy()
+  t.equal(Math.max(...inTurn.values()), LIMITS.requestsPerTurn)
+  t.same(client.answers, Array.from({ length: 50_000 }, (_, index) => index), 'all are answered, in order')
 })
 
 t.test('Connection: a frame larger than the limit of bytes in flight is taken, alone', async t => {

@@ -3,7 +3,9 @@
 //
 // Reading stops (the socket is paused, so TCP pushes back) while
 //   - the client has too many requests or bytes unanswered,
-//   - it does not read its responses (bytes not taken above the limit), or
+//   - it does not read its responses (bytes not taken above the limit),
+//   - it has had its share of this turn: what a socket has ready may be tens of thousands of small requests, whose
+//     responses would all wait for the end of the turn, and all other clients with them, or
 //   - it is in the middle of a large frame, and all connections together hold as much as the broker allows. One at a
 //     time goes on all the same: otherwise all could wait for each other.
 // It goes on by itself when the reason is gone. What is left of a chunk when a limit is met waits, not begun.
@@ -59,10 +61,12 @@ export class Connection {
   private outgoingBytes = 0
   /** To be called when they are sent. */
   private outgoingOnSent: (() => void)[] = []
-  /** Frames that came in a chunk after a limit was met. */
-  private deferred: Frame[] = []
-  private deferredQueued = false
+  /** What had come already when a limit was met, a read of the socket at most; null where nothing had. */
+  private rest: Buffer | null = null
   private flushQueued = false
+  /** Requests begun since the end of a turn; more than one turn where nothing was answered. */
+  private begunInTurn = 0
+  private turnEndQueued = false
   private inFlightRequests = 0
   private inFlightBytes = 0
   private heldBytes = 0
@@ -84,6 +88,7 @@ export class Connection {
   private frameSinceMs = NaN
   private readonly resume = (): void => this.updateReading()
   private readonly flushAtEndOfTurn = (): void => this.flush()
+  private readonly atTurnEnd = (): void => this.onTurnEnd()
 
   constructor (id: number, socket: Socket, host: ConnectionHost) {
     this.id = id
@@ -195,20 +200,43 @@ export class Connection {
   /** Takes what the client has sent; the bytes are valid during the call only. */
   onBytes (chunk: Buffer): void {
     if (this.closing || this.closed) return
-    try {
-      this.reader.push(chunk)
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error
-      return this.closeWithError(error.code, error.message, error.head.correlation, error.head.api)
-    }
+    if (this.rest !== null) this.rest = Buffer.concat([this.rest, chunk])
+    else if (this.overLimit) this.rest = Buffer.from(chunk)
+    else if (!this.take(chunk)) return
     this.accountHeld()
     this.updateReading()
   }
 
+  /** Begins what is complete in `bytes`, until a limit is met; false where the stream makes no sense. */
+  private take (bytes: Buffer): boolean {
+    try {
+      const taken = this.reader.push(bytes)
+      // A copy even of a rest: what is left of it may be little.
+      if (taken < bytes.length && !this.closing && !this.closed) this.rest = Buffer.from(bytes.subarray(taken))
+      return true
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error
+      this.closeWithError(error.code, error.message, error.head.correlation, error.head.api)
+      return false
+    }
+  }
+
   private onFrame (frame: Frame): void {
-    if (this.closing || this.closed) return
-    if (this.deferred.length > 0 || this.overLimit) this.deferred.push(copyOf(frame))
-    else this.host.onFrame(this, frame)
+    if (this.closing || this.closed) return this.reader.stop()
+    this.host.onFrame(this, frame)
+    if (++this.begunInTurn >= LIMITS.requestsPerTurn || this.overLimit) this.reader.stop()
+  }
+
+  private onTurnEnd (): void {
+    this.turnEndQueued = false
+    this.begunInTurn = 0
+    const { rest } = this
+    if (rest !== null && !this.overLimit && !this.closing && !this.closed) {
+      this.rest = null
+      if (!this.take(rest)) return
+      this.accountHeld()
+    }
+    this.updateReading()
   }
 
   /** True while no further request is begun. */
@@ -216,16 +244,6 @@ export class Connection {
     return this.inFlightRequests >= this.host.maxInFlightRequests ||
       this.inFlightBytes >= this.host.maxInFlightBytes ||
       this.unsent + this.responses.waitingBytes > LIMITS.unsentBytesPerConnection
-  }
-
-  private beginDeferred (): void {
-    this.deferredQueued = false
-    let begun = 0
-    while (begun < this.deferred.length && !this.overLimit && !this.closing && !this.closed) {
-      this.host.onFrame(this, this.deferred[begun++]!)
-    }
-    this.deferred = this.deferred.slice(begun)
-    this.updateReading()
   }
 
   private accountHeld (): void {
@@ -240,11 +258,12 @@ export class Connection {
 
   private updateReading (): void {
     if (this.closing || this.closed) return
-    if (this.deferred.length > 0 && !this.deferredQueued && !this.overLimit) {
-      this.deferredQueued = true
-      this.host.endOfTurn(() => this.beginDeferred())
+    const goesOn = this.rest !== null || this.begunInTurn >= LIMITS.requestsPerTurn
+    if (goesOn && !this.overLimit && !this.turnEndQueued) {
+      this.turnEndQueued = true
+      this.host.endOfTurn(this.atTurnEnd)
     }
-    const waits = this.deferred.length > 0 || this.overLimit
+    const waits = goesOn || this.turnEndQueued || this.overLimit
     if (waits) this.host.held.endOverdraft(this.resume)
     const pause = waits || !this.mayHoldMore()
     if (pause === this.paused) return
@@ -286,6 +305,7 @@ export class Connection {
 
   private flush (): void {
     this.flushQueued = false
+    if (!this.turnEndQueued) this.begunInTurn = 0
     const { outgoing, outgoingBytes, outgoingOnSent, socket } = this
     if (outgoing.length === 0 || this.ended || this.closed) return
     this.outgoing = []
@@ -327,7 +347,7 @@ export class Connection {
 
   private beginClosing (): void {
     this.closing = true
-    this.deferred = []
+    this.rest = null
     this.progressMs = this.host.monotonicMs()
     this.host.held.endOverdraft(this.resume)
   }
@@ -357,7 +377,7 @@ export class Connection {
     this.heldBytes = 0
     this.unsent = 0
     this.outgoing = []
-    this.deferred = []
+    this.rest = null
     this.socket.destroy()
     this.host.held.forget(this.resume)
     this.host.held.endOverdraft(this.resume)
@@ -367,17 +387,5 @@ export class Connection {
     for (const run of this.onClosed) run()
     this.onClosed.clear()
     this.host.onClose(this, reason)
-  }
-}
-
-/** A frame that outlives the chunk it came in. */
-function copyOf (frame: Frame): Frame {
-  const start = frame.bodyStart
-  return {
-    ...frame,
-    bytes: Buffer.from(frame.bytes.subarray(start, frame.payloadEnd)),
-    bodyStart: 0,
-    bodyEnd: frame.bodyEnd - start,
-    payloadEnd: frame.payloadEnd - start,
   }
 }

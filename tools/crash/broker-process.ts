@@ -23,6 +23,8 @@ export interface BrokerProcessOptions {
   port?: number
   /** Options of the broker by name: `{ 'max-connections': '10' }`. */
   options?: Readonly<Record<string, string>>
+  /** Most memory that V8 may use for its heap, in MiB: the process dies where it needs more. */
+  heapMaxMib?: number
   /** Most open files that the system grants the process. */
   openFilesMax?: number
 }
@@ -57,7 +59,9 @@ export class BrokerProcess {
   /** Starts the process without waiting for it. */
   constructor (options: BrokerProcessOptions) {
     const listen = `127.0.0.1:${options.port ?? 0}`
-    const args = [COMMAND, 'broker', '--data', options.data, '--listen', listen, '--log-format', 'json']
+    const { heapMaxMib } = options
+    const flags = heapMaxMib === undefined ? [] : [`--max-old-space-size=${heapMaxMib}`]
+    const args = [...flags, COMMAND, 'broker', '--data', options.data, '--listen', listen, '--log-format', 'json']
     for (const [name, text] of Object.entries(options.options ?? {})) args.push(`--${name}`, text)
     const limited = options.openFilesMax !== undefined
     // `exec` keeps the pid: what is killed is the broker, not a shell in front of it.

@@ -20,12 +20,15 @@ const LAST_WORDS = 4_000
 /**
  * Runs `harm` against a fresh broker with a topic `target` of one partition. Afterwards the broker must be alive and
  * serve newcomers, the bystander must have noticed nothing, and a SIGTERM must end it in order.
+ *
+ * @param heapMaxMib what V8 may use, in MiB. The broker dies where it is made to hold more.
  */
 export async function besiege (
   t: Test, options: Readonly<Record<string, string>>, harm: (besieged: BesiegedBroker) => Promise<void>,
+  heapMaxMib?: number,
 ): Promise<void> {
   await using folder = await scratchFolder()
-  await using broker = await BrokerProcess.start({ data: `${folder.path}/data`, options })
+  await using broker = await BrokerProcess.start({ data: `${folder.path}/data`, options, heapMaxMib })
   await using client = connect({ brokers: [broker.address] })
   await client.admin.createTopic('target', { partitions: 1 })
   const bystander = await Bystander.start(broker.address)
