@@ -1,6 +1,10 @@
 // The entry for the simulator, `@sluice/broker/simulation`: the core of the broker without the server around it.
 
-export { type ControlChange, type ControlCompare, type ControlEntry, type ControlStore } from './control/control-store.js'
+export {
+  checkCommit, COMMIT_CHANGES_MAX, type ControlChange, type ControlCompare, type ControlEntry, type ControlFault,
+  type ControlLease, type ControlStore, ControlStoreError,
+} from './control/control-store.js'
+export { leaseEndMs, renewalIntervalMs } from './control/lease-term.js'
 export { PartitionRecords } from './control/partition-records.js'
 export { AckQueue } from './partition/ack-queue.js'
 export { ProducerState } from './partition/producer-state.js'

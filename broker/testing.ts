@@ -10,6 +10,8 @@ import { Broker, type BrokerParts } from './broker.js'
 import { parseConfig, type OptionTexts } from './config.js'
 import { silentLogger } from './runtime/logger.js'
 
+export { rejectsWith, testControlStoreContract, until } from './control/control-store-contract.js'
+
 export interface TestBrokerOptions {
   /** Options by name, as on the command line: `{ 'max-connections': '10' }`. */
   options?: OptionTexts

@@ -1,7 +1,7 @@
 // The records of groups: in the order of the calls, and durable before they count.
 
 import t from 'tap'
-import type { ControlChange, ControlEntry, ControlStore } from './control-store.js'
+import type { ControlChange, ControlEntry, ControlLease, ControlStore } from './control-store.js'
 import { GroupRecords } from './group-records.js'
 
 const RECORD = { generationCeiling: 1_000, sessionTimeoutMs: 9_000 }
@@ -25,6 +25,8 @@ class SlowStore implements ControlStore {
   }
 
   watch (): () => void { return () => {} }
+
+  async openLease (): Promise<ControlLease> { throw new Error('there are no leases here') }
 
   async close (): Promise<void> {}
 

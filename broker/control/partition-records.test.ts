@@ -2,7 +2,7 @@ import t from 'tap'
 import { MemoryMetaStore } from '@sluice/storage/testing'
 import type { Member } from '../replica/member.js'
 import { activate, failOver, firstRecord } from '../replica/partition-record.js'
-import type { ControlChange, ControlCompare } from './control-store.js'
+import { ControlStoreError, type ControlChange, type ControlCompare } from './control-store.js'
 import { LmdbControlStore } from './lmdb-control-store.js'
 import { PartitionRecords } from './partition-records.js'
 
@@ -15,9 +15,9 @@ class LossyControlStore extends LmdbControlStore {
   override async commit (
     changes: readonly ControlChange[], compares?: readonly ControlCompare[]
   ): Promise<number | null> {
-    if (this.loses === 'request') throw new Error('no answer')
+    if (this.loses === 'request') throw new ControlStoreError('ambiguous', 'no answer')
     const revision = await super.commit(changes, compares)
-    if (this.loses === 'answer') throw new Error('no answer')
+    if (this.loses === 'answer') throw new ControlStoreError('ambiguous', 'no answer')
     return revision
   }
 }

@@ -7,6 +7,7 @@
 
 import type { PartitionRecord } from '../replica/partition-record.js'
 import type { ControlStore } from './control-store.js'
+import { swap } from './swap.js'
 
 const PREFIX = '/partitions/'
 
@@ -59,22 +60,19 @@ export class PartitionRecords {
     return await this.commit(key, after, entry.revision) ? after : null
   }
 
-  /** Calls back with the partition whenever a record of the topic may have changed: a hint to read it. */
-  watch (topicId: string, onHint: (partition: number) => void): () => void {
+  /**
+   * Calls back with the partition whenever a record of the topic may have changed: a hint to read it.
+   *
+   * @param onListAgain see `ControlStore.watch`.
+   */
+  watch (topicId: string, onHint: (partition: number) => void, onListAgain?: () => void): () => void {
     const prefix = `${PREFIX}${topicId}/`
-    return this.control.watch(prefix, ({ key }) => onHint(Number(key.slice(prefix.length))))
+    return this.control.watch(prefix, ({ key }) => onHint(Number(key.slice(prefix.length))), onListAgain)
   }
 
   private async commit (key: string, record: PartitionRecord, revision: number): Promise<boolean> {
-    try {
-      return await this.control.commit([{ key, value: record }], [{ key, revision }]) !== null
-    } catch (error) {
-      const entry = await this.control.get(key)
-      if (entry !== null && (entry.value as PartitionRecord).nonce === record.nonce) return true
-      // Nobody has changed it: the change may still be on its way, so nothing may be concluded.
-      if ((entry?.revision ?? 0) === revision) throw error
-      return false
-    }
+    const isOurs = (value: unknown): boolean => (value as PartitionRecord).nonce === record.nonce
+    return await swap(this.control, key, record, revision, isOurs) !== null
   }
 }
 

@@ -14,6 +14,7 @@ import { MemoryDisk, MemoryMetaStore } from '@sluice/storage/testing'
 import type { SeededRandom } from '../crash/seeded-random.js'
 import { LifeMetaStore } from './life-meta-store.js'
 import type { ShadowBatch } from './log-shadow.js'
+import type { SimControlStore } from './sim-control-store.js'
 import { SimPartition } from './sim-partition.js'
 import type { SimWorld } from './sim-world.js'
 
@@ -42,7 +43,7 @@ export class SimBroker {
   private life = 0
   private storeCount = 0
   private records: PartitionRecords | null = null
-  private unwatch: (() => void) | null = null
+  private control: SimControlStore | null = null
   private backlog: Array<() => void> = []
   private endOfTurn: Array<() => void> = []
   private startedMs = 0
@@ -124,8 +125,8 @@ export class SimBroker {
     this.partitions = []
     this.backlog = []
     this.endOfTurn = []
-    this.unwatch?.()
-    this.unwatch = null
+    this.control?.close().catch(() => {})
+    this.control = null
   }
 
   /** Runs something in the process of `life`. */
@@ -171,7 +172,7 @@ export class SimBroker {
 
   private async openLogs (life: number, promises: PromiseStore): Promise<void> {
     const store = await this.openLogStore(life)
-    const { options, control } = this.world
+    const { options } = this.world
     const isCurrent = (): boolean => life === this.life
     const partitions: SimPartition[] = []
     for (let partition = 0; partition < options.partitions; partition++) {
@@ -189,8 +190,9 @@ export class SimBroker {
     this.partitions = partitions
     this.observed = []
     let nonce = 0
-    this.records = new PartitionRecords(control, () => `${this.incarnation}.${nonce++}`)
-    this.unwatch = this.records.watch(TOPIC, partition => this.run(life, () => this.readRecord(life, partition)))
+    this.control = this.world.control.connect(() => !this.isPaused)
+    this.records = new PartitionRecords(this.control, () => `${this.incarnation}.${nonce++}`)
+    this.records.watch(TOPIC, partition => this.run(life, () => this.readRecord(life, partition)))
     this.poll(life)
     this.tick(life)
   }

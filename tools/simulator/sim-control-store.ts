@@ -1,109 +1,121 @@
-// A linearizable control store, on a network of its own: requests and answers take time and get lost, so that a client
-// may never learn whether its change was made; watches come late or not at all.
+// What one simulated process has of the control store: requests and answers take time and get lost, so that it may
+// never learn whether its change was made; watches come late, out of order or not at all.
 
-import type { ControlChange, ControlCompare, ControlEntry, ControlStore } from '@sluice/broker/simulation'
-import type { SeededRandom } from '../crash/seeded-random.js'
-import type { EventQueue } from './event-queue.js'
-import type { SwarmOptions } from './swarm-options.js'
+import {
+  ControlStoreError, leaseEndMs, renewalIntervalMs, type ControlChange, type ControlCompare, type ControlEntry,
+  type ControlFault, type ControlLease, type ControlStore,
+} from '@sluice/broker/simulation'
+import type { SimControlServer, SimWatcher } from './sim-control-server.js'
 
 const TIMEOUT_MS = 600
-
-interface Watcher { readonly prefix: string, readonly onChange: (entry: ControlEntry) => void }
+const LIST_AGAIN_MS = 30_000
 
 export class SimControlStore implements ControlStore {
-  /** While set nothing is answered. */
-  isDown = false
-  /** While set nothing gets lost. */
-  isCalm = false
-  private readonly queue: EventQueue
-  private readonly random: SeededRandom
-  private readonly options: SwarmOptions['control']
-  private readonly entries = new Map<string, ControlEntry>()
-  private readonly watchers = new Set<Watcher>()
-  private revision = 0
+  private readonly server: SimControlServer
+  private readonly isRunning: () => boolean
+  private readonly watchers = new Set<SimWatcher>()
+  private isClosed = false
 
-  constructor (queue: EventQueue, random: SeededRandom, options: SwarmOptions['control']) {
-    this.queue = queue
-    this.random = random
-    this.options = options
+  constructor (server: SimControlServer, isRunning: () => boolean) {
+    this.server = server
+    this.isRunning = isRunning
   }
 
   get (key: string): Promise<ControlEntry | null> {
-    return this.call(() => this.entries.get(key) ?? null)
+    return this.call('unavailable', () => this.server.read(key))
   }
 
   list (prefix: string): Promise<{ entries: ControlEntry[], revision: number }> {
-    return this.call(() => ({
-      entries: [...this.entries.values()].filter(({ key }) => key.startsWith(prefix)), revision: this.revision,
-    }))
+    return this.call('unavailable', () => ({ entries: this.server.below(prefix), revision: this.server.revision }))
   }
 
   commit (changes: readonly ControlChange[], compares: readonly ControlCompare[] = []): Promise<number | null> {
-    return this.call(() => this.apply(changes, compares))
+    return this.call('ambiguous', () => this.server.commit(changes, compares))
   }
 
-  watch (prefix: string, onChange: (entry: ControlEntry) => void): () => void {
+  watch (prefix: string, onChange: (entry: ControlEntry) => void, onListAgain?: () => void): () => void {
     const watcher = { prefix, onChange }
     this.watchers.add(watcher)
-    return () => { this.watchers.delete(watcher) }
+    this.server.watchers.add(watcher)
+    if (onListAgain !== undefined) this.listAgainLater(watcher, onListAgain)
+    return () => {
+      this.watchers.delete(watcher)
+      this.server.watchers.delete(watcher)
+    }
   }
 
+  async openLease (ttlMs: number, onLost: () => void = () => {}): Promise<ControlLease> {
+    const { queue } = this.server
+    const sentMs = queue.nowMs
+    const id = await this.call('unavailable', () => this.server.grantLease(ttlMs))
+    const state = { isOpen: true, endMs: leaseEndMs(sentMs, ttlMs) }
+    const renew = (): void => {
+      if (this.isClosed || !state.isOpen) return
+      queue.after(renewalIntervalMs(ttlMs), renew)
+      if (!this.isRunning()) return
+      const renewedMs = queue.nowMs
+      this.call('unavailable', () => this.server.renewLease(id)).then(isRenewed => {
+        if (!state.isOpen) return
+        if (isRenewed) {
+          state.endMs = leaseEndMs(renewedMs, ttlMs)
+        } else {
+          state.isOpen = false
+          onLost()
+        }
+      }, () => {})
+    }
+    queue.after(renewalIntervalMs(ttlMs), renew)
+    return {
+      id,
+      valid: () => state.isOpen && queue.nowMs < state.endMs,
+      close: async () => {
+        if (!state.isOpen) return
+        state.isOpen = false
+        await this.call('unavailable', () => this.server.endLease(id)).catch(() => {})
+      },
+    }
+  }
+
+  /** Also what the end of its process does: nothing is renewed or answered any more. */
   async close (): Promise<void> {
+    this.isClosed = true
+    for (const watcher of this.watchers) this.server.watchers.delete(watcher)
     this.watchers.clear()
   }
 
-  /** What it holds now, for checkers: nobody in the cluster sees it like that. */
-  peek (key: string): unknown {
-    return this.entries.get(key)?.value ?? null
-  }
-
-  private apply (changes: readonly ControlChange[], compares: readonly ControlCompare[]): number | null {
-    for (const { key, revision } of compares) if ((this.entries.get(key)?.revision ?? 0) !== revision) return null
-    const revision = ++this.revision
-    for (const { key, value } of changes) {
-      if (value === null) this.entries.delete(key)
-      else this.entries.set(key, { key, value, revision })
-      this.tell({ key, value, revision })
-    }
-    return revision
-  }
-
-  private tell (entry: ControlEntry): void {
-    for (const watcher of this.watchers) {
-      if (!entry.key.startsWith(watcher.prefix)) continue
-      if (!this.isCalm && this.random.chance(this.options.watchLossShare)) continue
-      this.queue.after(this.delayMs() + this.random.next() * this.options.watchDelayMs, () => {
-        if (!this.isDown && this.watchers.has(watcher)) watcher.onChange(entry)
-      })
-    }
-  }
-
-  private delayMs (): number {
-    return this.options.delayMs * (0.5 + this.random.next())
-  }
-
-  private call<Result> (perform: () => Result): Promise<Result> {
-    const { promise, resolve, reject } = withResolvers<Result>()
-    const isLost = (): boolean => this.isDown || (!this.isCalm && this.random.chance(this.options.ambiguousShare / 2))
-    const giveUp = (): void => { this.queue.after(TIMEOUT_MS, () => reject(new Error('the control store did not answer'))) }
-    this.queue.after(this.delayMs(), () => {
-      if (isLost()) return giveUp()
-      const result = perform()
-      if (isLost()) return giveUp()
-      this.queue.after(this.delayMs(), () => resolve(result))
+  private listAgainLater (watcher: SimWatcher, onListAgain: () => void): void {
+    this.server.queue.after(LIST_AGAIN_MS, () => {
+      if (!this.watchers.has(watcher)) return
+      onListAgain()
+      this.listAgainLater(watcher, onListAgain)
     })
-    return promise
+  }
+
+  /** @param fault what a call that gets no answer is. */
+  private call<Result> (fault: ControlFault, perform: () => Result): Promise<Result> {
+    const { queue } = this.server
+    return new Promise((resolve, reject) => {
+      if (this.isClosed) return reject(new ControlStoreError('closed', 'the control store is closed'))
+      const giveUp = (): void => {
+        queue.after(TIMEOUT_MS, () => reject(new ControlStoreError(fault, 'the control store did not answer')))
+      }
+      queue.after(this.server.delayMs(), () => {
+        if (this.server.isLost()) return giveUp()
+        const answer = outcomeOf(perform)
+        if (this.server.isLost()) return giveUp()
+        queue.after(this.server.delayMs(), () => {
+          if (answer.error === null) resolve(answer.result)
+          else reject(answer.error)
+        })
+      })
+    })
   }
 }
 
-function withResolvers<Result> (): {
-  promise: Promise<Result>, resolve: (result: Result) => void, reject: (error: Error) => void
-} {
-  let resolve!: (result: Result) => void
-  let reject!: (error: Error) => void
-  const promise = new Promise<Result>((_resolve, _reject) => {
-    resolve = _resolve
-    reject = _reject
-  })
-  return { promise, resolve, reject }
+function outcomeOf<Result> (perform: () => Result): { error: null, result: Result } | { error: Error } {
+  try {
+    return { error: null, result: perform() }
+  } catch (error) {
+    return { error: error as Error }
+  }
 }

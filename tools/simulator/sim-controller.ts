@@ -24,7 +24,7 @@ export class SimController {
   constructor (world: SimWorld, random: SeededRandom, name: string) {
     this.world = world
     this.random = random
-    this.records = new PartitionRecords(world.control, () => `${name}.${this.nonce++}`)
+    this.records = new PartitionRecords(world.control.connect(), () => `${name}.${this.nonce++}`)
   }
 
   start (): void {

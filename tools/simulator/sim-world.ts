@@ -5,7 +5,7 @@ import type { EventLog } from './event-log.js'
 import type { EventQueue } from './event-queue.js'
 import type { Mutant } from './mutants.js'
 import type { Moment, SimBroker } from './sim-broker.js'
-import type { SimControlStore } from './sim-control-store.js'
+import type { SimControlServer } from './sim-control-server.js'
 import type { SimNetwork } from './sim-network.js'
 import type { SwarmOptions } from './swarm-options.js'
 
@@ -15,7 +15,7 @@ export interface SimWorld {
   readonly log: EventLog
   readonly checker: Checker
   readonly network: SimNetwork
-  readonly control: SimControlStore
+  readonly control: SimControlServer
   readonly brokers: readonly SimBroker[]
   readonly mutant: Mutant
   /** Nothing goes wrong any more. */

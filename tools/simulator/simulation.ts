@@ -17,7 +17,7 @@ import { runMicrotasks } from './microtasks.js'
 import { type Mutant, NO_MUTANT } from './mutants.js'
 import { Nemesis } from './nemesis.js'
 import { type Moment, SimBroker, TOPIC } from './sim-broker.js'
-import { SimControlStore } from './sim-control-store.js'
+import { SimControlServer } from './sim-control-server.js'
 import { SimController } from './sim-controller.js'
 import { CLIENT, SimNetwork } from './sim-network.js'
 import { SimProducer } from './sim-producer.js'
@@ -55,7 +55,7 @@ export class Simulation implements SimWorld {
   readonly log: EventLog
   readonly checker: Checker
   readonly network: SimNetwork
-  readonly control: SimControlStore
+  readonly control: SimControlServer
   readonly brokers: SimBroker[] = []
   readonly mutant: Mutant
   isCalm = false
@@ -76,7 +76,7 @@ export class Simulation implements SimWorld {
       this.options.flush === 'sync')
     this.network = new SimNetwork(this.queue, random.split(), this.options.network, this.log,
       id => this.brokers[id]?.isAlive === true ? this.brokers[id]! : null)
-    this.control = new SimControlStore(this.queue, random.split(), this.options.control)
+    this.control = new SimControlServer(this.queue, random.split(), this.options.control)
     for (let id = 0; id < this.options.brokers; id++) this.brokers.push(new SimBroker(this, id, random.split()))
     this.controllers = ['left', 'right'].map(name => new SimController(this, random.split(), name))
     this.nemesis = new Nemesis(this, random.split(), this.controllers)
@@ -117,7 +117,7 @@ export class Simulation implements SimWorld {
   private begin (): void {
     for (const broker of this.brokers) broker.start()
     this.runUntil(300)
-    const records = new PartitionRecords(this.control, () => 'first')
+    const records = new PartitionRecords(this.control.connect(), () => 'first')
     this.control.isCalm = true
     for (let partition = 0; partition < this.options.partitions; partition++) {
       const ids = this.brokers.map(({ id }) => id)
