@@ -19,6 +19,7 @@ import { Groups } from './api/groups.js'
 import { apiHandlers } from './api/handlers.js'
 import { QueueSessions } from './api/queue-sessions.js'
 import type { BrokerServices } from './api/services.js'
+import { ClusterMember, type BrokerCluster } from './cluster-member.js'
 import type { BrokerConfig } from './config.js'
 import { CONTROL_META_TABLES, LmdbControlStore } from './control/lmdb-control-store.js'
 import { ProducerIds } from './control/producer-ids.js'
@@ -33,6 +34,7 @@ import { TcpServer } from './net/tcp-server.js'
 import { PARTITION_META_TABLES } from './partition/partition-keys.js'
 import { PartitionTable } from './partition/partition-table.js'
 import { QUEUE_META_TABLES } from './queue-host/queue-keys.js'
+import { REPLICA_META_TABLES } from './replica/promise-store.js'
 import { systemClock, type Clock } from './runtime/clock.js'
 import { DeadlineQueue } from './runtime/deadline-queue.js'
 import { Housekeeping } from './runtime/housekeeping.js'
@@ -47,6 +49,8 @@ export interface BrokerParts {
   logger: Logger
   disk?: Disk
   clock?: Clock
+  /** The cluster to join; without one the broker is alone. */
+  cluster?: BrokerCluster
 }
 
 /** A started broker, taken apart. */
@@ -57,7 +61,9 @@ interface Running {
 }
 
 /** Tables made at the first start: making one later holds up the event loop for a sync. */
-const META_TABLES = [...LOG_META_TABLES, ...PARTITION_META_TABLES, ...QUEUE_META_TABLES, ...CONTROL_META_TABLES]
+const META_TABLES = [
+  ...LOG_META_TABLES, ...PARTITION_META_TABLES, ...QUEUE_META_TABLES, ...CONTROL_META_TABLES, ...REPLICA_META_TABLES,
+]
 const EPOCH_KEY = '/epoch'
 const EVENT_LOOP_WINDOW_MS = 60_000
 const SETTLE_POLL_MS = 5
@@ -121,8 +127,10 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const batchBytesMax = config.maxFrameBytes - LIMITS.frameOverheadBytes
   const deadlines = new DeadlineQueue()
   const queues = { clock, endOfTurn, deadlines, random: Math.random, meta, logger }
+  const { cluster } = parts
+  const isReplicated = cluster !== undefined
   const partitions = new PartitionTable(
-    { store: logs, meta, leaderEpoch, topicDefaults, batchBytesMax, wallMs, endOfTurn, logger, queues })
+    { store: logs, meta, leaderEpoch, isReplicated, topicDefaults, batchBytesMax, wallMs, endOfTurn, logger, queues })
   const files = new TopicFiles(disk, directory.path)
   const { defaultPartitions } = config
   const topics = new TopicCatalog({ control, partitions, files, defaultPartitions, wallMs, logger })
@@ -136,6 +144,11 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const redrives = await Redrives.open({ control, partitions, targets, clock, deadlines, logger })
   undo.push(async () => redrives.stop())
 
+  const { brokerId } = directory.identity
+  const member = cluster === undefined
+    ? null
+    : await ClusterMember.open({ cluster, brokerId, meta, logs, partitions, clock, logger })
+
   const dispatcher = new Dispatcher(logger)
   const server = new TcpServer({
     ...config,
@@ -148,8 +161,8 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const services: BrokerServices = {
     config,
     version: VERSION,
-    clusterId: directory.identity.clusterId,
-    brokerId: directory.identity.brokerId,
+    clusterId: cluster?.clusterId ?? directory.identity.clusterId,
+    brokerId,
     advertised: advertisedAddress(config, port),
     clock,
     endOfTurn,
@@ -158,6 +171,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     logger,
     topics,
     partitions,
+    replicas: member?.replicas ?? null,
     groups,
     sessions,
     redrives,
@@ -173,6 +187,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     eventLoopDelayP99Us: () => Math.round(delay.percentile(99) / 1000),
     diskSpace: () => disk.space(directory.path),
   }, () => dispatcher.apis))
+  if (member !== null) dispatcher.serve(member.handlers())
 
   const concurrency = config.backgroundConcurrency
   const housekeeping = new Housekeeping({ ...config, concurrency, partitions, clock, logger })
@@ -182,6 +197,12 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     setInterval(() => server.tick(clock.monotonicMs()), LIMITS.connectionTickMs),
     setInterval(() => delay.reset(), EVENT_LOOP_WINDOW_MS),
   ]
+  if (member !== null) {
+    undo.push(() => member.stop(), async () => {
+      for (const timer of timers) clearInterval(timer)
+    }, () => housekeeping.stop(), () => server.closeAll(0))
+    await member.start(services.advertised, config.rack)
+  }
 
   async function stop (): Promise<void> {
     const deadlineMs = clock.monotonicMs() + config.shutdownTimeoutMs
@@ -192,6 +213,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     await atMost(leftMs(), Promise.all([housekeeping.stop(), topics.atRest()]))
     await settled(partitions, clock, leftMs())
     await groups.stop(STOPPING)
+    if (member !== null) await atMost(leftMs(), member.stop())
     partitions.closeAll(ERROR.SHUTTING_DOWN, STOPPING)
     await server.closeAll(leftMs())
     for (const timer of timers) clearInterval(timer)

@@ -4,8 +4,9 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import {
-  API_KEY, FRAME_FLAG, FrameReader, RecordBatchBuilder, RecordReader, messageCodec,
-  type ApiName, type FetchResponse, type Frame, type MessageOf, type ProducerStamp, type ProduceResult,
+  API_KEY, BATCH_FLAG, BATCH_POSITION, FRAME_FLAG, FrameReader, RecordBatchBuilder, RecordReader, messageCodec,
+  nextOffsetOf, readBatchHeader, type Acks, type ApiName, type FetchResponse, type Frame, type MessageOf,
+  type ProducerStamp, type ProduceResult,
 } from '@sluice/protocol'
 
 /** The broker answered with the ERROR flag. */
@@ -89,14 +90,17 @@ export class TestClient {
   /** Appends values as one batch. */
   async produce (
     topicId: string, partition: number, values: readonly string[],
-    options: { producer?: ProducerStamp, timeoutMs?: number } = {},
+    options: { producer?: ProducerStamp, timeoutMs?: number, acks?: Acks } = {},
   ): Promise<ProduceResult> {
-    return await this.produceBatch(topicId, partition, batchOf(values, options.producer), options.timeoutMs)
+    const { producer, timeoutMs, acks } = options
+    return await this.produceBatch(topicId, partition, batchOf(values, producer), timeoutMs, acks)
   }
 
-  async produceBatch (topicId: string, partition: number, batch: Buffer, timeoutMs = 10_000): Promise<ProduceResult> {
+  async produceBatch (
+    topicId: string, partition: number, batch: Buffer, timeoutMs = 10_000, acks: Acks = 'quorum',
+  ): Promise<ProduceResult> {
     const batches = [{ topicId, partition, size: batch.length }]
-    const answer = await this.call('produce', { acks: 'quorum', timeoutMs, batches }, { payload: batch })
+    const answer = await this.call('produce', { acks, timeoutMs, batches }, { payload: batch })
     return answer.results[0]!
   }
 
@@ -104,12 +108,14 @@ export class TestClient {
   async fetch (
     topicId: string, partition: number, offset: number,
     options: { maxWaitMs?: number, minBytes?: number, maxBytes?: number } = {},
-  ): Promise<{ response: FetchResponse, records: { offset: number, value: string | null }[] }> {
+  ): Promise<{ response: FetchResponse, records: { offset: number, value: string | null }[], nextOffset: number }> {
     const { maxWaitMs = 0, minBytes = 1, maxBytes = 1 << 20 } = options
     const partitions = [{ topicId, partition, offset, lastEpoch: -1, maxBytes }]
     const { body, payload } =
       await this.exchange('fetch', { maxWaitMs, minBytes, maxBytes, partitions }, { flags: FRAME_FLAG.unordered })
-    return { response: body as FetchResponse, records: recordsOf(payload, offset) }
+    return {
+      response: body as FetchResponse, records: recordsOf(payload, offset), nextOffset: endOf(payload, offset),
+    }
   }
 
   close (): void { this.socket.destroy() }
@@ -143,11 +149,21 @@ export function batchOf (values: readonly string[], producer?: ProducerStamp): B
   return builder.build(producer === undefined ? {} : { producer })
 }
 
-/** The records in a run of batches from `offset` on. */
+/** Where to go on behind a run of batches; `offset` where there is none. */
+function endOf (batches: Buffer, offset: number): number {
+  let end = offset
+  for (let position = 0; position < batches.length; position += batches.readUInt32BE(position + 8)) {
+    end = nextOffsetOf(readBatchHeader(batches, position))
+  }
+  return end
+}
+
+/** The records in a run of batches from `offset` on; those that brokers write for each other are left out. */
 export function recordsOf (batches: Buffer, offset: number): { offset: number, value: string | null }[] {
   const records: { offset: number, value: string | null }[] = []
   const reader = new RecordReader()
   for (let position = 0; position < batches.length; position += batches.readUInt32BE(position + 8)) {
+    if ((batches.readUInt16BE(position + BATCH_POSITION.flags) & BATCH_FLAG.control) !== 0) continue
     reader.open(batches, position)
     while (reader.next()) {
       if (reader.offset >= offset) records.push({ offset: reader.offset, value: reader.value?.toString() ?? null })

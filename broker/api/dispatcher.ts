@@ -32,7 +32,9 @@ export class Dispatcher {
       this.routes.set(API_KEY[handler.api], {
         handler: handler as unknown as ApiHandler<unknown, unknown>,
         request: messageCodec(handler.api, 'request') as MessageCodec<unknown>,
-        response: messageCodec(handler.api, 'response') as MessageCodec<unknown>,
+        response: handler.isOneWay === true
+          ? ERROR_CODEC
+          : messageCodec(handler.api, 'response') as MessageCodec<unknown>,
       })
     }
   }
@@ -58,7 +60,7 @@ export class Dispatcher {
       call.fail(ERROR.HELLO_REQUIRED, `${route.handler.api} came before hello; send hello first on every connection`)
       return connection.end()
     }
-    if (this.stopping) {
+    if (this.stopping && route.handler.isServedToTheEnd !== true) {
       return call.fail(ERROR.SHUTTING_DOWN, 'the broker is stopping; connect to another one, or again after its restart')
     }
     this.run(route, call, frame)

@@ -16,9 +16,8 @@ import { ERROR, type FetchedPartition, type FetchPartition, type FetchRequest, t
 import type { LogReadError, LogSlice } from '@sluice/storage'
 import { LIMITS } from '../limits.js'
 import type { ApiHandler, Call } from '../net/call.js'
-import type { Partition } from '../partition/partition.js'
 import type { Deadline } from '../runtime/deadline-queue.js'
-import { findPartition } from './find-partition.js'
+import { findReadable, type MissingPartition, type ReadablePartition } from './find-partition.js'
 import type { BrokerServices } from './services.js'
 
 export function fetchHandler (services: BrokerServices): ApiHandler<FetchRequest, FetchResponse> {
@@ -68,7 +67,8 @@ class Fetch {
   private index = 0
   private reserved = false
   private deadline: Deadline | null = null
-  private parkedOn: Partition[] = []
+  /** Where it waits, by the place in the request; empty while it does not. */
+  private parkedOn: (ReadablePartition | undefined)[] = []
   /** Something has moved since the running round began, or the last one. */
   private woken = false
   /** A round is running, or waits for its turn. */
@@ -120,10 +120,14 @@ class Fetch {
   private gather (): void {
     const { partitions } = this.request
     while (this.index < partitions.length && this.bytes < this.maxBytes && !this.full) {
+      const closedBy = this.parkedOn[this.index]?.closedBy ?? null
       const asked = partitions[this.index++]!
-      const found = findPartition(this.services, asked.topicId, asked.partition)
+      const found = findReadable(this.services, asked.topicId, asked.partition)
       if (found.partition === null) {
-        this.addError(asked, null, found.error, found.message, -1)
+        this.addError(asked, found, found.error, found.message, -1)
+      } else if (closedBy !== null) {
+        // It waited at the leader, and should wait at the next one.
+        this.addError(asked, found.partition, closedBy.error, closedBy.message, -1)
       } else if (!this.read(found.partition, asked)) {
         return
       }
@@ -132,9 +136,14 @@ class Fetch {
   }
 
   /** False where the read goes on in the background. */
-  private read (partition: Partition, asked: FetchPartition): boolean {
+  private read (partition: ReadablePartition, asked: FetchPartition): boolean {
     const { log, highWatermark } = partition
     const { offset } = asked
+    if (offset > log.nextOffset && partition.leaderId !== undefined) {
+      this.addError(asked, partition, ERROR.OFFSET_NOT_AVAILABLE,
+        `the replica of ${partition.label} on this broker has not got to offset ${offset} yet; read from the leader, or retry`, -1)
+      return true
+    }
     if (offset < log.logStartOffset || offset > log.nextOffset) {
       this.addOutOfRange(asked, partition)
       return true
@@ -174,12 +183,11 @@ class Fetch {
     this.busy = false
     if (this.woken) return this.onWake()
     if (this.parkedOn.length > 0) return
-    for (const { topicId, partition: index } of this.request.partitions) {
-      const partition = this.services.partitions.find(topicId, index)
-      if (partition === undefined) continue
-      partition.addWaiter(this.wake)
-      this.parkedOn.push(partition)
-    }
+    this.parkedOn = this.request.partitions.map(({ topicId, partition: index }) => {
+      const { partition } = findReadable(this.services, topicId, index)
+      partition?.addWaiter(this.wake)
+      return partition ?? undefined
+    })
     this.deadline ??= this.services.deadlines.add(this.deadlineMs, this.wake)
   }
 
@@ -192,7 +200,7 @@ class Fetch {
   }
 
   private unpark (): void {
-    for (const partition of this.parkedOn) partition.removeWaiter(this.wake)
+    for (const partition of this.parkedOn) partition?.removeWaiter(this.wake)
     this.parkedOn = []
   }
 
@@ -223,7 +231,7 @@ class Fetch {
     this.call.connection.unreserve(this.maxBytes)
   }
 
-  private addSlice (asked: FetchPartition, partition: Partition, slice: LogSlice): void {
+  private addSlice (asked: FetchPartition, partition: ReadablePartition, slice: LogSlice): void {
     if (slice.sizeBytes === 0) return
     // A log gives one batch at least. Only the first of a response may be larger than what was asked for. Where the
     // next does not fit the response ends: looking for one that does could read from every partition in vain.
@@ -237,7 +245,7 @@ class Fetch {
     this.results.push(this.item(asked, partition, slice.sizeBytes))
   }
 
-  private addReadError (asked: FetchPartition, partition: Partition, error: LogReadError): void {
+  private addReadError (asked: FetchPartition, partition: ReadablePartition, error: LogReadError): void {
     switch (error.kind) {
       case 'out-of-range': return this.addOutOfRange(asked, partition)
       case 'corrupt':
@@ -251,7 +259,7 @@ class Fetch {
     }
   }
 
-  private addOutOfRange (asked: FetchPartition, partition: Partition): void {
+  private addOutOfRange (asked: FetchPartition, partition: ReadablePartition): void {
     const { logStartOffset } = partition.log
     const resume = asked.offset < logStartOffset ? logStartOffset : partition.highWatermark
     this.addError(asked, partition, ERROR.OFFSET_OUT_OF_RANGE,
@@ -259,13 +267,18 @@ class Fetch {
   }
 
   private addError (
-    asked: FetchPartition, partition: Partition | null, error: number, message: string, resumeOffset: number,
+    asked: FetchPartition, partition: ReadablePartition | MissingPartition | null, error: number, message: string,
+    resumeOffset: number,
   ): void {
     this.full = ++this.errorCount >= LIMITS.fetchErrorsPerResponse
     this.results.push({ ...this.item(asked, partition, 0), error, message, resumeOffset })
   }
 
-  private item (asked: FetchPartition, partition: Partition | null, size: number): FetchedPartition {
+  private item (
+    asked: FetchPartition, found: ReadablePartition | MissingPartition | null, size: number,
+  ): FetchedPartition {
+    const partition = found !== null && 'log' in found ? found : null
+    const leader = found !== null && 'log' in found ? found.leaderId ?? this.services.brokerId : found?.leader ?? -1
     return {
       topicId: asked.topicId,
       partition: asked.partition,
@@ -273,8 +286,8 @@ class Fetch {
       message: '',
       highWatermark: partition?.highWatermark ?? -1,
       logStartOffset: partition?.log.logStartOffset ?? -1,
-      leader: this.services.brokerId,
-      leaderEpoch: partition?.leaderEpoch ?? -1,
+      leader,
+      leaderEpoch: found?.leaderEpoch ?? -1,
       resumeOffset: -1,
       size,
     }

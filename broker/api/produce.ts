@@ -72,15 +72,16 @@ class Produce {
       baseOffset: outcome.ok ? outcome.baseOffset : -1,
       logStartOffset: partition?.log.logStartOffset ?? -1,
       duplicate: outcome.ok && outcome.duplicate,
-      leader: this.services.brokerId,
-      leaderEpoch: partition?.leaderEpoch ?? -1,
+      leader: found.partition === null ? found.leader : this.services.brokerId,
+      leaderEpoch: found.partition === null ? found.leaderEpoch : found.partition.leaderEpoch,
       duplicateRecords: outcome.ok && outcome.duplicates.length > 0 ? duplicatesOf(partition!, outcome.duplicates) : [],
     }
     this.results.push(result)
-    if (!outcome.ok || this.request.acks === 'none') return
+    const { acks } = this.request
+    if (!outcome.ok || acks === 'none') return
     if (outcome.duplicates.length > 0 && !outcome.duplicate) this.awaitDuplicates(partition!, result)
     this.waiting++
-    partition!.whenCommitted(outcome.endOffset, (error, message) => {
+    partition!.whenAcknowledged(outcome.endOffset, acks, (error, message) => {
       if (result.error === ERROR.REQUEST_TIMED_OUT) {
         result.error = error
         result.message = message

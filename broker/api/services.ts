@@ -8,6 +8,7 @@ import type { ByteBudget } from '../net/byte-budget.js'
 import type { Groups } from './groups.js'
 import type { QueueSessions } from './queue-sessions.js'
 import type { PartitionTable } from '../partition/partition-table.js'
+import type { ReplicaTable } from '../replica-host/replica-table.js'
 import type { Clock } from '../runtime/clock.js'
 import type { DeadlineQueue } from '../runtime/deadline-queue.js'
 import type { Logger } from '../runtime/logger.js'
@@ -28,7 +29,10 @@ export interface BrokerServices {
   readonly wakeUps: SlicedQueue
   readonly logger: Logger
   readonly topics: TopicCatalog
+  /** What this broker leads: all that there is where it is alone. */
   readonly partitions: PartitionTable
+  /** What it holds of a cluster's partitions; null where it is alone. */
+  readonly replicas: ReplicaTable | null
   readonly groups: Groups
   readonly sessions: QueueSessions
   readonly redrives: Redrives

@@ -53,6 +53,12 @@ export const TOPIC_SETTINGS = {
     choices: ['sync', 'interval', 'none'],
     doc: 'When a record counts as stored. `sync`: after fdatasync; nothing acknowledged is lost by a power cut. `interval`: once written to the file, synced every `flush.interval.ms`; a power cut can lose that much. `none`: once written to the file; a power cut can lose whatever the operating system still held. None of them loses anything when only the process dies.',
   },
+  replication: {
+    kind: 'choice',
+    default: 'quorum',
+    choices: ['quorum', 'async'],
+    doc: 'When a producer that asks for `quorum` is answered, in a cluster. `quorum`: once a majority of the replicas has the record. `async`: once the leader has it; records that were acknowledged are lost where the leader is lost before the others have them. Consumers see a record once a majority has it, with both.',
+  },
   'flush.interval.ms': {
     kind: 'duration',
     default: '1000',

@@ -82,5 +82,9 @@ export class Call<Response = unknown> {
 /** A handler of one api. The payload lies in `frame` and is valid during the call only. */
 export interface ApiHandler<Request, Response> {
   readonly api: ApiName
+  /** True where requests are never answered, unless with an error. */
+  readonly isOneWay?: boolean
+  /** True where requests are served while the broker stops. */
+  readonly isServedToTheEnd?: boolean
   handle (request: Request, call: Call<Response>, frame: Frame): void
 }

@@ -1,13 +1,14 @@
 // Writes down, and reads back, what partitions know beyond their logs: producers and committed offsets. It only saves
 // reading the logs again, and says less than they do, never more:
 //
-//   producers   snapshot of the state at an offset, written once the log is durable up to there
+//   producers   snapshot of the state at an offset, written once the log is committed, and durable here, up to there
 //   offsets     rows of the groups that changed, with how far the state log is taken in; both in one write
 //
 // What is missing, damaged or ahead of the log is dropped, and the log is read instead.
 
 import { readInt64, writeInt64 } from '@sluice/protocol'
 import type { MetaStore, MetaWrite, PartitionLog } from '@sluice/storage'
+import { CHECKPOINT_TABLE } from '../queue-host/queue-keys.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Partition } from './partition.js'
 import {
@@ -78,6 +79,17 @@ export class PartitionCheckpoints {
     this.writeOffsets(partition)
   }
 
+  /** Up to where what is stored of a partition covers its data log (0) or its state log (1); 0 where nothing is. */
+  storedOffset (key: Buffer, log: number): number {
+    const tables = log === 0 ? [PRODUCERS_TABLE] : [STATE_APPLIED_TABLE, CHECKPOINT_TABLE]
+    let offset = 0
+    for (const table of tables) {
+      const row = this.meta.get(table, key)
+      if (row !== null && row.length >= 8) offset = Math.max(offset, readInt64(row, 0))
+    }
+    return offset
+  }
+
   /** Stops looking after a partition that is closed. */
   drop (partition: Partition): void { this.snapshots.delete(partition) }
 
@@ -93,8 +105,8 @@ export class PartitionCheckpoints {
         progress.taken = snapshotOf(partition)
       }
       const { offset, version, bytes } = progress.taken
-      // Only what is durable may be called known.
-      if (log.durableOffset < offset) return
+      // Only what nothing takes back may be called known.
+      if (partition.settledOffset < offset) return
       const key = partitionKey(partition.topicId, partition.index)
       this.meta.write([{ table: PRODUCERS_TABLE, key, value: bytes }])
       progress.offset = offset
@@ -104,8 +116,8 @@ export class PartitionCheckpoints {
   }
 
   private writeOffsets (partition: Partition): void {
-    const log = partition.stateLog
-    if (log === null || log.state !== 'online' || !partition.offsets.hasChanged) return
+    const { state } = partition
+    if (state === null || state.log.state !== 'online' || !partition.offsets.hasChanged) return
     const key = partitionKey(partition.topicId, partition.index)
     const writes: MetaWrite[] = []
     for (const group of partition.offsets.takeChanged()) {
@@ -114,7 +126,7 @@ export class PartitionCheckpoints {
       writes.push({ table: GROUP_OFFSETS_TABLE, key: groupOffsetKey(key, group), value })
     }
     const applied = Buffer.alloc(8)
-    writeInt64(applied, Math.min(log.acknowledgedOffset, log.durableOffset), 0)
+    writeInt64(applied, Math.min(state.highWatermark, state.settledOffset), 0)
     writes.push({ table: STATE_APPLIED_TABLE, key, value: applied })
     this.meta.write(writes)
   }

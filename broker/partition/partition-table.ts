@@ -2,11 +2,17 @@
 //
 //   prepare ── opened, known to nobody ──▶ install ── found by topic id and number ──▶ deleteTopic
 //      └─────────────────────────────────▶ abandon
+//
+// In a cluster a partition is here while this broker leads it, and no longer; its logs belong to its replica:
+//
+//   openLed ── opened, known to nobody ──▶ installLed ── found ──▶ closeLed
 
 import type { LogConfig, LogId, LogStore, MetaStore, PartitionLog } from '@sluice/storage'
 import { ERROR } from '@sluice/protocol'
 import { logConfigOf, type TopicSettings } from '../control/topic-config.js'
 import { queueSettingsOf, settingsOf, type TopicRecord } from '../control/topic-record.js'
+import type { LedLog } from '../log/led-log.js'
+import { StandaloneLog } from '../log/standalone-log.js'
 import { queueConfigOf, type QueueSettings } from '../queue/queue-settings.js'
 import { ORDER } from '../queue/queue-types.js'
 import { QUEUE_META_TABLES } from '../queue-host/queue-keys.js'
@@ -22,6 +28,8 @@ export interface PartitionTableOptions {
   store: LogStore
   meta: MetaStore
   leaderEpoch: number
+  /** True where replicas hold the logs, on several brokers: see `openLed`. */
+  isReplicated?: boolean
   /** Settings of topics that do not set them, in canonical text. */
   topicDefaults: Readonly<Record<string, string>>
   /** No batch larger than this is taken, whatever its topic allows: it has to fit into a response. Default: any. */
@@ -87,17 +95,21 @@ export class PartitionTable implements PartitionHost {
     await this.forget(topicId)
   }
 
-  /** The partition, or undefined where this broker does not hold it. */
+  /** The partition, or undefined where this broker does not hold it, or does not lead it. */
   find (topicId: string, index: number): Partition | undefined {
     return this.topics.get(topicId)?.partitions[index]
   }
 
+  /** Those that are here; in a cluster some may be missing. */
   partitionsOf (topicId: string): readonly Partition[] {
-    return this.topics.get(topicId)?.partitions ?? []
+    const partitions = this.topics.get(topicId)?.partitions ?? []
+    return this.options.isReplicated === true ? partitions.filter(partition => partition !== undefined) : partitions
   }
 
   * all (): IterableIterator<Partition> {
-    for (const { partitions } of this.topics.values()) yield * partitions
+    for (const { partitions } of this.topics.values()) {
+      for (const partition of partitions) if (partition !== undefined) yield partition
+    }
   }
 
   /** Opens the partitions of a topic that are not held yet: all at first, the new ones after it has grown. */
@@ -107,6 +119,7 @@ export class PartitionTable implements PartitionHost {
 
   /** Opens the partitions that are missing without telling anybody. Where one fails the new ones are abandoned. */
   async prepare (record: TopicRecord): Promise<Partition[]> {
+    if (this.options.isReplicated === true) return []
     const held = this.partitionsOf(record.topicId).length
     const opened: Partition[] = []
     try {
@@ -140,17 +153,80 @@ export class PartitionTable implements PartitionHost {
     const topic = this.topics.get(record.topicId)
     if (topic === undefined) return
     topic.record = record
-    const settings = this.settingsOf(record)
     for (const partition of topic.partitions) {
-      partition.log.configure(logConfigOf(settings))
-      partition.stateLog?.configure(this.stateLogConfig(record))
-      partition.maxBatchBytes = this.batchBytesMax(settings)
-      if (record.kind === 'queue') {
-        const queueSettings = queueSettingsOf(record)
-        partition.queues?.find('')?.configure(queueConfigOf(queueSettings), queueSettings['dead.letter'])
-        partition.needsKeys = needsKeys(queueSettings)
-      }
+      if (partition === undefined) continue
+      const [data, state] = this.logConfigsOf(record)
+      partition.log.configure(data)
+      partition.stateLog?.configure(state)
+      this.configureLed(partition, record)
     }
+  }
+
+  /** Puts changed settings of the topic into force, but for those of the logs. */
+  configureLed (partition: Partition, record: TopicRecord): void {
+    const settings = this.settingsOf(record)
+    partition.maxBatchBytes = this.batchBytesMax(settings)
+    partition.isAsync = settings.replication === 'async'
+    if (record.kind !== 'queue') return
+    const queueSettings = queueSettingsOf(record)
+    partition.queues?.find('')?.configure(queueConfigOf(queueSettings), queueSettings['dead.letter'])
+    partition.needsKeys = needsKeys(queueSettings)
+  }
+
+  /** What the data log and the state log of a topic's partitions are to be opened with. */
+  logConfigsOf (record: TopicRecord): [LogConfig, LogConfig] {
+    return [logConfigOf(this.settingsOf(record)), this.stateLogConfig(record)]
+  }
+
+  /** Opens a partition that this broker has begun to lead: with what its logs say, all of which is committed. */
+  async openLed (record: TopicRecord, index: number, epoch: number, data: LedLog, state: LedLog): Promise<Partition> {
+    const settings = this.settingsOf(record)
+    const { queues = null } = this.options
+    const partition = new Partition(this, record, index, epoch, data, this.batchBytesMax(settings), queues)
+    partition.isAsync = settings.replication === 'async'
+    await this.loadProducers(partition)
+    if (record.kind === 'queue') this.addQueue(partition, record)
+    await this.loadStateFrom(partition, state)
+    return partition
+  }
+
+  /** Lets a partition that was opened with `openLed` be found. */
+  installLed (record: TopicRecord, partition: Partition): void {
+    let topic = this.topics.get(record.topicId)
+    if (topic === undefined) this.topics.set(record.topicId, topic = { record, partitions: [] })
+    topic.partitions[partition.index] = partition
+    this.partitionCount++
+  }
+
+  /** Ends a partition whose leadership is over; all that wait are told. */
+  closeLed (partition: Partition, error: number, message: string): void {
+    this.checkpoints.drop(partition)
+    const topic = this.topics.get(partition.topicId)
+    if (topic?.partitions[partition.index] === partition) {
+      delete topic.partitions[partition.index]
+      this.partitionCount--
+    }
+    partition.close(error, message)
+  }
+
+  /**
+   * A log was cut at `offset`. What is stored of the partition stands for what was committed, so only a forced recovery
+   * or a damaged disk cuts below it: then all of it is read from the logs again.
+   */
+  forgetAbove (topicId: string, index: number, log: number, offset: number): void {
+    const key = partitionKey(topicId, index)
+    if (this.checkpoints.storedOffset(key, log) <= offset) return
+    this.forgetPartition(topicId, index).catch((cause: Error) => {
+      this.options.logger.error({ topicId, partition: index, err: cause }, 'what the meta store holds of a partition could not be removed')
+    })
+  }
+
+  /** Removes all that the meta store holds about a partition. */
+  async forgetPartition (topicId: string, index: number): Promise<void> {
+    const from = partitionKey(topicId, index)
+    const range = { from, to: partitionKey(topicId, index + 1) }
+    const tables = [...PARTITION_META_TABLES, ...QUEUE_META_TABLES]
+    for (const table of tables) await this.options.meta.deleteRange(table, range)
   }
 
   /** Closes the partitions of a topic and deletes all that they hold. */
@@ -158,10 +234,15 @@ export class PartitionTable implements PartitionHost {
     const topic = this.topics.get(topicId)
     if (topic === undefined) return
     this.topics.delete(topicId)
-    this.partitionCount -= topic.partitions.length
-    const { partitions, record: { name } } = topic
+    const { record: { name } } = topic
+    const partitions = topic.partitions.filter(partition => partition !== undefined)
+    this.partitionCount -= partitions.length
     // All of them first: who waits for one must not wait for the deletion of others.
     for (const partition of partitions) partition.close(ERROR.UNKNOWN_TOPIC, `topic ${name} was deleted`)
+    if (this.options.isReplicated === true) {
+      for (const partition of partitions) this.checkpoints.drop(partition)
+      return // the replicas remove the files
+    }
     await forEachAtOnce(partitions.length, DELETE_AT_ONCE, index => this.deletePartition(partitions[index]!))
     await this.forget(topicId)
   }
@@ -187,7 +268,7 @@ export class PartitionTable implements PartitionHost {
     for (const partition of this.all()) partition.close(error, message)
   }
 
-  async openStateLog (partition: Partition): Promise<PartitionLog> {
+  async openStateLog (partition: Partition): Promise<LedLog> {
     const { record } = this.topics.get(partition.topicId)!
     const id: LogId = { topicId: partition.topicId, partition: partition.index, kind: 'state' }
     const log = await this.options.store.openLog(id, this.stateLogConfig(record))
@@ -197,7 +278,7 @@ export class PartitionTable implements PartitionHost {
       throw new Error('the partition was closed')
     }
     this.withStateLog.add(stateLogName(partition.topicId, partition.index))
-    return log
+    return new StandaloneLog(log, partition.leaderEpoch)
   }
 
   /** Makes everything appended durable, also where the topic's flush policy leaves that for later. */
@@ -232,7 +313,8 @@ export class PartitionTable implements PartitionHost {
     // Above what the log has seen, also where the control store was lost and counts anew.
     const epoch = Math.max(leaderEpoch, log.lastEpoch + 1)
     const { queues = null } = this.options
-    const partition = new Partition(this, record, index, epoch, log, this.batchBytesMax(settings), queues)
+    const data = new StandaloneLog(log, epoch)
+    const partition = new Partition(this, record, index, epoch, data, this.batchBytesMax(settings), queues)
     await this.loadProducers(partition)
     if (record.kind === 'queue') this.addQueue(partition, record)
     const hasQueues = record.kind === 'queue' && queues !== null
@@ -252,9 +334,14 @@ export class PartitionTable implements PartitionHost {
     const id: LogId = { topicId, partition: index, kind: 'state' }
     const stateLog = await this.options.store.openLog(id, this.stateLogConfig(record))
     this.withStateLog.add(stateLogName(topicId, index))
-    const from = this.checkpoints.restoreOffsets(partition, stateLog)
-    if (from < stateLog.nextOffset) await replayOffsets(stateLog, partition.offsets, from)
-    await partition.restoreQueues(stateLog)
+    await this.loadStateFrom(partition, new StandaloneLog(stateLog, partition.leaderEpoch))
+  }
+
+  private async loadStateFrom (partition: Partition, state: LedLog): Promise<void> {
+    const { log } = state
+    const from = this.checkpoints.restoreOffsets(partition, log)
+    if (from < log.nextOffset) await replayOffsets(log, partition.offsets, from)
+    await partition.restoreQueues(state)
   }
 
   private async loadProducers (partition: Partition): Promise<void> {

@@ -6,6 +6,9 @@
 //
 // The core is synchronous: calls come from the API, `onAdvance` from the log; nothing here waits.
 //
+// How the two logs are made safe is behind `LedLog`: on this broker alone, or on several. A partition of which several
+// brokers hold copies is made anew for each leadership, so that nothing of an earlier one is left in it.
+//
 // Invariants: a record is served only below the high watermark; a produce is answered only at or below it, a duplicate
 // as well as the original; the committed offsets are what the durable part of the state log adds up to.
 
@@ -14,6 +17,7 @@ import {
   type BatchFault,
 } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
+import { unavailable, type LedLog } from '../log/led-log.js'
 import type { TopicRecord } from '../control/topic-record.js'
 import { LIMITS } from '../limits.js'
 import { AckQueue, type Acknowledge } from './ack-queue.js'
@@ -41,7 +45,7 @@ export interface PartitionHost {
   endOfTurn (run: () => void): void
   readonly deadLetters: DeadLetterSink
   /** Opens the state log, which most partitions never need. */
-  openStateLog (partition: Partition): Promise<PartitionLog>
+  openStateLog (partition: Partition): Promise<LedLog>
 }
 
 interface OffsetCommit { group: string, offset: GroupOffset | null, done: Acknowledge }
@@ -64,9 +68,11 @@ export class Partition implements QueuePartition, StateImageSource {
   /** Leader epoch under which this broker appends. */
   readonly leaderEpoch: number
   readonly log: PartitionLog
+  readonly data: LedLog
   readonly producers = new ProducerState(LIMITS.producersPerPartition, LIMITS.batchesPerProducer)
   readonly offsets = new CommittedOffsets()
-  stateLog: PartitionLog | null = null
+  /** The state log; null while there is none. */
+  state: LedLog | null = null
   /** Null where the topic is a stream. */
   readonly queues: PartitionQueues | null
   /** Null while no dead letter has come here. */
@@ -78,11 +84,15 @@ export class Partition implements QueuePartition, StateImageSource {
   maxBatchBytes: number
   /** Records without a key are refused. */
   needsKeys = false
+  /** Who waits for a quorum is answered when this broker has it: a topic with `replication` `async`. */
+  isAsync = false
   /** Why nothing is taken any more: the partition is being closed or deleted. Null while it is open. */
   closedBy: { readonly error: number, readonly message: string } | null = null
 
   private readonly host: PartitionHost
   private readonly acks = new AckQueue()
+  /** Who waits for this broker's own copy only. */
+  private readonly ownAcks = new AckQueue()
   private readonly waiters = new Set<() => void>()
   private readonly stateAnswers = new AckQueue()
   private readonly stateToApply = new AckQueue()
@@ -97,28 +107,34 @@ export class Partition implements QueuePartition, StateImageSource {
 
   constructor (
     host: PartitionHost, topic: Pick<TopicRecord, 'topicId' | 'name' | 'kind'>, index: number, leaderEpoch: number,
-    log: PartitionLog, maxBatchBytes: number, queues: QueueSurroundings | null = null,
+    data: LedLog, maxBatchBytes: number, queues: QueueSurroundings | null = null,
   ) {
     this.host = host
     this.topicId = topic.topicId
     this.topicName = topic.name
     this.index = index
     this.leaderEpoch = leaderEpoch
-    this.log = log
+    this.data = data
+    this.log = data.log
     this.maxBatchBytes = maxBatchBytes
     this.isQueue = topic.kind === 'queue'
     this.metaKey = partitionKey(topic.topicId, index)
     this.queues = queues === null || !this.isQueue ? null : new PartitionQueues(this, queues)
-    log.onAdvance = () => this.onAdvance()
-    log.onStateChange = () => this.onStateChange(log, this.acks)
-    log.onStartOffsetChange = () => {
-      this.queues?.onStartOffset(log.logStartOffset)
+    data.onAdvance = () => this.onAdvance()
+    data.onStateChange = () => this.onStateChange(data.log, this.acks)
+    data.onStartOffsetChange = () => {
+      this.queues?.onStartOffset(this.log.logStartOffset)
       this.wake()
     }
   }
 
   /** Offset after the last committed record: what readers may see. */
-  get highWatermark (): number { return this.log.acknowledgedOffset }
+  get highWatermark (): number { return this.data.highWatermark }
+
+  /** Everything below is committed, and durable here: see LedLog. */
+  get settledOffset (): number { return this.data.settledOffset }
+
+  get stateLog (): PartitionLog | null { return this.state === null ? null : this.state.log }
 
   /** Appends a batch, or finds that it is stored already. The batch may be a view: it is copied. */
   append (batch: Buffer): AppendOutcome {
@@ -133,13 +149,13 @@ export class Partition implements QueuePartition, StateImageSource {
       const duplicates = dedup?.duplicatesIn(batch, baseOffset, true) ?? NO_DUPLICATES
       return { ok: true, baseOffset, endOffset, duplicate: true, duplicates }
     }
-    const blocked = blockOf(this.log, batch.length, this.label)
-    if (blocked !== null) return blocked
+    const blocked = this.data.refusalOf(batch.length, this.label)
+    if (blocked !== null) return { ok: false, ...blocked }
     const duplicates = dedup?.duplicatesIn(batch, this.log.nextOffset) ?? NO_DUPLICATES
     if (duplicates.length > 0 && !dedup!.hasRoom(duplicates.length)) {
       return refuse(ERROR.BUSY, `${this.label} holds too many duplicates that no consumer has come by; retry when records were received`)
     }
-    header.baseOffset = this.log.append(batch, this.leaderEpoch, this.log.durableOffset)
+    header.baseOffset = this.data.append(batch)
     this.producers.apply(header, this.host.wallMs())
     dedup?.onAppended(batch, header.baseOffset, duplicates)
     return { ok: true, baseOffset: header.baseOffset, endOffset: nextOffsetOf(header), duplicate: false, duplicates }
@@ -148,20 +164,31 @@ export class Partition implements QueuePartition, StateImageSource {
   /** Appends a batch of the broker's own, which no client's limits apply to. */
   appendOwn (batch: Buffer): AppendOutcome {
     if (this.closedBy !== null) return { ok: false, ...this.closedBy }
-    const blocked = blockOf(this.log, batch.length, this.label)
-    if (blocked !== null) return blocked
-    const baseOffset = this.log.append(batch, this.leaderEpoch, this.log.durableOffset)
+    const blocked = this.data.refusalOf(batch.length, this.label)
+    if (blocked !== null) return { ok: false, ...blocked }
+    const baseOffset = this.data.append(batch)
     return { ok: true, baseOffset, endOffset: this.log.nextOffset, duplicate: false, duplicates: NO_DUPLICATES }
   }
 
   /** Calls back when everything below `endOffset` is committed, at once where it is. */
   whenCommitted (endOffset: number, acknowledge: Acknowledge): void {
     if (endOffset <= this.highWatermark) return acknowledge(0, '')
-    if (this.log.state !== 'online') {
-      const { error, message } = unavailable(this.log, this.label)
-      return acknowledge(error, message)
-    }
-    this.acks.push(endOffset, acknowledge)
+    this.waitIn(this.acks, endOffset, acknowledge)
+  }
+
+  /** Calls back when everything below `endOffset` is as safe as `acks` of the producer and the topic ask for. */
+  whenAcknowledged (endOffset: number, acks: 'leader' | 'quorum', acknowledge: Acknowledge): void {
+    const isOwn = this.data.isReplicated && (this.isAsync || acks === 'leader')
+    if (!isOwn) return this.whenCommitted(endOffset, acknowledge)
+    if (endOffset <= this.log.acknowledgedOffset) return acknowledge(0, '')
+    this.waitIn(this.ownAcks, endOffset, acknowledge)
+  }
+
+  private waitIn (queue: AckQueue, endOffset: number, acknowledge: Acknowledge): void {
+    if (this.closedBy !== null) return acknowledge(this.closedBy.error, this.closedBy.message)
+    if (this.log.state === 'online') return queue.push(endOffset, acknowledge)
+    const { error, message } = unavailable(this.log, this.label)
+    acknowledge(error, message)
   }
 
   /** How many wait for something to read. */
@@ -178,7 +205,7 @@ export class Partition implements QueuePartition, StateImageSource {
     if (fault !== null) return done(fault.error, fault.message)
     this.queuedCommits.push({ group, offset, done })
     if (this.queuedCommits.length > 1) return
-    if (this.stateLog !== null) this.host.endOfTurn(() => this.writeCommits())
+    if (this.state !== null) this.host.endOfTurn(() => this.writeCommits())
     else this.openStateLog()
   }
 
@@ -187,24 +214,24 @@ export class Partition implements QueuePartition, StateImageSource {
   }
 
   /** Takes over a state log that was opened, from its start or for the first commit. */
-  attachStateLog (log: PartitionLog): void {
-    this.stateLog = log
-    const images = this.images = new StateImageWriter(log, this)
+  attachStateLog (state: LedLog): void {
+    this.state = state
+    const images = this.images = new StateImageWriter(state, this)
     if (this.queues !== null) {
-      this.queues.attach(log)
+      this.queues.attach(state)
       this.queues.onAppended = bytes => images.onAppended(bytes)
     }
-    log.onAdvance = () => this.onStateAdvance(log)
-    log.onStateChange = () => {
-      this.onStateChange(log, this.stateAnswers)
+    state.onAdvance = () => this.onStateAdvance(state)
+    state.onStateChange = () => {
+      this.onStateChange(state.log, this.stateAnswers)
       this.queues?.onStateLogChange()
       images.onAdvance()
     }
   }
 
   /** Takes over a state log with what the queue groups left there, before anything else happens to them. */
-  async restoreQueues (log: PartitionLog): Promise<void> {
-    this.attachStateLog(log)
+  async restoreQueues (state: LedLog): Promise<void> {
+    this.attachStateLog(state)
     if (this.queues === null) return
     const isWhole = await this.queues.restore()
     // What follows must not be read as the continuation of what was lost.
@@ -216,6 +243,7 @@ export class Partition implements QueuePartition, StateImageSource {
   close (error: number, message: string): void {
     this.closedBy = { error, message }
     this.acks.failAll(error, message)
+    this.ownAcks.failAll(error, message)
     this.stateAnswers.failAll(error, message)
     this.failQueuedCommits(error, message)
     this.queues?.close()
@@ -224,10 +252,10 @@ export class Partition implements QueuePartition, StateImageSource {
 
   /** Everything appended is acknowledged, as far as the logs take anything. */
   get atRest (): boolean {
-    const { log, stateLog, queues } = this
-    if (log.state === 'online' && log.acknowledgedOffset < log.nextOffset) return false
-    if (stateLog?.state !== 'online') return true
-    return stateLog.acknowledgedOffset >= stateLog.nextOffset && (queues?.atRest ?? true)
+    const { log, state, queues } = this
+    if (log.state === 'online' && this.highWatermark < log.nextOffset) return false
+    if (state === null || state.log.state !== 'online') return true
+    return state.highWatermark >= state.log.nextOffset && (queues?.atRest ?? true)
   }
 
   get closed (): boolean { return this.closedBy !== null }
@@ -317,6 +345,7 @@ export class Partition implements QueuePartition, StateImageSource {
 
   private onAdvance (): void {
     this.acks.completeUpTo(this.highWatermark)
+    this.ownAcks.completeUpTo(this.log.acknowledgedOffset)
     this.limitRemoval()
     this.queues?.onHighWatermark(this.highWatermark)
     this.wake()
@@ -351,9 +380,9 @@ export class Partition implements QueuePartition, StateImageSource {
   private openStateLog (): void {
     if (this.openingStateLog) return
     this.openingStateLog = true
-    this.host.openStateLog(this).then(log => {
+    this.host.openStateLog(this).then(state => {
       this.openingStateLog = false
-      this.attachStateLog(log)
+      this.attachStateLog(state)
       this.writeCommits()
     }, (cause: Error) => {
       this.openingStateLog = false
@@ -366,20 +395,19 @@ export class Partition implements QueuePartition, StateImageSource {
     const commits = this.queuedCommits
     this.queuedCommits = []
     for (let first = 0; first < commits.length; first += LIMITS.commitsPerBatch) {
-      this.writeCommitBatch(this.stateLog!, commits.slice(first, first + LIMITS.commitsPerBatch))
+      this.writeCommitBatch(this.state!, commits.slice(first, first + LIMITS.commitsPerBatch))
     }
   }
 
-  private writeCommitBatch (log: PartitionLog, commits: readonly OffsetCommit[]): void {
+  private writeCommitBatch (state: LedLog, commits: readonly OffsetCommit[]): void {
     const nowMs = this.host.wallMs()
     const batch = offsetBatch(new RecordBatchBuilder(), commits, nowMs)
-    const blocked = blockOf(log, batch.length, this.label)
-    if (blocked !== null && !blocked.ok) {
+    const blocked = state.refusalOf(batch.length, this.label)
+    if (blocked !== null) {
       for (const commit of commits) commit.done(blocked.error, blocked.message)
       return
     }
-    const epoch = Math.max(this.leaderEpoch, log.lastEpoch)
-    const endOffset = log.append(batch, epoch, log.durableOffset) + commits.length
+    const endOffset = state.append(batch) + commits.length
     for (const { group, offset } of commits) this.commitsUnderWay.set(group, offset)
     // Applying never fails, unlike answering: what the disk refused for now may be stored later.
     this.stateToApply.push(endOffset, () => {
@@ -394,9 +422,9 @@ export class Partition implements QueuePartition, StateImageSource {
     this.images!.onAppended(batch.length)
   }
 
-  private onStateAdvance (log: PartitionLog): void {
-    this.stateToApply.completeUpTo(log.acknowledgedOffset)
-    this.stateAnswers.completeUpTo(log.acknowledgedOffset)
+  private onStateAdvance ({ highWatermark }: LedLog): void {
+    this.stateToApply.completeUpTo(highWatermark)
+    this.stateAnswers.completeUpTo(highWatermark)
     this.queues?.onStateAdvance()
     this.images!.onAdvance()
   }
@@ -412,18 +440,6 @@ export class Partition implements QueuePartition, StateImageSource {
 export async function replayOffsets (log: PartitionLog, offsets: CommittedOffsets, fromOffset: number): Promise<void> {
   const reader = new RecordReader()
   await log.replay(fromOffset, batch => offsets.apply(batch, reader))
-}
-
-function blockOf (log: PartitionLog, bytes: number, label: string): AppendOutcome | null {
-  if (log.hasRoom(bytes)) return null
-  if (log.state !== 'online') return { ok: false, ...unavailable(log, label) }
-  return refuse(ERROR.BUSY, `the disk does not keep up with what is sent to ${label}; retry with back-off`)
-}
-
-function unavailable (log: PartitionLog, label: string): { error: number, message: string } {
-  return log.state === 'failed'
-    ? { error: ERROR.STORAGE_FAILED, message: `${label} takes no writes until the broker restarts: ${log.stateReason}` }
-    : { error: ERROR.STORAGE_UNAVAILABLE, message: `${label} takes no writes for now: ${log.stateReason}` }
 }
 
 function refuse (error: number, message: string): { ok: false, error: number, message: string } {

@@ -9,14 +9,13 @@
 // time, as the log takes it.
 
 import { BATCH_FLAG, RecordBatchBuilder } from '@sluice/protocol'
-import type { PartitionLog } from '@sluice/storage'
+import type { LedLog } from '../log/led-log.js'
 import type { DelayImage } from '../queue-host/delay-image.js'
 import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
 import { STATE_KEY } from '../queue-host/state-records.js'
 import type { GroupOffset } from './committed-offsets.js'
 
 export interface StateImageSource {
-  readonly leaderEpoch: number
   wallMs (): number
   endOfTurn (run: () => void): void
   /** False while a group has changes that are not in the log: no snapshot of it would fit. */
@@ -39,7 +38,7 @@ interface RunningImage {
 }
 
 export class StateImageWriter {
-  private readonly log: PartitionLog
+  private readonly led: LedLog
   private readonly source: StateImageSource
   private readonly minBytes: number
   private grownBytes: number
@@ -50,12 +49,12 @@ export class StateImageWriter {
   /** A complete image that is not durable yet: the log may start at `begin` when it is durable up to `end`. */
   private complete: { begin: number, end: number } | null = null
 
-  constructor (log: PartitionLog, source: StateImageSource, minBytes = STATE_LOG_BYTES_MIN) {
-    this.log = log
+  constructor (led: LedLog, source: StateImageSource, minBytes = STATE_LOG_BYTES_MIN) {
+    this.led = led
     this.source = source
     this.minBytes = minBytes
     // How much of the log is its image is not written anywhere; half is a fair guess.
-    this.grownBytes = this.imageBytes = log.sizeBytes / 2
+    this.grownBytes = this.imageBytes = led.log.sizeBytes / 2
   }
 
   /** So many bytes were appended to the log. An image may begin now. */
@@ -63,34 +62,35 @@ export class StateImageWriter {
     this.grownBytes += bytes
     if (this.running !== null || this.complete !== null || !this.source.isQuiet) return
     const isDue = this.grownBytes >= Math.max(this.minBytes, 2 * this.imageBytes)
-    if (isDue && this.log.hasRoom(PIECE_BYTES)) this.begin()
+    if (isDue && this.led.hasRoom(PIECE_BYTES)) this.begin()
   }
 
   /** More of the log is durable, or it takes appends again. */
   onAdvance (): void {
     if (this.waits) this.step()
-    const { complete, log } = this
-    if (complete === null || log.durableOffset < complete.end) return
+    const { complete, led } = this
+    if (complete === null || led.settledOffset < complete.end) return
     this.complete = null
     // It only saves reading: where it fails, the next image does it.
-    log.setStartOffset(complete.begin).catch(() => {})
+    led.log.setStartOffset(complete.begin).catch(() => {})
   }
 
   /** Writes an image now; resolves when it is durable. Nothing else may be appended meanwhile. */
   async writeNow (): Promise<void> {
-    if (!this.log.hasRoom(PIECE_BYTES)) throw new Error(`the state log takes nothing: ${this.log.stateReason}`)
+    const { led, led: { log } } = this
+    if (!led.hasRoom(PIECE_BYTES)) throw new Error(`the state log takes nothing: ${log.stateReason}`)
     this.begin()
     while (this.running !== null) {
-      await this.log.flush()
-      if (this.log.state !== 'online') throw new Error(`the state log takes nothing: ${this.log.stateReason}`)
+      await log.flush()
+      if (log.state !== 'online') throw new Error(`the state log takes nothing: ${log.stateReason}`)
       this.step()
     }
-    await this.log.flush()
+    await log.flush()
     this.onAdvance()
   }
 
   private begin (): void {
-    this.running = { begin: this.log.nextOffset, bytes: 0, delayed: [] }
+    this.running = { begin: this.led.log.nextOffset, bytes: 0, delayed: [] }
     const builder = new RecordBatchBuilder()
     const nowMs = this.source.wallMs()
     builder.append(STATE_KEY.imageBegin, null, nowMs)
@@ -109,9 +109,9 @@ export class StateImageWriter {
   }
 
   private step (): void {
-    const { running, log } = this
+    const { running, led } = this
     if (running === null) return
-    this.waits = !log.hasRoom(2 * PIECE_BYTES)
+    this.waits = !led.hasRoom(2 * PIECE_BYTES)
     if (this.waits) return
     const [next] = running.delayed
     if (next === undefined) return this.finish(running)
@@ -134,7 +134,7 @@ export class StateImageWriter {
     this.running = null
     this.imageBytes = bytes
     this.grownBytes = 0
-    this.complete = { begin, end: this.log.nextOffset }
+    this.complete = { begin, end: this.led.log.nextOffset }
     this.onAdvance()
   }
 
@@ -145,7 +145,7 @@ export class StateImageWriter {
 
   private append (builder: RecordBatchBuilder): void {
     const batch = builder.build({ flags: BATCH_FLAG.control })
-    this.log.append(batch, Math.max(this.source.leaderEpoch, this.log.lastEpoch), this.log.durableOffset)
+    this.led.append(batch)
     this.running!.bytes += batch.length
   }
 }

@@ -8,7 +8,7 @@
 // (`blockedBy`). A log that has failed ends the groups; a restart brings them back to what is durable.
 
 import { BATCH_FLAG, RecordBatchBuilder } from '@sluice/protocol'
-import type { PartitionLog } from '@sluice/storage'
+import type { LedLog } from '../log/led-log.js'
 import type { QueueConfig } from '../queue/queue-settings.js'
 import type { Deadline } from '../runtime/deadline-queue.js'
 import { HostedQueueGroup } from './hosted-queue-group.js'
@@ -43,7 +43,7 @@ export class PartitionQueues {
   private readonly groups = new Map<string, HostedQueueGroup>()
   private readonly checkpoints: QueueCheckpoints
   private readonly builder = new RecordBatchBuilder(BUILDER_BYTES)
-  private log: PartitionLog | null = null
+  private led: LedLog | null = null
   private dirty: HostedQueueGroup[] = []
   private turnScheduled = false
   private held: Delta[] = []
@@ -91,7 +91,7 @@ export class PartitionQueues {
    *   written before anything else
    */
   async restore (): Promise<boolean> {
-    const log = this.log!
+    const { log } = this.led!
     const { logger } = this.surroundings
     const groupOf = (name: string): HostedQueueGroup | null => this.groups.get(name) ?? null
     let from = -1
@@ -129,7 +129,7 @@ export class PartitionQueues {
   }
 
   /** Takes over the state log, when it is open. */
-  attach (log: PartitionLog): void { this.log = log }
+  attach (led: LedLog): void { this.led = led }
 
   /** Groups with records on their way go on at once; the others when they are needed. */
   begin (): void {
@@ -139,8 +139,8 @@ export class PartitionQueues {
 
   /** Why nothing can be begun for now; null where it can. */
   get blockedBy (): 'busy' | 'unavailable' | null {
-    const { log } = this
-    if (log === null || log.state !== 'online') return 'unavailable'
+    const { led } = this
+    if (led === null || led.log.state !== 'online') return 'unavailable'
     return this.heldBytes > HELD_BYTES_MAX ? 'busy' : null
   }
 
@@ -170,7 +170,7 @@ export class PartitionQueues {
   /** More of the state log is durable. */
   onStateAdvance (): void {
     const { sent } = this
-    const acknowledged = this.log!.acknowledgedOffset
+    const acknowledged = this.led!.highWatermark
     let count = 0
     while (count < sent.length && sent[count]!.endOffset <= acknowledged) {
       for (const { group, sequence } of sent[count++]!.deltas) group.onDeltaDurable(sequence)
@@ -180,23 +180,25 @@ export class PartitionQueues {
   }
 
   onStateLogChange (): void {
-    if (this.log!.state === 'failed') this.close()
-    else if (this.log!.state === 'online' && this.held.length > 0) this.write()
+    const { state } = this.led!.log
+    if (state === 'failed') this.close()
+    else if (state === 'online' && this.held.length > 0) this.write()
   }
 
   /** Writes what has changed since the last checkpoint, as far as it is durable. See QueueCheckpoints. */
   checkpoint (all: boolean): void {
     this.dedup?.checkpoint(all, this.queueTimeMs(this.groups.get('')!))
-    if (this.log !== null && this.held.length > 0) this.write()
-    if (this.log === null || this.log.state === 'failed' || !this.isQuiet) return
-    if (this.checkpoints.write(this.log, this.groups, this.loggedBytes, all)) this.loggedBytes = 0
+    const { led } = this
+    if (led !== null && this.held.length > 0) this.write()
+    if (led === null || led.log.state === 'failed' || !this.isQuiet) return
+    if (this.checkpoints.write(led, this.groups, this.loggedBytes, all)) this.loggedBytes = 0
   }
 
   /** Ends the groups: what they have changed is on its way to the state log, and nothing more comes. */
   close (): void {
     if (this.isClosed) return
     this.endTurn()
-    if (this.log !== null && this.held.length > 0) this.write()
+    if (this.led !== null && this.held.length > 0) this.write()
     this.isClosed = true
     this.dedup?.close()
     for (const group of this.groups.values()) group.stop()
@@ -239,15 +241,14 @@ export class PartitionQueues {
   }
 
   private write (): void {
-    const log = this.log!
+    const led = this.led!
     if (this.companyDeadline !== null) this.surroundings.deadlines.cancel(this.companyDeadline)
     this.companyDeadline = null
     let written = 0
     while (this.held.length > 0) {
       const { batch, count } = this.nextBatch()
-      if (!log.hasRoom(batch.length)) break
-      const epoch = Math.max(this.partition.leaderEpoch, log.lastEpoch)
-      const endOffset = log.append(batch, epoch, log.durableOffset) + count
+      if (!led.hasRoom(batch.length)) break
+      const endOffset = led.append(batch) + count
       const deltas = count === this.held.length ? this.held : this.held.slice(0, count)
       this.held = count === this.held.length ? [] : this.held.slice(count)
       for (const { bytes } of deltas) this.heldBytes -= bytes.length

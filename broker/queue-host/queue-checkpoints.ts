@@ -2,12 +2,13 @@
 // delayed records need no memory. The state log is the truth: rows that do not fit it are dropped.
 //
 //   take:   snapshots of the groups, what their delay stores changed, and the state log's end they stand for
-//   write:  all of it at once, when the state log is durable up to there
+//   write:  all of it at once, when the state log is committed, and durable here, up to there
 //
 // A snapshot costs as much as there is outstanding, so one is due when the log has grown by a fair part of that.
 
 import { readInt64, writeInt64 } from '@sluice/protocol'
 import type { MetaStore, MetaWrite, PartitionLog } from '@sluice/storage'
+import type { LedLog } from '../log/led-log.js'
 import type { HostedQueueGroup } from './hosted-queue-group.js'
 import {
   CHECKPOINT_TABLE, GROUP_TABLE, CHECKPOINT_TABLES, groupKey, rowsOf,
@@ -74,13 +75,13 @@ export class QueueCheckpoints {
    * @returns true where the rows now stand for a later offset
    */
   write (
-    log: PartitionLog, groups: ReadonlyMap<string, HostedQueueGroup>, loggedBytes: number, all: boolean,
+    { log, settledOffset }: LedLog, groups: ReadonlyMap<string, HostedQueueGroup>, loggedBytes: number, all: boolean,
   ): boolean {
     if (this.taken === null && log.nextOffset !== this.storedOffset && (all || this.isDue(groups, loggedBytes))) {
       this.taken = this.take(log, groups)
     }
-    // Only what is durable may be called known.
-    if (this.taken === null || log.durableOffset < this.taken.offset) return false
+    // Only what nothing takes back may be called known.
+    if (this.taken === null || settledOffset < this.taken.offset) return false
     const { offset, writes, groups: frozen } = this.taken
     for (const group of frozen) for (const change of group.delayed.writesOfFrozen()) writes.push(change)
     const value = Buffer.alloc(8)

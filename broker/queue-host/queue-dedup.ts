@@ -48,6 +48,7 @@ const OPEN_MS_MAX = 10_000
 const KEY_REST_BYTES_MAX = 32
 
 export class QueueDedup {
+  private readonly partition: QueuePartition
   private readonly log: PartitionLog
   private readonly group: HostedQueueGroup
   private readonly meta: MetaStore
@@ -65,7 +66,9 @@ export class QueueDedup {
   private storedMs = -Infinity
   private rounds = 0
 
-  constructor ({ log, metaKey }: QueuePartition, group: HostedQueueGroup, meta: MetaStore) {
+  constructor (partition: QueuePartition, group: HostedQueueGroup, meta: MetaStore) {
+    const { log, metaKey } = partition
+    this.partition = partition
     this.log = log
     this.group = group
     this.meta = meta
@@ -74,7 +77,7 @@ export class QueueDedup {
       get windowMs () { return group.config.dedupWindowMs },
       get untilSettled () { return group.config.dedupUntilSettled },
       idsInMemory: QUEUE_LIMITS.dedupIdsInMemory,
-      store: new StoredDedupStore(meta, metaKey, log),
+      store: new StoredDedupStore(meta, metaKey, partition),
       isSettled: offset => this.isRestored ? group.idle.isSettledDurably(offset) : this.wasSettled(offset),
     })
   }
@@ -184,11 +187,11 @@ export class QueueDedup {
 
   /** Drops ids that are free again, and writes a snapshot where that is due. */
   checkpoint (all: boolean, nowMs: number): void {
-    const { window, log, group } = this
+    const { window, partition, group } = this
     if (group.isLeading) window.tick(group.idle.queueTimeMs, group.idle.durableFloor)
     const isDue = all || window.size <= SMALL_IDS || ++this.rounds >= ROUNDS_PER_SNAPSHOT
     // A restart looks at the records behind it: among them all that may have to be ended.
-    const end = Math.min(window.appendedEnd, log.durableOffset, ...this.open)
+    const end = Math.min(window.appendedEnd, partition.settledOffset, ...this.open)
     // Of one that is old a restart could not tell what was taken when.
     const { dedupUntilSettled, dedupWindowMs } = group.config
     const isAged = this.hasIds && !dedupUntilSettled && nowMs - this.storedMs >= dedupWindowMs / 4

@@ -30,5 +30,7 @@ export interface QueuePartition {
   readonly leaderEpoch: number
   readonly log: PartitionLog
   readonly highWatermark: number
+  /** Everything below is committed, and durable here. */
+  readonly settledOffset: number
   readonly deadLetterSink: DeadLetterSink
 }

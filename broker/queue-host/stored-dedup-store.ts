@@ -1,10 +1,13 @@
-// Dedup ids that do not fit into memory, in the meta store. An id goes there only when its record is durable: a row
-// that outlived its record would pass a new record off as a duplicate.
+// Dedup ids that do not fit into memory, in the meta store. An id goes there only when its record is there for good: a
+// row that outlived its record would pass a new record off as a duplicate.
 
 import { readInt64, writeInt64 } from '@sluice/protocol'
-import type { MetaStore, MetaWrite, PartitionLog } from '@sluice/storage'
+import type { MetaStore, MetaWrite } from '@sluice/storage'
 import type { DedupId, DedupStore } from '../queue/queue-types.js'
 import { DEDUP_ORDER_TABLE, DEDUP_TABLE } from './queue-keys.js'
+
+/** Records below `settledOffset` are there for good. */
+export interface SettledPartition { readonly settledOffset: number }
 
 interface StoredId { readonly id: DedupId, readonly offset: number, readonly expiresMs: number }
 
@@ -17,20 +20,20 @@ const ROWS_PER_DROP = 1_000
 export class StoredDedupStore implements DedupStore {
   private readonly meta: MetaStore
   private readonly prefix: Buffer
-  private readonly log: PartitionLog
-  /** Not durable yet. */
+  private readonly partition: SettledPartition
+  /** Their records may still be taken back. */
   private waiting = new Map<string, StoredId>()
 
-  /** @param log the data log that holds the records */
-  constructor (meta: MetaStore, prefix: Buffer, log: PartitionLog) {
+  /** @param partition the one that holds the records */
+  constructor (meta: MetaStore, prefix: Buffer, partition: SettledPartition) {
     this.meta = meta
     this.prefix = prefix
-    this.log = log
+    this.partition = partition
   }
 
   put (id: DedupId, offset: number, expiresMs: number): void {
     const stored = { id, offset, expiresMs }
-    if (offset >= this.log.durableOffset) this.waiting.set(id.join(), stored)
+    if (offset >= this.partition.settledOffset) this.waiting.set(id.join(), stored)
     else this.write(stored)
   }
 
@@ -49,7 +52,7 @@ export class StoredDedupStore implements DedupStore {
 
   drop (nowMs: number, floor: number): void {
     for (const [key, stored] of this.waiting) {
-      if (stored.offset >= this.log.durableOffset) continue
+      if (stored.offset >= this.partition.settledOffset) continue
       this.waiting.delete(key)
       this.write(stored)
     }

@@ -46,6 +46,8 @@ export interface ReplicaHost {
   onQuorum (hasQuorum: boolean): void
   /** Of each log: what is below is committed, and may be read. */
   onHighWatermark (log: number, offset: number): void
+  /** More of a log is safe here by its flush policy, or the log takes more again. */
+  onLogAdvance (log: number): void
   /** A log was cut: what was derived from it above `offset` is void. */
   onTruncate (log: number, offset: number): void
   /** For an operator: something that should not happen, or that waits for him. */

@@ -93,7 +93,10 @@ export class Replica {
   private attach (replicated: ReplicatedLog): void {
     const { log } = replicated
     replicated.onTruncate = offset => this.host.onTruncate(replicated.index, offset)
-    log.onAdvance = () => this.role?.onLogAdvance()
+    log.onAdvance = () => {
+      this.role?.onLogAdvance()
+      this.host.onLogAdvance(replicated.index)
+    }
     log.onStateChange = () => this.onStorageChange(log)
     log.retentionLimitOffset = replicated.highWatermark
   }
@@ -106,6 +109,15 @@ export class Replica {
   /** The leader, as far as this replica knows; null where it does not. */
   get leader (): Member | null {
     return this.role !== null && this.record?.epoch === this.role.epoch ? this.record.leader : null
+  }
+
+  /** Id of the broker that leads, as far as this replica knows; -1 where it does not. */
+  get leaderId (): number {
+    const { role, record, host: { self } } = this
+    if (role?.name === 'follow') return role.leader
+    if (role !== null) return self.brokerId
+    const isKnown = record !== null && record.epoch >= this.promised && record.leader.brokerId !== self.brokerId
+    return isKnown ? record.leader.brokerId : -1
   }
 
   /** What a controller needs for a decision: see LeaderRole.progress. Null where this replica does not lead. */

@@ -11,6 +11,9 @@ import { isUnion, type MessageDefinition } from './definitions.js'
 
 export const TOPIC_ID = '3f2b8c1e-5d47-4a09-9c61-0e8d7f6a2b15'
 const CLUSTER_ID = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
+const INCARNATION = '1f0c5b1e-7c57-4a63-8d39-5a0d1c6f2e91'
+const OTHER_INCARNATION = '62d1e8a7-04bb-4c9e-b0a5-93f7d28c1e34'
+const STORE_ID = 'e3a9c4f0-51d2-4b7e-9f68-2c7b0d5a8e16'
 const MEMBER_ID = 'billing-1-4f9a'
 /** 2025-01-01T00:00:00Z */
 const TIME = 1735689600000
@@ -266,6 +269,27 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
   },
   'cancelRedrive.v1.request': { redriveId: REDRIVE_ID },
   'cancelRedrive.v1.response': { state: 'cancelled', moved: 180 },
+  'peerHello.v1.request': { clusterId: CLUSTER_ID, brokerId: 2, incarnation: INCARNATION, targetId: 0 },
+  'peerHello.v1.response': { brokerId: 0, incarnation: OTHER_INCARNATION },
+  'replicate.v1.request': {
+    newEpochs: [], promises: [], fences: [], pulls: [], pulled: [],
+    beginEpochs: [{ topicId: TOPIC_ID, partition: 2, epoch: 5, storeId: STORE_ID }],
+    fetches: [{
+      topicId: TOPIC_ID, partition: 1, epoch: 4, storeId: STORE_ID, sequence: 17, probe: 0,
+      positions: [
+        { offset: 42, lastEpoch: 4, empty: false, durableOffset: 40 },
+        { offset: 0, lastEpoch: 0, empty: true, durableOffset: 0 },
+      ],
+    }],
+    fetched: [{
+      topicId: TOPIC_ID, partition: 0, epoch: 3, sequence: 8, probe: 1,
+      parts: [{
+        kind: 'records', offset: 42, lastEpoch: 3, highWatermark: 42, startOffset: 0, endOffset: 44, epoch: -1,
+        prevCrc: 0, size: 0,
+      }],
+    }],
+    acks: [{ topicId: TOPIC_ID, partition: 3, epoch: 3, storeId: STORE_ID, durableOffsets: [120, 7] }],
+  },
   'goAway.v1.notice': { reason: 'the broker is stopping', closesInMs: 5000 },
   'error.v1.response': {
     code: 5, message: 'api fetch has no version 9 here, only 1 to 1; upgrade the broker', retryAfterMs: 0,

@@ -26,6 +26,10 @@ export const CORRELATION = 7
 /** Apis whose requests should not hold up others. */
 const UNORDERED_APIS = new Set(['fetch', 'heartbeatGroup', 'receive'])
 
+/** Messages whose payload has batches as a log holds them. */
+const WITH_FETCHED_BATCH =
+  new Set(['fetch.v1.response', 'receive.v1.response', 'peekRecords.v1.response', 'replicate.v1.request'])
+
 /** Vectors of one message: minimal, typical, extreme. */
 export function messageVectors (message: MessageDefinition, definitions: Definitions): MessageVector[] {
   const payload = payloadOf(message)
@@ -82,16 +86,17 @@ function flagsOf ({ api, direction }: MessageDefinition): number {
 
 function payloadOf ({ name }: MessageDefinition): Buffer {
   if (name === 'produce.v1.request') return producedBatch()
-  if (name === 'fetch.v1.response' || name === 'receive.v1.response' || name === 'peekRecords.v1.response') {
-    return fetchedBatch()
-  }
-  return Buffer.alloc(0)
+  return WITH_FETCHED_BATCH.has(name) ? fetchedBatch() : Buffer.alloc(0)
 }
 
 /** Fills in the size of the batch that stands in the payload. */
 function withPayloadSize (fields: Record<string, unknown>, size: number): Record<string, unknown> {
   if (size === 0) return fields
   if ('size' in fields) return { ...fields, size }
+  if ('fetched' in fields) {
+    const [first] = fields.fetched as { parts: object[] }[]
+    return { ...fields, fetched: [{ ...first, parts: [{ ...first!.parts[0], size }] }] }
+  }
   const list = 'batches' in fields ? 'batches' : 'partitions'
   return { ...fields, [list]: (fields[list] as object[]).map(item => ({ ...item, size })) }
 }

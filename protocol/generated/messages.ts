@@ -74,6 +74,10 @@ export const API_KEY = {
   describeRedrives: 52,
   /** Stop a redrive. */
   cancelRedrive: 53,
+  /** Between brokers: who connects. */
+  peerHello: 60,
+  /** Between brokers: replication of partitions. */
+  replicate: 61,
 } as const
 
 export type ApiName = keyof typeof API_KEY
@@ -116,6 +120,8 @@ export const API_VERSIONS: Readonly<Record<ApiName, { min: number, max: number }
   startRedrive: { min: 1, max: 1 },
   describeRedrives: { min: 1, max: 1 },
   cancelRedrive: { min: 1, max: 1 },
+  peerHello: { min: 1, max: 1 },
+  replicate: { min: 1, max: 1 },
 }
 
 /** Changes of one topic; all of them are made or none. */
@@ -1359,6 +1365,26 @@ export interface PeekRecordsResponse {
   size: number
 }
 
+/** A broker says who it is to another broker of its cluster, after hello. Over this connection it then sends what its replicas say to those of the other; what those say comes over a connection that the other makes. */
+export interface PeerHelloRequest {
+  /** Cluster of the sender. */
+  clusterId: string
+  /** Broker id of the sender. */
+  brokerId: number
+  /** Made when the sender's process started: what an earlier process of the same broker has sent is void. */
+  incarnation: string
+  /** Broker id of the one that the sender means to reach. */
+  targetId: number
+}
+
+/** Who was reached. */
+export interface PeerHelloResponse {
+  /** Broker id. */
+  brokerId: number
+  /** Made when its process started. */
+  incarnation: string
+}
+
 /** When to answer. */
 export type Acks = 'none' | 'leader' | 'quorum'
 
@@ -1596,6 +1622,221 @@ export interface ReceiveResponse {
   partitions: ReceivedPartition[]
 }
 
+/** A candidate asks for a promise: nothing of a lower epoch is answered after it. */
+export interface ReplicaNewEpoch {
+  /** Topic id, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Leader epoch that the message belongs to. */
+  epoch: number
+  /** Store of the member that receives it: another store of the same broker ignores the message. */
+  storeId: string
+}
+
+/** Where an epoch begins in a log. */
+export interface ReplicaEpoch {
+  /** Leader epoch. */
+  epoch: number
+  /** Its first offset. */
+  startOffset: number
+}
+
+/** What a member has of one log. */
+export interface LogClaim {
+  /** First offset that the log holds. */
+  startOffset: number
+  /** Offset after the last record. */
+  endOffset: number
+  /** Leader epoch of the last batch; 0 in an empty log. */
+  lastEpoch: number
+  /** `crc` of the last batch; 0 in an empty log. */
+  lastCrc: number
+  /** Every epoch that the log has batches of, ascending. */
+  epochs: ReplicaEpoch[]
+  /** First offset that cannot be read; -1 where all can. */
+  damagedFrom: number
+  /** Last epoch of what the member had acknowledged before it lost some of it; -1 where it has all. */
+  owedEpoch: number
+  /** End offset of that; -1 where it has all. */
+  owedOffset: number
+}
+
+/** The promise, durable by now, and what the member has. */
+export interface ReplicaPromise {
+  /** Topic id, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Leader epoch that the message belongs to. */
+  epoch: number
+  /** Store of the member that sends it. */
+  storeId: string
+  /** False where the member may have lost what it acknowledged. */
+  trusted: boolean
+  /** One for each log: data, state. */
+  logs: LogClaim[]
+}
+
+/** The epoch of what was received is below what was promised. */
+export interface ReplicaFence {
+  /** Topic id, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Epoch that was promised. */
+  epoch: number
+}
+
+/** A candidate asks for batches that it lacks. */
+export interface ReplicaPull {
+  /** Topic id, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Leader epoch that the message belongs to. */
+  epoch: number
+  /** Which log of the partition: 0 data, 1 state. */
+  log: number
+  /** First offset to send. */
+  offset: number
+}
+
+/** Batches for a candidate. */
+export interface ReplicaPulled {
+  /** Topic id, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Leader epoch that the message belongs to. */
+  epoch: number
+  /** Which log of the partition: 0 data, 1 state. */
+  log: number
+  /** `offset` of the pull. */
+  offset: number
+  /** Bytes of batches in the payload; -1 where they cannot be read. */
+  size: number
+}
+
+/** The sender leads the epoch. */
+export interface ReplicaBeginEpoch {
+  /** Topic id, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Leader epoch that the message belongs to. */
+  epoch: number
+  /** Store of the member that receives it: another store of the same broker ignores the message. */
+  storeId: string
+}
+
+/** How far a follower's log goes. */
+export interface ReplicaPosition {
+  /** Offset after its last record. */
+  offset: number
+  /** Leader epoch of its last batch; 0 in an empty log. */
+  lastEpoch: number
+  /** True where the log holds nothing. */
+  empty: boolean
+  /** Everything below is durable and known to be the leader's; 0 while the leader has not confirmed that. */
+  durableOffset: number
+}
+
+/** A follower asks for what comes behind its own end. The leader may hold it until there is something. */
+export interface ReplicaFetch {
+  /** Topic id, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Leader epoch that the message belongs to. */
+  epoch: number
+  /** Store of the member that sends it. */
+  storeId: string
+  /** Counts the fetches of the follower in the epoch. */
+  sequence: number
+  /** Highest `probe` of the leader that the follower has seen in the epoch. */
+  probe: number
+  /** One for each log: data, state. */
+  positions: ReplicaPosition[]
+}
+
+/** What the answer is. */
+export type ReplicaPartKind = 'records' | 'diverge' | 'restart'
+
+/** The answer for one log. */
+export interface ReplicaPart {
+  /** records: the batches that follow the follower's end; diverge: the leader does not know that end, and at or below `epoch` its log ends at `endOffset`; restart: the log has to begin anew at `startOffset`. */
+  kind: ReplicaPartKind
+  /** `offset` of the position that this answers. */
+  offset: number
+  /** `lastEpoch` of the position that this answers. */
+  lastEpoch: number
+  /** records: everything below is committed; else -1. */
+  highWatermark: number
+  /** records: first offset of the leader's log; restart: where to begin; else -1. */
+  startOffset: number
+  /** records: offset after the leader's last record; diverge: see `kind`; else -1. */
+  endOffset: number
+  /** diverge: see `kind`; else -1. */
+  epoch: number
+  /** restart: `crc` of the batch before `startOffset`; else 0. */
+  prevCrc: number
+  /** records: bytes of batches in the payload; else 0. */
+  size: number
+}
+
+/** The answer to a fetch. */
+export interface ReplicaFetched {
+  /** Topic id, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Leader epoch that the message belongs to. */
+  epoch: number
+  /** That of the fetch. */
+  sequence: number
+  /** To be said again in the next fetch: tells the leader that it was heard after it asked. */
+  probe: number
+  /** One for each log: data, state. */
+  parts: ReplicaPart[]
+}
+
+/** More is durable at a follower. */
+export interface ReplicaAck {
+  /** Topic id, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition number, from 0. */
+  partition: number
+  /** Leader epoch that the message belongs to. */
+  epoch: number
+  /** Store of the member that sends it. */
+  storeId: string
+  /** Of each log: everything below is durable and the same as the leader's. */
+  durableOffsets: number[]
+}
+
+/** What the replicas of partitions on one broker say to those on another. It is not answered, and any of it may be lost. The batches of `pulled` and then those of `fetched` follow in the payload, in this order, without gaps. */
+export interface ReplicateRequest {
+  /** From candidates. */
+  newEpochs: ReplicaNewEpoch[]
+  /** Answers to newEpochs. */
+  promises: ReplicaPromise[]
+  /** Answers to anything of an epoch that is over. */
+  fences: ReplicaFence[]
+  /** From candidates. */
+  pulls: ReplicaPull[]
+  /** Answers to pulls. */
+  pulled: ReplicaPulled[]
+  /** From leaders, again and again. */
+  beginEpochs: ReplicaBeginEpoch[]
+  /** From followers. */
+  fetches: ReplicaFetch[]
+  /** Answers to fetches. */
+  fetched: ReplicaFetched[]
+  /** From followers. */
+  acks: ReplicaAck[]
+}
+
 /** A record, by exactly one of offset and dedupId, and a time, by exactly one of delayMs and notBefore. */
 export interface RescheduleTarget {
   /** Topic id, a UUID in its canonical text form, as metadata gives it. */
@@ -1810,12 +2051,15 @@ export interface Messages {
   'openSession.response': OpenSessionResponse
   'peekRecords.request': PeekRecordsRequest
   'peekRecords.response': PeekRecordsResponse
+  'peerHello.request': PeerHelloRequest
+  'peerHello.response': PeerHelloResponse
   'produce.request': ProduceRequest
   'produce.response': ProduceResponse
   'queueStats.request': QueueStatsRequest
   'queueStats.response': QueueStatsResponse
   'receive.request': ReceiveRequest
   'receive.response': ReceiveResponse
+  'replicate.request': ReplicateRequest
   'rescheduleRecords.request': RescheduleRecordsRequest
   'rescheduleRecords.response': RescheduleRecordsResponse
   'settle.request': SettleRequest
@@ -1886,12 +2130,15 @@ export const SCHEMAS = {
   'openSession.v1.response': {"type":"record","name":"OpenSessionResponse","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"},{"name":"token","type":"string"},{"name":"heartbeatMs","type":"int"}]},
   'peekRecords.v1.request': {"type":"record","name":"PeekRecordsRequest","namespace":"sluice.v1","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"fromOffset","type":"long"},{"name":"maxRecords","type":"int"},{"name":"maxBytes","type":"int"},{"name":"states","type":{"type":"array","items":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}}}]},
   'peekRecords.v1.response': {"type":"record","name":"PeekRecordsResponse","namespace":"sluice.v1","fields":[{"name":"records","type":{"type":"array","items":{"type":"record","name":"PeekedRecord","fields":[{"name":"offset","type":"long"},{"name":"state","type":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}},{"name":"failures","type":"int"},{"name":"deliveries","type":"int"},{"name":"timeLeftMs","type":"long"},{"name":"sessionId","type":"long"}]}}},{"name":"nextOffset","type":"long"},{"name":"size","type":"int"}]},
+  'peerHello.v1.request': {"type":"record","name":"PeerHelloRequest","namespace":"sluice.v1","fields":[{"name":"clusterId","type":"string"},{"name":"brokerId","type":"int"},{"name":"incarnation","type":"string"},{"name":"targetId","type":"int"}]},
+  'peerHello.v1.response': {"type":"record","name":"PeerHelloResponse","namespace":"sluice.v1","fields":[{"name":"brokerId","type":"int"},{"name":"incarnation","type":"string"}]},
   'produce.v1.request': {"type":"record","name":"ProduceRequest","namespace":"sluice.v1","fields":[{"name":"acks","type":{"type":"enum","name":"Acks","symbols":["none","leader","quorum"]}},{"name":"timeoutMs","type":"int"},{"name":"batches","type":{"type":"array","items":{"type":"record","name":"ProduceBatch","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"size","type":"int"}]}}}]},
   'produce.v1.response': {"type":"record","name":"ProduceResponse","namespace":"sluice.v1","fields":[{"name":"throttleMs","type":"int"},{"name":"results","type":{"type":"array","items":{"type":"record","name":"ProduceResult","fields":[{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"baseOffset","type":"long"},{"name":"logStartOffset","type":"long"},{"name":"duplicate","type":"boolean"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"duplicateRecords","type":{"type":"array","items":{"type":"record","name":"DuplicateRecord","fields":[{"name":"index","type":"int"},{"name":"offset","type":"long"},{"name":"state","type":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}}]}}}]}}}]},
   'queueStats.v1.request': {"type":"record","name":"QueueStatsRequest","namespace":"sluice.v1","fields":[{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"QueueStatsPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"}]}}}]},
   'queueStats.v1.response': {"type":"record","name":"QueueStatsResponse","namespace":"sluice.v1","fields":[{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"QueueStats","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"floor","type":"long"},{"name":"nextOffset","type":"long"},{"name":"highWatermark","type":"long"},{"name":"ready","type":"long"},{"name":"leased","type":"long"},{"name":"delayed","type":"long"},{"name":"blocked","type":"long"},{"name":"deadLetterPending","type":"long"},{"name":"fresh","type":"long"},{"name":"acknowledged","type":"long"},{"name":"cancelled","type":"long"},{"name":"expired","type":"long"},{"name":"dead","type":"long"},{"name":"archived","type":"long"},{"name":"purged","type":"long"},{"name":"duplicates","type":"long"},{"name":"oldestFreshAgeMs","type":"long"},{"name":"oldestReadyAgeMs","type":"long"},{"name":"oldestLeasedAgeMs","type":"long"},{"name":"oldestDelayedAgeMs","type":"long"},{"name":"oldestBlockedAgeMs","type":"long"},{"name":"oldestDeadLetterPendingAgeMs","type":"long"},{"name":"oldestOutstandingOffset","type":"long"},{"name":"busyLanes","type":"long"},{"name":"stoppedLanes","type":"long"},{"name":"stopped","type":{"type":"array","items":{"type":"record","name":"StoppedLane","fields":[{"name":"lane","type":"long"},{"name":"state","type":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}},{"name":"offset","type":"long"}]}}},{"name":"sessions","type":"int"},{"name":"paused","type":"boolean"}]}}}]},
   'receive.v1.request': {"type":"record","name":"ReceiveRequest","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"},{"name":"maxRecords","type":"int"},{"name":"maxBytes","type":"int"},{"name":"maxWaitMs","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"ReceivePartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"}]}}}]},
   'receive.v1.response': {"type":"record","name":"ReceiveResponse","namespace":"sluice.v1","fields":[{"name":"heartbeatMs","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"ReceivedPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"leaseEpoch","type":"int"},{"name":"visibilityMs","type":"int"},{"name":"disconnectGraceMs","type":"int"},{"name":"leases","type":{"type":"array","items":{"type":"record","name":"LeaseRun","fields":[{"name":"offset","type":"long"},{"name":"count","type":"int"},{"name":"leaseSequence","type":"long"},{"name":"deliveries","type":"int"}]}}},{"name":"size","type":"int"}]}}}]},
+  'replicate.v1.request': {"type":"record","name":"ReplicateRequest","namespace":"sluice.v1","fields":[{"name":"newEpochs","type":{"type":"array","items":{"type":"record","name":"ReplicaNewEpoch","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"},{"name":"storeId","type":"string"}]}}},{"name":"promises","type":{"type":"array","items":{"type":"record","name":"ReplicaPromise","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"},{"name":"storeId","type":"string"},{"name":"trusted","type":"boolean"},{"name":"logs","type":{"type":"array","items":{"type":"record","name":"LogClaim","fields":[{"name":"startOffset","type":"long"},{"name":"endOffset","type":"long"},{"name":"lastEpoch","type":"int"},{"name":"lastCrc","type":"long"},{"name":"epochs","type":{"type":"array","items":{"type":"record","name":"ReplicaEpoch","fields":[{"name":"epoch","type":"int"},{"name":"startOffset","type":"long"}]}}},{"name":"damagedFrom","type":"long"},{"name":"owedEpoch","type":"int"},{"name":"owedOffset","type":"long"}]}}}]}}},{"name":"fences","type":{"type":"array","items":{"type":"record","name":"ReplicaFence","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"}]}}},{"name":"pulls","type":{"type":"array","items":{"type":"record","name":"ReplicaPull","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"},{"name":"log","type":"int"},{"name":"offset","type":"long"}]}}},{"name":"pulled","type":{"type":"array","items":{"type":"record","name":"ReplicaPulled","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"},{"name":"log","type":"int"},{"name":"offset","type":"long"},{"name":"size","type":"int"}]}}},{"name":"beginEpochs","type":{"type":"array","items":{"type":"record","name":"ReplicaBeginEpoch","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"},{"name":"storeId","type":"string"}]}}},{"name":"fetches","type":{"type":"array","items":{"type":"record","name":"ReplicaFetch","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"},{"name":"storeId","type":"string"},{"name":"sequence","type":"long"},{"name":"probe","type":"long"},{"name":"positions","type":{"type":"array","items":{"type":"record","name":"ReplicaPosition","fields":[{"name":"offset","type":"long"},{"name":"lastEpoch","type":"int"},{"name":"empty","type":"boolean"},{"name":"durableOffset","type":"long"}]}}}]}}},{"name":"fetched","type":{"type":"array","items":{"type":"record","name":"ReplicaFetched","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"},{"name":"sequence","type":"long"},{"name":"probe","type":"long"},{"name":"parts","type":{"type":"array","items":{"type":"record","name":"ReplicaPart","fields":[{"name":"kind","type":{"type":"enum","name":"ReplicaPartKind","symbols":["records","diverge","restart"]}},{"name":"offset","type":"long"},{"name":"lastEpoch","type":"int"},{"name":"highWatermark","type":"long"},{"name":"startOffset","type":"long"},{"name":"endOffset","type":"long"},{"name":"epoch","type":"int"},{"name":"prevCrc","type":"long"},{"name":"size","type":"int"}]}}}]}}},{"name":"acks","type":{"type":"array","items":{"type":"record","name":"ReplicaAck","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"},{"name":"storeId","type":"string"},{"name":"durableOffsets","type":{"type":"array","items":"long"}}]}}}]},
   'rescheduleRecords.v1.request': {"type":"record","name":"RescheduleRecordsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"targets","type":{"type":"array","items":{"type":"record","name":"RescheduleTarget","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"offset","type":"long"},{"name":"dedupId","type":["null","string"]},{"name":"delayMs","type":"long"},{"name":"notBefore","type":"long"}]}}}]},
   'rescheduleRecords.v1.response': {"type":"record","name":"RescheduleRecordsResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"RescheduleResult","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"answer","type":{"type":"enum","name":"ChangeAnswer","symbols":["ok","requested","leased","alreadyTerminal","unknown","busy"]}},{"name":"offset","type":"long"},{"name":"notBefore","type":"long"}]}}}]},
   'settle.v1.request': {"type":"record","name":"SettleRequest","namespace":"sluice.v1","fields":[{"name":"acks","type":{"type":"enum","name":"Acks","symbols":["none","leader","quorum"]}},{"name":"timeoutMs","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"SettlePartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"items","type":{"type":"array","items":{"type":"record","name":"SettleItem","fields":[{"name":"kind","type":{"type":"enum","name":"SettleKind","symbols":["ack","nack","release","reject","extend","start"]}},{"name":"offset","type":"long"},{"name":"count","type":"int"},{"name":"leaseEpoch","type":"int"},{"name":"leaseSequence","type":"long"},{"name":"delayMs","type":"long"},{"name":"reason","type":"string"}]}}}]}}}]},

@@ -19,15 +19,18 @@ const PACKAGE_IMPORTS: Readonly<Record<typeof PACKAGES[number], readonly string[
 const BROKER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   runtime: ['partition'], // housekeeping goes through the partitions
   net: ['runtime'],
+  log: [],
   replica: [],
   queue: [],
   group: [],
-  'queue-host': ['runtime', 'queue'],
-  partition: ['runtime', 'replica', 'queue', 'queue-host', 'group', 'control'], // of control the topic's record and settings
+  'queue-host': ['runtime', 'log', 'queue'],
+  partition: ['runtime', 'log', 'replica', 'queue', 'queue-host', 'group', 'control'], // of control the topic's record and settings
+  'replica-host': ['runtime', 'log', 'partition', 'replica', 'control'],
+  peer: ['runtime', 'replica'],
   control: ['runtime', 'partition', 'group', 'replica', 'queue', 'queue-host'], // of queue the settings
   placement: [],
-  cluster: ['runtime', 'control', 'placement', 'replica'],
-  api: ['runtime', 'net', 'partition', 'control', 'group', 'queue', 'queue-host'],
+  cluster: ['runtime', 'control', 'placement', 'replica', 'replica-host'],
+  api: ['runtime', 'net', 'partition', 'control', 'group', 'queue', 'queue-host', 'replica-host', 'peer'],
   security: ['runtime', 'control'],
 }
 

@@ -278,6 +278,7 @@ export class SimBroker {
       },
       onQuorum: hasQuorum => this.log('quorum', `${partition} ${String(hasQuorum)}`),
       onHighWatermark: (log, offset) => this.onHighWatermark(partition, log, offset),
+      onLogAdvance: () => {},
       onTruncate: (log, offset) => this.onTruncate(partition, log, offset),
       report: (kind, message) => this.log(`report ${kind}`, `${partition} ${message}`),
     }

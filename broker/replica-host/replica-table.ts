@@ -1,0 +1,166 @@
+// All replicas that this broker holds: opened as the cluster's metadata names this broker, fed with its records and
+// with what other brokers' replicas say, and deleted when nobody may need them any more.
+//
+//   placement names this store ──▶ open logs, load the promise ──▶ HostedReplica ◀── records, messages, ticks
+//   topic deleted, or named nowhere in an active epoch ──▶ close, remove the files, then the promise
+//
+// - The promise outlives the files: records without a promise are taken for what a store lost its memory of.
+// - Files of a topic that the metadata does not know are left alone: the metadata may be what was lost.
+
+import type { LogStore } from '@sluice/storage'
+import { forEachAtOnce } from '../runtime/for-each-at-once.js'
+import type { ReplicaMessage } from '../replica/replica-message.js'
+import { mayDelete } from '../replica/partition-record.js'
+import { HostedReplica } from './hosted-replica.js'
+import type { PartitionPlacement } from './partition-placements.js'
+import type { ReplicaSurroundings } from './replica-surroundings.js'
+
+export const REPLICA_LOG_KINDS = ['data', 'state'] as const
+const OPEN_AT_ONCE = 64
+/** What has failed is tried again so often, in milliseconds. */
+const RETRY_MS = 1_000
+
+export class ReplicaTable {
+  private readonly surroundings: ReplicaSurroundings
+  private readonly store: LogStore
+  private readonly topics = new Map<string, HostedReplica[]>()
+  /** Partitions that are being opened or deleted, by name: one thing after the other. */
+  private readonly working = new Map<string, Promise<void>>()
+  /** Partitions whose opening or removal has failed, to be tried again. */
+  private readonly failed = new Map<string, { readonly topicId: string, readonly partition: number }>()
+  private retryAtMs = 0
+  private unsubscribe = (): void => {}
+  private closed = false
+  private replicaCount = 0
+
+  constructor (surroundings: ReplicaSurroundings, store: LogStore) {
+    this.surroundings = surroundings
+    this.store = store
+  }
+
+  /** Replicas held. */
+  get size (): number { return this.replicaCount }
+
+  find (topicId: string, partition: number): HostedReplica | undefined {
+    return this.topics.get(topicId)?.[partition]
+  }
+
+  /** Who leads and holds a partition, whether this broker is among them or not. */
+  placementOf (topicId: string, partition: number): PartitionPlacement | undefined {
+    return this.surroundings.placements.get(topicId, partition)
+  }
+
+  * all (): IterableIterator<HostedReplica> {
+    for (const replicas of this.topics.values()) {
+      for (const replica of replicas) if (replica !== undefined) yield replica
+    }
+  }
+
+  /** Opens the replicas that this broker holds, and removes what is left of others. */
+  async start (): Promise<void> {
+    const { placements, logger } = this.surroundings
+    const unknown = new Set<string>()
+    for (const { topicId, partition } of await this.store.listLogs()) {
+      if (placements.get(topicId, partition) !== undefined) continue
+      if (placements.wasDeleted(topicId)) await this.removeFiles(topicId, partition)
+      else unknown.add(topicId)
+    }
+    for (const topicId of unknown) logger.warn({ topicId }, 'a topic on disk is not known to the cluster; it is left alone')
+    this.unsubscribe = placements.subscribe((topicId, partition) => this.onChange(topicId, partition))
+    const all = [...placements.all()]
+    await forEachAtOnce(all.length, OPEN_AT_ONCE, async index => {
+      const { topic: { topicId }, partition } = all[index]!
+      this.onChange(topicId, partition)
+      await this.working.get(nameOf(topicId, partition))
+    })
+  }
+
+  /** What a replica on another broker says. */
+  onMessage (from: number, topicId: string, partition: number, message: ReplicaMessage): void {
+    this.find(topicId, partition)?.onMessage(from, message)
+  }
+
+  /** To be called every few tens of milliseconds. */
+  tick (): void {
+    const nowMs = this.surroundings.clock.monotonicMs()
+    for (const replica of this.all()) replica.tick(nowMs)
+    if (this.failed.size === 0 || nowMs < this.retryAtMs) return
+    this.retryAtMs = nowMs + RETRY_MS
+    const failed = [...this.failed.values()]
+    this.failed.clear()
+    for (const { topicId, partition } of failed) this.onChange(topicId, partition)
+  }
+
+  /** Gives up every role, so that what is led has a new leader soon; resolves when all promises are durable. */
+  async close (): Promise<void> {
+    this.closed = true
+    this.unsubscribe()
+    await Promise.all(this.working.values())
+    await Promise.all([...this.all()].map(replica => replica.close()))
+  }
+
+  private onChange (topicId: string, partition: number): void {
+    const name = nameOf(topicId, partition)
+    if (this.closed || this.working.has(name)) return // looked at again when that is done
+    const { placements, self } = this.surroundings
+    const placement = placements.get(topicId, partition)
+    const replica = this.find(topicId, partition)
+    if (replica !== undefined) {
+      if (placement !== undefined) replica.onPlacement(placement)
+      const isOver = placement === undefined ? placements.wasDeleted(topicId) : replica.mayDelete
+      if (isOver) this.work(name, topicId, partition, () => this.remove(replica))
+    } else if (placement !== undefined && HostedReplica.concerns(placement.record, self)) {
+      this.work(name, topicId, partition, () => this.open(placement))
+    } else if (placement !== undefined && mayDelete(placement.record, self)) {
+      this.work(name, topicId, partition, () => this.removeFiles(topicId, partition))
+    }
+  }
+
+  private work (name: string, topicId: string, partition: number, run: () => Promise<void>): void {
+    const before = this.surroundings.placements.get(topicId, partition)
+    const done = run().catch((cause: Error) => {
+      this.surroundings.logger.error({ partition: name, err: cause }, 'a replica could not be opened or removed; it is tried again')
+      this.failed.set(name, { topicId, partition })
+    }).then(() => {
+      this.working.delete(name)
+      const after = this.surroundings.placements.get(topicId, partition)
+      if (after !== before) this.onChange(topicId, partition)
+    })
+    this.working.set(name, done)
+  }
+
+  private async open (placement: PartitionPlacement): Promise<void> {
+    const { topic, partition } = placement
+    const { promises, partitions } = this.surroundings
+    const configs = partitions.logConfigsOf(topic)
+    const logs = await Promise.all(REPLICA_LOG_KINDS.map((kind, index) =>
+      this.store.openLog({ topicId: topic.topicId, partition, kind }, configs[index]!)))
+    const replica = new HostedReplica(this.surroundings, placement, logs, promises.load(topic.topicId, partition))
+    let replicas = this.topics.get(topic.topicId)
+    if (replicas === undefined) this.topics.set(topic.topicId, replicas = [])
+    replicas[partition] = replica
+    this.replicaCount++
+    if (!this.closed) replica.onPlacement(placement)
+  }
+
+  private async remove (replica: HostedReplica): Promise<void> {
+    const { topicId, index } = replica
+    await replica.close()
+    const replicas = this.topics.get(topicId)!
+    delete replicas[index]
+    if (replicas.every(each => each === undefined)) this.topics.delete(topicId)
+    this.replicaCount--
+    await this.removeFiles(topicId, index)
+    this.surroundings.logger.info({ partition: replica.label }, 'a replica that is not needed here any more was removed')
+  }
+
+  private async removeFiles (topicId: string, partition: number): Promise<void> {
+    for (const kind of REPLICA_LOG_KINDS) await this.store.deleteLog({ topicId, partition, kind })
+    await this.surroundings.partitions.forgetPartition(topicId, partition)
+    await new Promise<void>((resolve, reject) => {
+      this.surroundings.promises.forget(topicId, partition, error => error === null ? resolve() : reject(error))
+    })
+  }
+}
+
+function nameOf (topicId: string, partition: number): string { return `${topicId}/${partition}` }
