@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ControlStore } from '../control/control-store.js'
 import { GroupRecords } from '../control/group-records.js'
-import type { TopicCatalog } from '../control/topic-catalog.js'
+import type { Topics } from '../control/topics.js'
 import type { GroupRecord } from '../group/generation-reserve.js'
 import type { GroupLimits } from '../group/group-limits.js'
 import { GroupTable } from '../group/group-table.js'
@@ -16,7 +16,7 @@ import type { EndOfTurn } from '../runtime/turn.js'
 
 export interface GroupsOptions {
   control: ControlStore
-  topics: TopicCatalog
+  topics: Topics
   partitions: PartitionTable
   clock: Clock
   deadlines: DeadlineQueue

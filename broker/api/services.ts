@@ -1,7 +1,7 @@
 // What the request handlers work with. broker.ts puts it together.
 
 import type { BrokerConfig } from '../config.js'
-import type { TopicCatalog } from '../control/topic-catalog.js'
+import type { Topics } from '../control/topics.js'
 import type { ProducerIds } from '../control/producer-ids.js'
 import type { Redrives } from '../control/redrives.js'
 import type { ByteBudget } from '../net/byte-budget.js'
@@ -28,7 +28,7 @@ export interface BrokerServices {
   /** Fetches that were woken and are to look again. */
   readonly wakeUps: SlicedQueue
   readonly logger: Logger
-  readonly topics: TopicCatalog
+  readonly topics: Topics
   /** What this broker leads: all that there is where it is alone. */
   readonly partitions: PartitionTable
   /** What it holds of a cluster's partitions; null where it is alone. */

@@ -17,7 +17,7 @@ import { reasonName } from '../queue-host/reason-names.js'
 import type { DeadLetterRequest, DeadLetterSink } from '../queue-host/dead-letter-sink.js'
 import type { QueuePartition } from '../queue-host/queue-surroundings.js'
 import type { Logger } from '../runtime/logger.js'
-import type { TopicCatalog } from './topic-catalog.js'
+import type { Topics } from './topics.js'
 
 /** A record as it was, for its letter. */
 interface DeadRecord {
@@ -28,13 +28,13 @@ interface DeadRecord {
 }
 
 export class DeadLetterQueues implements DeadLetterSink {
-  private readonly topics: TopicCatalog
+  private readonly topics: Topics
   private readonly partitions: PartitionTable
   private readonly logger: Logger
   /** Queues that are being made. */
   private readonly making = new Set<string>()
 
-  constructor (topics: TopicCatalog, partitions: PartitionTable, logger: Logger) {
+  constructor (topics: Topics, partitions: PartitionTable, logger: Logger) {
     this.topics = topics
     this.partitions = partitions
     this.logger = logger

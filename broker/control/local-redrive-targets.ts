@@ -5,13 +5,13 @@ import type { Partition } from '../partition/partition.js'
 import type { PartitionTable } from '../partition/partition-table.js'
 import type { StoredLetter } from './redrive-letters.js'
 import type { RedriveMark, RedrivePlace, RedriveTargets } from './redrive-targets.js'
-import type { TopicCatalog } from './topic-catalog.js'
+import type { Topics } from './topics.js'
 
 export class LocalRedriveTargets implements RedriveTargets {
-  private readonly topics: TopicCatalog
+  private readonly topics: Topics
   private readonly partitions: PartitionTable
 
-  constructor (topics: TopicCatalog, partitions: PartitionTable) {
+  constructor (topics: Topics, partitions: PartitionTable) {
     this.topics = topics
     this.partitions = partitions
   }

@@ -11,7 +11,7 @@ import type { ControlStore } from './control-store.js'
 import { HostedRedrive, type RedriveSurroundings } from './hosted-redrive.js'
 import { RedriveClaims } from './redrive-claims.js'
 import { RedriveEntries, type RedriveEntry } from './redrive-entries.js'
-import type { Refusal } from './topic-catalog.js'
+import type { Refusal } from './topics.js'
 
 export interface RedrivesOptions extends Omit<RedriveSurroundings, 'claims' | 'entries'> {
   readonly control: ControlStore

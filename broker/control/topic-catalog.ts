@@ -1,4 +1,4 @@
-// All topics of the cluster, as this broker knows them, and the operations on them: create, alter, delete.
+// All topics of a single broker, and the operations on them: create, alter, delete.
 //
 // The control store is the truth; the catalog holds its whole contents in memory. Operations run one after the other,
 // each a compare-and-swap of one record:
@@ -10,8 +10,7 @@
 // A crash leaves of a creation a topic or nothing, and of a change all of it or nothing; a deletion that was marked is
 // finished at the next start.
 
-import { randomUUID } from 'node:crypto'
-import { ERROR, topicNameFault } from '@sluice/protocol'
+import { ERROR } from '@sluice/protocol'
 import PQueue from 'p-queue'
 import { LIMITS } from '../limits.js'
 import type { Partition } from '../partition/partition.js'
@@ -19,28 +18,11 @@ import type { PartitionTable } from '../partition/partition-table.js'
 import type { Logger } from '../runtime/logger.js'
 import type { ControlStore } from './control-store.js'
 import type { TopicFiles } from './topic-files.js'
-import { TOPIC_PREFIX, isTopicRecord, parseOverrides, settingsFault, topicKey, type TopicRecord } from './topic-record.js'
-
-/** A refused operation: an error number and its text. */
-export interface Refusal { error: number, message: string }
-
-export interface NewTopic {
-  name: string
-  kind: 'stream' | 'queue'
-  /** 0 for the default. */
-  partitions: number
-  /** 0 for the default. */
-  replicationFactor: number
-  config: Readonly<Record<string, string>>
-}
-
-export interface TopicChange {
-  name: string
-  /** New number of partitions; 0 to leave it. */
-  partitions: number
-  set: Readonly<Record<string, string>>
-  unset: readonly string[]
-}
+import { TOPIC_PREFIX, isTopicRecord, topicKey, type TopicRecord } from './topic-record.js'
+import {
+  changedTopicRecord, newTopicRecord, topicChangedMeanwhile, topicExists, unknownTopic, type TopicBounds,
+} from './topic-rules.js'
+import type { NewTopic, Refusal, TopicChange, Topics } from './topics.js'
 
 export interface TopicCatalogOptions {
   control: ControlStore
@@ -51,7 +33,7 @@ export interface TopicCatalogOptions {
   logger: Logger
 }
 
-export class TopicCatalog {
+export class TopicCatalog implements Topics {
   private readonly options: TopicCatalogOptions
   private readonly names = new Map<string, { record: TopicRecord, revision: number }>()
   private readonly ids = new Map<string, TopicRecord>()
@@ -107,7 +89,7 @@ export class TopicCatalog {
         const revision = await this.commit(record.name, record, 0)
         if (revision === null) {
           await this.undoCreation(record, prepared)
-          return exists(record.name)
+          return topicExists(record.name)
         }
         this.put(record, revision)
       } catch (cause) {
@@ -134,7 +116,7 @@ export class TopicCatalog {
         const revision = await this.commit(record.name, record, known.revision)
         if (revision === null) {
           await this.undoChange(known.record, prepared)
-          return changedMeanwhile(record.name)
+          return topicChangedMeanwhile(record.name)
         }
         this.put(record, revision)
       } catch (cause) {
@@ -163,7 +145,7 @@ export class TopicCatalog {
         // Refused, so the topic lives on: what it takes from now on must not go with the next start.
         if (revision === null) await files.unmarkDeleted(topicId)
       }
-      if (revision === null) return changedMeanwhile(name)
+      if (revision === null) return topicChangedMeanwhile(name)
       this.names.delete(name)
       this.ids.delete(topicId)
       try {
@@ -215,77 +197,23 @@ export class TopicCatalog {
   }
 
   private validate (topic: NewTopic): TopicRecord | Refusal {
-    const fault = topicNameFault(topic.name)
-    if (fault !== null) return { error: ERROR.INVALID_TOPIC_NAME, message: fault }
-    if (this.names.has(topic.name)) return exists(topic.name)
-    const partitions = topic.partitions === 0 ? this.options.defaultPartitions : topic.partitions
-    const refusal = this.partitionsFault(partitions, partitions)
-    if (refusal !== null) return refusal
+    if (this.names.has(topic.name)) return topicExists(topic.name)
     if (topic.replicationFactor !== 0 && topic.replicationFactor !== 1) {
       return {
         error: ERROR.INVALID_REPLICATION,
         message: `replication factor ${topic.replicationFactor} is not possible: this cluster has 1 broker; use 1`,
       }
     }
-    const parsed = parseOverrides(topic.kind, topic.config)
-    if ('fault' in parsed) return { error: ERROR.INVALID_CONFIG, message: parsed.fault }
-    const conflict = settingsFault({ kind: topic.kind, name: topic.name, overrides: parsed.overrides })
-    if (conflict !== null) return { error: ERROR.INVALID_CONFIG, message: conflict }
-    return {
-      topicId: randomUUID(),
-      name: topic.name,
-      kind: topic.kind,
-      partitions,
-      replicationFactor: 1,
-      overrides: parsed.overrides,
-      createdAt: this.options.wallMs(),
-      version: 1,
-    }
+    return newTopicRecord(topic, { ...this.bounds, replicationFactor: 1, wallMs: this.options.wallMs() })
   }
 
   private applyChange (record: TopicRecord, change: TopicChange): TopicRecord | Refusal {
-    const partitions = change.partitions === 0 ? record.partitions : change.partitions
-    if (partitions < record.partitions) {
-      return {
-        error: ERROR.INVALID_PARTITIONS,
-        message: `topic ${record.name} has ${record.partitions} partitions; they cannot become fewer, since that would lose records`,
-      }
-    }
-    if (partitions > record.partitions && record.kind === 'queue' && record.overrides.order === 'key') {
-      return {
-        error: ERROR.INVALID_PARTITIONS,
-        message: `queue ${record.name} keeps the order of keys and its ${record.partitions} partitions: with more of them ` +
-          'keys would go to other partitions and overtake what is in these; create another queue',
-      }
-    }
-    const refusal = this.partitionsFault(partitions, partitions - record.partitions)
-    if (refusal !== null) return refusal
-    const parsed = parseOverrides(record.kind, change.set)
-    if ('fault' in parsed) return { error: ERROR.INVALID_CONFIG, message: parsed.fault }
-    const overrides = { ...record.overrides, ...parsed.overrides }
-    for (const name of change.unset) {
-      if (!Object.hasOwn(overrides, name)) {
-        return { error: ERROR.INVALID_CONFIG, message: `setting ${JSON.stringify(name)} is not set on topic ${record.name}; it has ${Object.keys(record.overrides).join(', ') || 'none'}` }
-      }
-      delete overrides[name]
-    }
-    if (record.kind === 'queue' && overrides.order !== record.overrides.order) {
-      return { error: ERROR.INVALID_CONFIG, message: `the order of queue ${record.name} does not change; create another queue` }
-    }
-    const conflict = settingsFault({ kind: record.kind, name: record.name, overrides })
-    if (conflict !== null) return { error: ERROR.INVALID_CONFIG, message: conflict }
-    return { ...record, partitions, overrides, version: record.version + 1 }
+    return changedTopicRecord(record, change, this.bounds)
   }
 
-  private partitionsFault (partitions: number, added: number): Refusal | null {
-    if (partitions < 1 || partitions > LIMITS.partitionsPerTopic) {
-      return { error: ERROR.INVALID_PARTITIONS, message: `${partitions} partitions are not possible; use 1 to ${LIMITS.partitionsPerTopic}` }
-    }
-    const room = LIMITS.partitionsPerBroker - this.options.partitions.size
-    if (added > room) {
-      return { error: ERROR.INVALID_PARTITIONS, message: `the broker holds ${this.options.partitions.size} partitions and takes ${room} more, not ${added}` }
-    }
-    return null
+  private get bounds (): TopicBounds {
+    const { defaultPartitions, partitions } = this.options
+    return { defaultPartitions, partitionsHeld: partitions.size, partitionsMax: LIMITS.partitionsPerBroker }
   }
 
   private put (record: TopicRecord, revision: number): void {
@@ -344,16 +272,4 @@ export class TopicCatalog {
     this.put(restored, revision)
     logger.warn({ topicId, topic: name }, 'the control store did not know a topic that is on disk; it is back')
   }
-}
-
-function exists (name: string): Refusal {
-  return { error: ERROR.TOPIC_EXISTS, message: `topic ${name} exists already; choose another name or use it as it is` }
-}
-
-function changedMeanwhile (name: string): Refusal {
-  return { error: ERROR.BUSY, message: `topic ${name} was changed by somebody else just now; look at it and retry` }
-}
-
-function unknownTopic (name: string): Refusal {
-  return { error: ERROR.UNKNOWN_TOPIC, message: `there is no topic ${JSON.stringify(name.slice(0, 100))}; see sluice topic list` }
 }

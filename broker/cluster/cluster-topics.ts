@@ -1,0 +1,210 @@
+// The topics of a cluster, and the operations on them. Any broker performs them; what counts is the control store.
+//
+//   create   records of the partitions ─ COMMIT the topic ─ wait a little until its leaders are there
+//   alter    records of new partitions ─ COMMIT the topic
+//   delete   COMMIT: the topic goes, and a word that it was deleted comes
+//
+// Nobody looks at records whose topic is not there, so a crash leaves of a creation a topic or nothing; the controller
+// removes the rest. Brokers open and delete replicas by what they see of it: see ReplicaTable.
+
+import { ERROR } from '@sluice/protocol'
+import PQueue from 'p-queue'
+import { ControlStoreError, type ControlStore } from '../control/control-store.js'
+import { swap } from '../control/swap.js'
+import {
+  changedTopicRecord, newTopicRecord, topicChangedMeanwhile, topicExists, unknownTopic, type TopicBounds,
+} from '../control/topic-rules.js'
+import { topicKey, type TopicRecord } from '../control/topic-record.js'
+import type { NewTopic, Refusal, TopicChange, Topics } from '../control/topics.js'
+import { LIMITS } from '../limits.js'
+import { placePartitions } from '../placement/place-partitions.js'
+import type { PlacedPartition } from '../placement/placement-types.js'
+import { firstRecord } from '../replica/partition-record.js'
+import type { Logger } from '../runtime/logger.js'
+import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
+import { deletedTopicKey, type BrokerRecord, type DeletedTopic } from './cluster-records.js'
+import { commitSwaps, type KeySwap } from './record-commits.js'
+import { memberOf } from './wanted-members.js'
+
+export interface ClusterTopicsOptions {
+  readonly control: ControlStore
+  readonly metadata: ClusterMetadata
+  readonly defaultPartitions: number
+  readonly wallMs: () => number
+  readonly makeNonce: () => string
+  readonly logger: Logger
+}
+
+/** Replicas of a topic that does not say how many; fewer where there are fewer brokers. */
+const DEFAULT_REPLICATION = 3
+/** A creation waits so long for leaders; they come all the same. */
+const LEADERS_WAIT_MS = 2_000
+
+export class ClusterTopics implements Topics {
+  private readonly options: ClusterTopicsOptions
+  private readonly operations = new PQueue({ concurrency: 1 })
+
+  constructor (options: ClusterTopicsOptions) {
+    this.options = options
+  }
+
+  byName (name: string): TopicRecord | undefined { return this.options.metadata.topics.get(name) ?? undefined }
+
+  byId (topicId: string): TopicRecord | undefined { return this.options.metadata.topicById(topicId) }
+
+  all (): TopicRecord[] {
+    return [...this.options.metadata.topics.entries.values()].map(({ value }) => value)
+      .sort((a, b) => a.name < b.name ? -1 : 1)
+  }
+
+  onChanged (listener: () => void): void { this.options.metadata.subscribe({ onTopics: listener }) }
+
+  create (topic: NewTopic, validateOnly: boolean): Promise<TopicRecord | Refusal> {
+    return this.inTurn(async () => {
+      const { control, metadata, wallMs } = this.options
+      if (this.byName(topic.name) !== undefined) return topicExists(topic.name)
+      const takers = this.takers()
+      const replicationFactor = topic.replicationFactor === 0
+        ? Math.min(DEFAULT_REPLICATION, Math.max(1, takers.length))
+        : topic.replicationFactor
+      if (replicationFactor < 1 || replicationFactor > takers.length) return tooFewBrokers(replicationFactor, takers)
+      const record = newTopicRecord(topic, { ...this.bounds, replicationFactor, wallMs: wallMs() })
+      if ('error' in record || validateOnly) return record
+      const swaps = this.recordsOf(record, 0, takers)
+      if (await commitSwaps(control, swaps) < swaps.length) return topicChangedMeanwhile(record.name)
+      const isOurs = (value: unknown): boolean => (value as TopicRecord).topicId === record.topicId
+      if (await swap(control, topicKey(record.name), record, 0, isOurs) === null) {
+        await metadata.refreshRecords()
+        return topicExists(record.name)
+      }
+      await metadata.refreshRecords()
+      await this.leadersOf(record)
+      return record
+    })
+  }
+
+  alter (change: TopicChange, validateOnly: boolean): Promise<TopicRecord | Refusal> {
+    return this.inTurn(async () => {
+      const { control, metadata } = this.options
+      const known = this.byName(change.name)
+      if (known === undefined) return unknownTopic(change.name)
+      const record = changedTopicRecord(known, change, this.bounds)
+      if ('error' in record || validateOnly) return record
+      const takers = this.takers()
+      const isGrowing = record.partitions > known.partitions
+      if (isGrowing && takers.length < record.replicationFactor) return tooFewBrokers(record.replicationFactor, takers)
+      const swaps = this.recordsOf(record, known.partitions, takers)
+      if (await commitSwaps(control, swaps) < swaps.length) {
+        await metadata.refreshRecords()
+        return topicChangedMeanwhile(record.name)
+      }
+      const revision = metadata.topics.revisionOf(record.name)
+      const text = JSON.stringify(record)
+      const isOurs = (value: unknown): boolean => JSON.stringify(value) === text
+      const changed = await swap(control, topicKey(record.name), record, revision, isOurs)
+      await metadata.refreshRecords()
+      if (changed === null) return topicChangedMeanwhile(record.name)
+      if (isGrowing) await this.leadersOf(record)
+      return record
+    })
+  }
+
+  delete (name: string): Promise<TopicRecord | Refusal> {
+    return this.inTurn(async () => {
+      const { control, metadata, wallMs } = this.options
+      const known = this.byName(name)
+      if (known === undefined) return unknownTopic(name)
+      const { topicId, partitions } = known
+      const deleted: DeletedTopic = { name, partitions, deletedAt: wallMs() }
+      const changes = [{ key: topicKey(name), value: null }, { key: deletedTopicKey(topicId), value: deleted }]
+      let revision: number | null = null
+      try {
+        revision = await control.commit(changes, [{ key: topicKey(name), revision: metadata.topics.revisionOf(name) }])
+      } catch (error) {
+        if (!(error instanceof ControlStoreError) || error.fault !== 'ambiguous') throw error
+        revision = (await control.get(deletedTopicKey(topicId)))?.revision ?? null
+        if (revision === null) throw error
+      }
+      await metadata.refresh()
+      return revision === null ? topicChangedMeanwhile(name) : known
+    })
+  }
+
+  async atRest (): Promise<void> { await this.operations.onIdle() }
+
+  private get bounds (): TopicBounds {
+    const { metadata, defaultPartitions } = this.options
+    const brokers = Math.max(1, metadata.brokers.entries.size)
+    let partitionsHeld = 0
+    for (const { value } of metadata.topics.entries.values()) partitionsHeld += value.partitions
+    return { defaultPartitions, partitionsHeld, partitionsMax: brokers * LIMITS.partitionsPerBroker }
+  }
+
+  /** Brokers that new replicas may go to. */
+  private takers (): BrokerRecord[] {
+    const { metadata } = this.options
+    const deposed = metadata.deposed()
+    const draining = metadata.draining()
+    return [...metadata.brokersById().values()]
+      .filter(({ brokerId }) => !deposed.has(brokerId) && !draining.has(brokerId))
+  }
+
+  /** First records of the partitions `[from, topic.partitions)`. */
+  private recordsOf (topic: TopicRecord, from: number, takers: readonly BrokerRecord[]): KeySwap[] {
+    const { metadata, makeNonce } = this.options
+    const brokers = new Map(takers.map(broker => [broker.brokerId, broker]))
+    const existing: PlacedPartition[] = metadata.partitionEntries().map(({ topicId, partition, record }) =>
+      ({ topicId, partition, replicas: record.replicas.map(({ brokerId }) => brokerId) }))
+    const { topicId, partitions: to, replicationFactor } = topic
+    const wanted = { topicId, from, to, replicationFactor }
+    return placePartitions(takers, existing, wanted).map(({ partition, replicas }) => {
+      const holders = replicas.map(brokerId => brokers.get(brokerId)!)
+      const [leader] = holders
+      const record = firstRecord(holders.map(memberOf), memberOf(leader!), leader!.incarnation, makeNonce())
+      const name = `${topicId}/${partition}`
+      return { change: { key: PARTITION_PREFIX + name, value: record }, revision: metadata.records.revisionOf(name) }
+    })
+  }
+
+  /** Resolves when all partitions have begun, so that who creates a topic can use it; after a while in any case. */
+  private leadersOf ({ topicId, partitions }: TopicRecord): Promise<void> {
+    const { metadata } = this.options
+    const isReady = (): boolean => {
+      for (let partition = 0; partition < partitions; partition++) {
+        if (metadata.placement(topicId, partition)?.record.active !== true) return false
+      }
+      return true
+    }
+    if (isReady()) return Promise.resolve()
+    return new Promise(resolve => {
+      const end = (): void => {
+        clearTimeout(timer)
+        unsubscribe()
+        resolve()
+      }
+      const timer = setTimeout(end, LEADERS_WAIT_MS)
+      const unsubscribe = metadata.subscribe({ onAny: () => { if (isReady()) end() } })
+    })
+  }
+
+  private async inTurn<T> (operation: () => Promise<T>): Promise<T | Refusal> {
+    try {
+      return await this.operations.add(operation)
+    } catch (cause) {
+      const { logger } = this.options
+      logger.error({ err: cause }, 'a topic operation failed')
+      const isAmbiguous = cause instanceof ControlStoreError && cause.fault === 'ambiguous'
+      const outcome = isAmbiguous ? 'it may have been made all the same: look, and retry' : 'nothing was changed; retry'
+      return {
+        error: ERROR.STORAGE_UNAVAILABLE,
+        message: `the control store of the cluster did not do it: ${(cause as Error).message}; ${outcome}`,
+      }
+    }
+  }
+}
+
+function tooFewBrokers (replicationFactor: number, takers: readonly BrokerRecord[]): Refusal {
+  const message = `replication factor ${replicationFactor} is not possible: this cluster has ` +
+    `${takers.length} ${takers.length === 1 ? 'broker' : 'brokers'} that take replicas; use 1 to ${takers.length}`
+  return { error: ERROR.INVALID_REPLICATION, message }
+}

@@ -1,0 +1,209 @@
+// Brokers of a cluster on one control store, without logs: who is made leader begins its epochs at once.
+
+import { MemoryMetaStore } from '@sluice/storage/testing'
+import t, { type Test } from 'tap'
+import { LmdbControlStore } from '../control/lmdb-control-store.js'
+import type { NewTopic } from '../control/topics.js'
+import { systemClock } from '../runtime/clock.js'
+import { silentLogger } from '../runtime/logger.js'
+import { Cluster } from './cluster.js'
+import { ClusterTopics } from './cluster-topics.js'
+import { moveKey, type BrokerRecord } from './cluster-records.js'
+import { BrokerIdTakenError } from './membership.js'
+
+const TOPIC: NewTopic = { name: 'orders', kind: 'stream', partitions: 6, replicationFactor: 3, config: {} }
+
+let processes = 0
+
+class Peer {
+  readonly record: BrokerRecord
+  readonly cluster: Cluster
+  readonly topics: ClusterTopics
+  addresses: ReadonlyMap<number, unknown> = new Map()
+  isAlive = true
+
+  private constructor (control: LmdbControlStore, cluster: Cluster, brokerId: number, storeId: string) {
+    const incarnation = `process-${++processes}`
+    this.record = { brokerId, incarnation, storeId, host: 'localhost', port: 7000 + brokerId, rack: '', capacity: 1, startedAt: 0, version: '1' }
+    this.cluster = cluster
+    const { metadata, makeNonce } = cluster
+    this.topics = new ClusterTopics(
+      { control, metadata, makeNonce, defaultPartitions: 1, wallMs: () => Date.now(), logger: silentLogger })
+    cluster.placements.subscribe((topicId, partition) => this.begin(topicId, partition))
+  }
+
+  static async start (control: LmdbControlStore, brokerId: number, storeId = `store-${brokerId}`): Promise<Peer> {
+    const cluster = await Cluster.open({
+      control,
+      clock: systemClock,
+      logger: silentLogger,
+      membershipTiming: { idTakenMs: 50, retryMs: 20 },
+      controllerLimits: { graceMs: 50, stuckMs: 1_000, stuckMsMax: 5_000, learnersPerBroker: 4 },
+    })
+    const peer = new Peer(control, cluster, brokerId, storeId)
+    try {
+      await cluster.start(peer.record, addresses => { peer.addresses = addresses })
+    } catch (error) {
+      await cluster.stop()
+      throw error
+    }
+    return peer
+  }
+
+  private begin (topicId: string, partition: number): void {
+    const record = this.cluster.placements.get(topicId, partition)?.record
+    if (!this.isAlive || record === undefined || record.active) return
+    if (record.leaderIncarnation !== this.record.incarnation) return
+    this.cluster.placements.activate(topicId, partition, record.epoch).catch(() => {})
+  }
+
+  /** Ends as by kill -9, once the others have noticed. */
+  die (others: readonly Peer[]): void {
+    this.isAlive = false
+    for (const { cluster } of others) cluster.onPeerLost(this.record.brokerId, this.record.incarnation)
+  }
+}
+
+async function startCluster (t: Test, count: number): Promise<{ control: LmdbControlStore, peers: Peer[] }> {
+  const control = new LmdbControlStore(new MemoryMetaStore())
+  const peers: Peer[] = []
+  t.teardown(async () => {
+    for (const { cluster } of peers) await cluster.stop()
+    await control.close()
+  })
+  for (let id = 1; id <= count; id++) peers.push(await Peer.start(control, id))
+  return { control, peers }
+}
+
+/** Waits for something that comes by itself. */
+async function until (holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise(resolve => setTimeout(resolve, 5))
+}
+
+function leadersOf ({ cluster }: Peer): number[] {
+  return [...cluster.placements.all()].filter(({ record }) => record.active).map(({ record }) => record.leader.brokerId)
+}
+
+t.test('Cluster: brokers know each other, have one id and one controller', async t => {
+  const { peers } = await startCluster(t, 3)
+  t.equal(new Set(peers.map(({ cluster }) => cluster.clusterId)).size, 1)
+  await until(() => peers.every(({ addresses }) => addresses.size === 3))
+  await until(() => peers.some(({ cluster }) => cluster.isController))
+  t.equal(peers.filter(({ cluster }) => cluster.isController).length, 1)
+  await until(() => peers.every(({ cluster }) => cluster.metadata.controller !== null))
+})
+
+t.test('Cluster: a topic has leaders when its creation is answered, and all brokers know it', async t => {
+  const { peers } = await startCluster(t, 3)
+  const topic = await peers[1]!.topics.create(TOPIC, false)
+  if ('error' in topic) throw new Error(topic.message)
+  t.equal(topic.replicationFactor, 3)
+  for (const peer of peers) {
+    await until(() => leadersOf(peer).length === 6)
+    t.strictSame(leadersOf(peer).sort(), [1, 1, 2, 2, 3, 3])
+    t.equal(peer.topics.byName('orders')?.topicId, topic.topicId)
+    t.equal(peer.topics.byId(topic.topicId)?.name, 'orders')
+  }
+  t.match(await peers[0]!.topics.create(TOPIC, false), { message: /exists already/ })
+  t.match(await peers[0]!.topics.create({ ...TOPIC, name: 'wide', replicationFactor: 4 }, false), {
+    message: /this cluster has 3 brokers that take replicas; use 1 to 3/,
+  })
+  t.match(await peers[0]!.topics.create({ ...TOPIC, name: 'a', replicationFactor: 0 }, false), { replicationFactor: 3 })
+})
+
+t.test('Cluster: two brokers that create a topic of one name make one of it', async t => {
+  const { peers } = await startCluster(t, 3)
+  const outcomes = await Promise.all(peers.map(({ topics }) => topics.create(TOPIC, false)))
+  t.equal(outcomes.filter(outcome => !('error' in outcome)).length, 1)
+  for (const peer of peers) await until(() => leadersOf(peer).length === 6)
+})
+
+t.test('Cluster: partitions that are added have leaders, and settings reach every broker', async t => {
+  const { peers } = await startCluster(t, 3)
+  await peers[0]!.topics.create(TOPIC, false)
+  await until(() => peers[1]!.topics.byName('orders') !== undefined)
+  const change = { name: 'orders', partitions: 8, set: { 'retention.ms': '60000' }, unset: [] }
+  t.match(await peers[1]!.topics.alter(change, false), { partitions: 8, version: 2 })
+  for (const peer of peers) {
+    await until(() => leadersOf(peer).length === 8)
+    t.equal(peer.topics.byName('orders')?.overrides['retention.ms'], '60000')
+    t.ok([...peer.cluster.placements.all()].every(({ topic }) => topic.version === 2), 'placements have the new topic')
+  }
+})
+
+t.test('Cluster: a deleted topic is told as deleted, and one of its name is another', async t => {
+  const { peers } = await startCluster(t, 3)
+  const topic = await peers[0]!.topics.create(TOPIC, false)
+  if ('error' in topic) throw new Error(topic.message)
+  await until(() => peers[2]!.topics.byName('orders') !== undefined)
+  await peers[2]!.topics.delete('orders')
+  for (const { cluster, topics } of peers) {
+    await until(() => cluster.placements.wasDeleted(topic.topicId))
+    t.equal(topics.byName('orders'), undefined)
+    t.equal(cluster.placements.get(topic.topicId, 0), undefined)
+  }
+  t.match(await peers[0]!.topics.delete('orders'), { message: /there is no topic/ })
+  const again = await peers[0]!.topics.create(TOPIC, false)
+  t.ok('topicId' in again && again.topicId !== topic.topicId)
+  t.notOk(peers[0]!.cluster.placements.wasDeleted('unknown'), 'what nobody knows was not deleted')
+})
+
+t.test('Cluster: a thousand partitions of a broker that others cannot reach are led by others', async t => {
+  const { peers } = await startCluster(t, 3)
+  await peers[0]!.topics.create({ ...TOPIC, partitions: 1_000 }, false)
+  await until(() => leadersOf(peers[1]!).length === 1_000)
+  peers[0]!.die(peers.slice(1))
+  await until(() => leadersOf(peers[1]!).length === 1_000 && !leadersOf(peers[1]!).includes(1))
+  t.ok(peers.slice(1).some(({ cluster }) => cluster.isController), 'the controller too')
+  const records = [...peers[1]!.cluster.placements.all()].map(({ record }) => record)
+  t.ok(records.every(({ epoch }) => epoch <= 2), 'one change each')
+})
+
+t.test('Cluster: one broker of three that cannot reach another changes nothing', async t => {
+  const { peers } = await startCluster(t, 3)
+  await peers[0]!.topics.create(TOPIC, false)
+  await until(() => leadersOf(peers[1]!).length === 6)
+  peers[1]!.cluster.onPeerLost(1, peers[0]!.record.incarnation)
+  await until(() => peers[2]!.cluster.metadata.suspicions.entries.size === 1)
+  t.equal(peers[2]!.cluster.metadata.deposed().size, 0)
+  peers[1]!.cluster.onPeerFound(1)
+  await until(() => peers[2]!.cluster.metadata.suspicions.entries.size === 0)
+  t.ok([...peers[1]!.cluster.placements.all()].every(({ record }) => record.epoch === 1))
+})
+
+t.test('Cluster: a broker that leaves in order is followed at once, by one that is there', async t => {
+  const { peers } = await startCluster(t, 3)
+  await peers[0]!.topics.create(TOPIC, false)
+  const [first] = peers.splice(0, 1)
+  first!.isAlive = false
+  await first!.cluster.stop()
+  await until(() => leadersOf(peers[0]!).length === 6 && !leadersOf(peers[0]!).includes(1))
+  t.ok(peers.some(({ cluster }) => cluster.isController))
+})
+
+t.test('Cluster: a broker id that is in use is refused, and not where its process is gone', async t => {
+  const { control, peers } = await startCluster(t, 2)
+  await t.rejects(Peer.start(control, 1, 'another-store'), BrokerIdTakenError)
+  peers[0]!.isAlive = false
+  const again = await Peer.start(control, 1)
+  t.teardown(() => again.cluster.stop())
+  await until(() => peers[1]!.cluster.metadata.brokersById().get(1)?.incarnation === again.record.incarnation)
+})
+
+t.test('Cluster: a move ends when the leader says that its learner has everything', async t => {
+  const { control, peers } = await startCluster(t, 4)
+  await peers[0]!.topics.create({ ...TOPIC, partitions: 1 }, false)
+  await until(() => leadersOf(peers[0]!).length === 1)
+  const [{ topic: { topicId }, record }] = [...peers[0]!.cluster.placements.all()] as [any]
+  const held: number[] = record.replicas.map((member: { brokerId: number }) => member.brokerId)
+  const joining = [1, 2, 3, 4].find(id => !held.includes(id))!
+  const replicas = [joining, ...held.slice(1)]
+  await control.commit([{ key: moveKey(topicId, 0), value: { replicas, askedAt: 0 } }])
+  const leader = peers.find(({ record: { incarnation } }) => incarnation === record.leaderIncarnation)!
+  await until(() => leader.cluster.metadata.placement(topicId, 0)!.record.learners.length === 1)
+  await leader.cluster.completeMoves((_topicId, _partition, member) => member.brokerId === joining)
+  await until(() => leadersOf(peers[0]!)[0] === joining)
+  await until(() => peers[0]!.cluster.metadata.moves.entries.size === 0)
+  const after = peers[0]!.cluster.metadata.placement(topicId, 0)!.record
+  t.strictSame(after.replicas.map(({ brokerId }) => brokerId), replicas)
+})

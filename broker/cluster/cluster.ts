@@ -1,0 +1,188 @@
+// A broker's side of its cluster, put together: what the control store says, this broker's place in it, and the office
+// of the controller.
+//
+//   open ── who the cluster is, all it knows ──▶ start ── registered, in the running for controller ──▶ stop
+//
+// What hosts the replicas (ClusterMember) tells of connections that come and go, and is told of brokers and partitions.
+
+import { randomUUID } from 'node:crypto'
+import type { ControlStore } from '../control/control-store.js'
+import { swap } from '../control/swap.js'
+import type { Member } from '../replica/member.js'
+import { activate, type PartitionRecord } from '../replica/partition-record.js'
+import type { PartitionPlacement, PartitionPlacements } from '../replica-host/partition-placements.js'
+import type { Clock } from '../runtime/clock.js'
+import type { Logger } from '../runtime/logger.js'
+import { CLUSTER_KEY, type BrokerRecord, type ClusterRecord } from './cluster-records.js'
+import { ClusterMetadata, PARTITION_PREFIX } from './cluster-metadata.js'
+import { Controller } from './controller.js'
+import type { ControllerLimits } from './controller-core.js'
+import { completedMove } from './move-completion.js'
+import { Membership, type MembershipTiming } from './membership.js'
+import { commitSwaps, type KeySwap } from './record-commits.js'
+
+export interface ClusterOptions {
+  readonly control: ControlStore
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly membershipTiming?: Partial<MembershipTiming>
+  readonly controllerLimits?: ControllerLimits
+}
+
+/** Where a broker is reached. */
+export interface BrokerAddress { readonly host: string, readonly port: number }
+
+/**
+ * A connection that breaks may be a network that stutters: so long is waited for another one before anybody is told, in
+ * milliseconds.
+ */
+const SUSPECT_AFTER_MS = 100
+
+export class Cluster {
+  readonly clusterId: string
+  readonly metadata: ClusterMetadata
+  readonly placements: PartitionPlacements
+  readonly makeNonce: () => string
+  private readonly options: ClusterOptions
+  private readonly membership: Membership
+  private readonly doubts = new Map<number, NodeJS.Timeout>()
+  private self: BrokerRecord | null = null
+  private controller: Controller | null = null
+  private completing = false
+
+  private constructor (options: ClusterOptions, clusterId: string, metadata: ClusterMetadata) {
+    const { control, logger, membershipTiming = {} } = options
+    this.options = options
+    this.clusterId = clusterId
+    this.metadata = metadata
+    this.membership = new Membership({ control, metadata, logger, timing: membershipTiming })
+    const process = randomUUID()
+    let count = 0
+    this.makeNonce = () => `${process}.${count++}`
+    this.placements = {
+      get: (topicId, partition) => metadata.placement(topicId, partition),
+      all: (): Iterable<PartitionPlacement> => metadata.allPlacements(),
+      wasDeleted: topicId => metadata.wasDeleted(topicId),
+      subscribe: onChange => metadata.subscribe({ onPartition: onChange }),
+      activate: (topicId, partition, epoch) => this.activate(topicId, partition, epoch),
+    }
+  }
+
+  /** Reads all that the control store says. Rejects with a ControlStoreError where it cannot be reached. */
+  static async open (options: ClusterOptions): Promise<Cluster> {
+    const { control, logger } = options
+    const clusterId = await clusterIdOf(control)
+    const metadata = new ClusterMetadata(control, logger)
+    try {
+      await metadata.open()
+    } catch (error) {
+      metadata.close()
+      throw error
+    }
+    return new Cluster(options, clusterId, metadata)
+  }
+
+  /**
+   * Joins: from here on the others know this broker.
+   *
+   * @param setAddresses called with the addresses of all brokers, again after each change.
+   */
+  async start (
+    self: BrokerRecord, setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void,
+  ): Promise<void> {
+    const { control, clock, logger, controllerLimits } = this.options
+    const { metadata, membership, makeNonce } = this
+    const tell = (): void => setAddresses(metadata.brokersById())
+    metadata.subscribe({ onBrokers: tell })
+    await membership.join(self)
+    await metadata.refresh()
+    tell()
+    this.self = self
+    const { brokerId, incarnation } = self
+    const limits = controllerLimits === undefined ? {} : { limits: controllerLimits }
+    this.controller = new Controller(
+      { control, metadata, membership, self: { brokerId, incarnation }, clock, logger, makeNonce, ...limits })
+    this.controller.start()
+  }
+
+  /** True while this broker decides for the cluster. */
+  get isController (): boolean { return this.controller?.inOffice === true }
+
+  /** A connection to or from a process has broken, or it has not been heard of for too long. */
+  onPeerLost (brokerId: number, incarnation: string): void {
+    if (this.doubts.has(brokerId)) return
+    this.doubts.set(brokerId, setTimeout(() => {
+      this.doubts.delete(brokerId)
+      this.membership.suspect(brokerId, incarnation)
+    }, SUSPECT_AFTER_MS))
+  }
+
+  /** A process can be spoken to. */
+  onPeerFound (brokerId: number): void {
+    clearTimeout(this.doubts.get(brokerId))
+    this.doubts.delete(brokerId)
+    this.membership.clear(brokerId)
+  }
+
+  /**
+   * Ends the moves of partitions that this broker leads and whose learners have everything. To be called now and then,
+   * by who hosts the replicas.
+   */
+  async completeMoves (
+    hasCaughtUp: (topicId: string, partition: number, member: Member) => boolean,
+  ): Promise<void> {
+    const { metadata, makeNonce, self } = this
+    if (self === null || this.completing) return
+    const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
+    const swaps: KeySwap[] = []
+    for (const { topicId, partition, record, revision } of metadata.partitionEntries()) {
+      if (record.leaderIncarnation !== self.incarnation) continue
+      const move = metadata.moves.get(`${topicId}/${partition}`)
+      if (move === null && record.learners.length === 0) continue
+      const isReady = (member: Member): boolean => hasCaughtUp(topicId, partition, member)
+      const completed = completedMove(record, move, view, isReady, makeNonce())
+      if (completed === null) continue
+      swaps.push({ change: { key: `${PARTITION_PREFIX}${topicId}/${partition}`, value: completed }, revision })
+    }
+    if (swaps.length === 0) return
+    this.completing = true
+    try {
+      await commitSwaps(this.options.control, swaps)
+    } finally {
+      this.completing = false
+    }
+  }
+
+  /** Leaves: the others know at once. */
+  async stop (): Promise<void> {
+    for (const timer of this.doubts.values()) clearTimeout(timer)
+    this.doubts.clear()
+    await this.controller?.stop()
+    await this.membership.leave()
+    this.metadata.close()
+  }
+
+  private async activate (topicId: string, partition: number, epoch: number): Promise<PartitionRecord | null> {
+    const { control } = this.options
+    const key = `${PARTITION_PREFIX}${topicId}/${partition}`
+    const entry = await control.get(key)
+    if (entry === null) return null
+    const known = entry.value as PartitionRecord
+    const record = activate(known, epoch, this.makeNonce())
+    if (record === null) return known
+    const isOurs = (value: unknown): boolean => (value as PartitionRecord).nonce === record.nonce
+    const revision = await swap(control, key, record, entry.revision, isOurs)
+    if (revision === null) return null
+    this.metadata.records.apply({ key, value: record, revision })
+    return record
+  }
+}
+
+async function clusterIdOf (control: ControlStore): Promise<string> {
+  const fresh: ClusterRecord = { clusterId: randomUUID() }
+  const entry = await control.get(CLUSTER_KEY)
+  if (entry !== null) return (entry.value as ClusterRecord).clusterId
+  const isOurs = (value: unknown): boolean => (value as ClusterRecord).clusterId === fresh.clusterId
+  if (await swap(control, CLUSTER_KEY, fresh, 0, isOurs) !== null) return fresh.clusterId
+  return ((await control.get(CLUSTER_KEY))!.value as ClusterRecord).clusterId
+}
