@@ -204,9 +204,9 @@ export class PartitionLog {
 
   /**
    * Visits every batch from the one that holds `from` to the log end, in order, with bounded memory. Damaged ranges are
-   * left out.
+   * left out. `between` is waited for now and then: whoever keeps what it is given can put that away.
    */
-  async replay (from: number, visit: (batch: Buffer) => void): Promise<void> {
+  async replay (from: number, visit: (batch: Buffer) => void, between?: () => Promise<void>): Promise<void> {
     let offset = Math.max(from, this.logStartOffset)
     const endOffset = this.nextOffset
     while (offset < endOffset) {
@@ -215,6 +215,7 @@ export class PartitionLog {
         for (const bytes of slice.buffers) visitBatches(bytes, visit)
         if (slice.sizeBytes === 0) return
         offset = slice.nextOffset
+        await between?.()
       } catch (error) {
         if (!(error instanceof LogReadFailure)) throw error
         if (error.reason.kind === 'corrupt') offset = error.reason.to

@@ -10,7 +10,7 @@ import type { MetaStore } from '@sluice/storage'
 import { ByteReader } from '../queue/byte-reader.js'
 import { ByteWriter } from '../queue/byte-writer.js'
 import type { DelayClock } from '../queue/queue-types.js'
-import { DELAYED_TABLE, keyAfter, offsetOfKey, rowsOf } from './queue-keys.js'
+import { DELAYED_TABLE, keyAfter, offsetKey, offsetOfKey } from './queue-keys.js'
 import { heldOfRow, type HeldRecord } from './held-record.js'
 
 const ROWS_PER_PAGE = 1_000
@@ -18,30 +18,42 @@ const ROWS_PER_PAGE = 1_000
 export class DelayImage {
   private readonly meta: MetaStore
   private readonly prefix: Buffer
+  private readonly endOffset: number
   private readonly writer = new ByteWriter()
   /** Offsets whose content as of the beginning is written, or that did not exist then. */
   private readonly done = new Set<number>()
   private nextKey: Buffer
   private walkedTo = -1
   private ended = false
+  private isSealed = false
 
-  constructor (meta: MetaStore, prefix: Buffer) {
+  /**
+   * @param prefix what the stored rows begin with
+   * @param endOffset every record of the beginning lies below
+   * @param hidesRows no stored row counts: the image is what is noted
+   */
+  constructor (meta: MetaStore, prefix: Buffer, endOffset: number, hidesRows: boolean) {
     this.meta = meta
     this.prefix = prefix
-    this.nextKey = prefix
+    this.endOffset = endOffset
+    this.nextKey = hidesRows ? offsetKey(prefix, endOffset) : prefix
   }
 
   /** An entry as of the beginning, or null where it did not exist then. Once per offset; later calls change nothing. */
   note (offset: number, held: HeldRecord | null): void {
-    if (this.ended || offset <= this.walkedTo || this.done.has(offset)) return
+    const isToCome = offset > this.walkedTo && offset < this.endOffset && !this.done.has(offset)
+    if (this.ended || this.isSealed || !isToCome) return
     this.done.add(offset)
     if (held !== null) this.write(offset, held)
   }
 
+  /** The stored rows do not change any more: there is nothing to note from now on. */
+  seal (): void { this.isSealed = true }
+
   /** The next piece, or null after the last. */
   next (): Uint8Array | null {
     if (this.ended) return null
-    const { to } = rowsOf(this.prefix)
+    const to = offsetKey(this.prefix, this.endOffset)
     const rows = this.meta.range(DELAYED_TABLE, { from: this.nextKey, to, limit: ROWS_PER_PAGE })
     for (const { key, value } of rows) {
       const offset = offsetOfKey(key)

@@ -98,8 +98,8 @@ export class HostedQueueGroup implements QueueHost {
   /** What was read from the disk to look at records: it is sent when they are leased. */
   get recentReads (): RecentReads { return this.feed.recent }
 
-  /** Records are being read from disk: there may be something to receive soon. */
-  get isLoading (): boolean { return this.feed.isLoading }
+  /** Records are being read from disk, or put off to it: there may be something to receive soon. */
+  get isLoading (): boolean { return this.feed.isLoading || this.delayed.isFull }
 
   get isLeading (): boolean { return this.leads }
 
@@ -134,6 +134,11 @@ export class HostedQueueGroup implements QueueHost {
 
   onStartOffset (offset: number): void {
     if (this.leads) this.turn().onStartOffsetMoved(offset)
+  }
+
+  /** The delay store has taken to the disk what it had: the group may put off more. */
+  onDelayRoom (): void {
+    if (this.leads && !this.stopped) this.wakeWaiters()
   }
 
   /** `waiter` hears when there may be something to receive, until it says it waits no more. */

@@ -61,6 +61,7 @@ export class PartitionQueues {
     this.partition = partition
     this.surroundings = surroundings
     this.checkpoints = new QueueCheckpoints(surroundings.meta, partition)
+    this.checkpoints.onCommitted = () => this.onCheckpointCommitted()
   }
 
   find (name: string): HostedQueueGroup | undefined { return this.groups.get(name) }
@@ -100,15 +101,17 @@ export class PartitionQueues {
     } catch (cause) {
       logger.warn({ partition: this.partition.label, err: cause },
         'what the meta store knows of a queue is damaged; reading its state log instead')
-      await this.checkpoints.forget()
+      await this.checkpoints.forget(this.groups)
       for (const { name, config, deadLetterQueue } of this.groups.values()) this.add(name, config, deadLetterQueue)
     }
+    let between: (() => Promise<void>) | undefined
     if (from < 0) {
+      between = () => this.checkpoints.spill(this.groups)
       const image = await findImage(log)
-      if (image !== null) await restoreImage(log, image, groupOf)
+      if (image !== null) await restoreImage(log, image, groupOf, between)
       from = image?.begin ?? log.logStartOffset
     }
-    const faults = await replayDeltas(log, from, groupOf)
+    const faults = await replayDeltas(log, from, groupOf, between)
     for (const [group, cause] of faults) {
       logger.error({ partition: this.partition.label, group, err: cause },
         'the state log of a queue has a hole: settles behind it are lost, and their records will be delivered again')
@@ -177,6 +180,7 @@ export class PartitionQueues {
     }
     if (count > 0) this.sent = this.sent.slice(count)
     if (this.held.length > 0 && this.companyDeadline === null) this.write()
+    this.checkpointDelays()
   }
 
   onStateLogChange (): void {
@@ -188,10 +192,26 @@ export class PartitionQueues {
   /** Writes what has changed since the last checkpoint, as far as it is durable. See QueueCheckpoints. */
   checkpoint (all: boolean): void {
     this.dedup?.checkpoint(all, this.queueTimeMs(this.groups.get('')!))
+    if (this.led !== null && this.held.length > 0) this.write()
+    this.writeCheckpoint(all)
+  }
+
+  /** Does not wait for the next round where delay stores fill up. */
+  private checkpointDelays (): void {
+    if (this.isClosed) return
+    for (const { delayed } of this.groups.values()) if (delayed.isDue) return this.writeCheckpoint(false)
+  }
+
+  private writeCheckpoint (all: boolean): void {
     const { led } = this
-    if (led !== null && this.held.length > 0) this.write()
     if (led === null || led.log.state === 'failed' || !this.isQuiet) return
     if (this.checkpoints.write(led, this.groups, this.loggedBytes, all)) this.loggedBytes = 0
+  }
+
+  private onCheckpointCommitted (): void {
+    if (this.isClosed) return
+    for (const group of this.groups.values()) group.onDelayRoom()
+    this.checkpointDelays()
   }
 
   /** Ends the groups: what they have changed is on its way to the state log, and nothing more comes. */
@@ -257,6 +277,7 @@ export class PartitionQueues {
     }
     this.loggedBytes += written
     if (written > 0) this.onAppended?.(written)
+    this.checkpointDelays()
   }
 
   private nextBatch (): { batch: Buffer, count: number } {

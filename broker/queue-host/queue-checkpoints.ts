@@ -11,15 +11,13 @@ import type { MetaStore, MetaWrite, PartitionLog } from '@sluice/storage'
 import type { LedLog } from '../log/led-log.js'
 import type { HostedQueueGroup } from './hosted-queue-group.js'
 import {
-  CHECKPOINT_TABLE, GROUP_TABLE, CHECKPOINT_TABLES, groupKey, rowsOf,
+  CHECKPOINT_TABLE, GROUP_TABLE, groupKey, rowsOf,
 } from './queue-keys.js'
 import type { QueuePartition } from './queue-surroundings.js'
 import { StoredDelayStore } from './stored-delay-store.js'
 
 interface Taken { readonly offset: number, readonly writes: MetaWrite[], readonly groups: readonly HostedQueueGroup[] }
 
-/** Changes in the memory of delay stores that make a checkpoint due. */
-const DELAY_CHANGES_MAX = 20_000
 /** Snapshots so small are written with every round. */
 const SMALL_BYTES = 64 * 1024
 
@@ -29,10 +27,14 @@ export class QueueCheckpoints {
   /** Sequence of each group in its row. */
   private readonly sequences = new Map<string, number>()
   private taken: Taken | null = null
+  /** Checkpoints that the meta store has not committed. */
+  private underWay = 0
   /** Bytes of the snapshots written last. */
   private storedBytes = 0
   /** End of the state log that the rows stand for. */
   private storedOffset = -1
+  /** Called when a checkpoint is committed: delay stores have room again. */
+  onCommitted: () => void = () => {}
 
   constructor (meta: MetaStore, { metaKey }: QueuePartition) {
     this.meta = meta
@@ -53,7 +55,7 @@ export class QueueCheckpoints {
     const offset = this.offsetStored()
     // A checkpoint of more than the log holds says things that a crash has cut off.
     if (offset < log.logStartOffset || offset > log.nextOffset) {
-      await this.forget()
+      await this.forget(groups)
       return -1
     }
     for (const group of groups.values()) {
@@ -77,7 +79,9 @@ export class QueueCheckpoints {
   write (
     { log, settledOffset }: LedLog, groups: ReadonlyMap<string, HostedQueueGroup>, loggedBytes: number, all: boolean,
   ): boolean {
-    if (this.taken === null && log.nextOffset !== this.storedOffset && (all || this.isDue(groups, loggedBytes))) {
+    const isPossible = this.taken === null && log.nextOffset !== this.storedOffset
+    // One at a time, so that what waits for the disk is bounded; the last one of all waits for nothing.
+    if (isPossible && (all || (this.underWay === 0 && this.isDue(groups, loggedBytes)))) {
       this.taken = this.take(log, groups)
     }
     // Only what nothing takes back may be called known.
@@ -87,8 +91,16 @@ export class QueueCheckpoints {
     const value = Buffer.alloc(8)
     writeInt64(value, offset, 0)
     writes.push({ table: CHECKPOINT_TABLE, key: this.key, value })
-    this.meta.write(writes)
-    for (const group of frozen) group.delayed.onCheckpointed()
+    this.underWay++
+    this.meta.write(writes, {
+      done: error => {
+        this.underWay--
+        // What a meta store that has failed did not take stays in memory.
+        if (error !== null) return
+        for (const group of frozen) group.delayed.onCheckpointed()
+        this.onCommitted()
+      },
+    })
     this.taken = null
     this.storedOffset = offset
     return true
@@ -96,9 +108,8 @@ export class QueueCheckpoints {
 
   private isDue (groups: ReadonlyMap<string, HostedQueueGroup>, loggedBytes: number): boolean {
     if (this.storedBytes < SMALL_BYTES || loggedBytes * 2 >= this.storedBytes) return true
-    let changes = 0
-    for (const { delayed } of groups.values()) changes += delayed.changes
-    return changes > DELAY_CHANGES_MAX
+    for (const { delayed } of groups.values()) if (delayed.isDue) return true
+    return false
   }
 
   private take (log: PartitionLog, groups: ReadonlyMap<string, HostedQueueGroup>): Taken {
@@ -125,9 +136,26 @@ export class QueueCheckpoints {
     return row === null || row.length !== 8 ? -1 : readInt64(row, 0)
   }
 
-  /** Removes every row. */
-  async forget (): Promise<void> {
+  /** No row counts any more. */
+  async forget (groups: ReadonlyMap<string, HostedQueueGroup>): Promise<void> {
     this.meta.write([{ table: CHECKPOINT_TABLE, key: this.key, value: null }])
-    for (const table of CHECKPOINT_TABLES) await this.meta.deleteRange(table, rowsOf(this.key))
+    await this.meta.deleteRange(GROUP_TABLE, rowsOf(this.key))
+    for (const { delayed } of groups.values()) delayed.forget()
+  }
+
+  /**
+   * While there is no checkpoint: has delayed records that a restart reads from the state log take to the disk, since
+   * they may be more than fit into memory. A crash leaves them without a checkpoint, so that they do not count.
+   */
+  async spill (groups: ReadonlyMap<string, HostedQueueGroup>): Promise<void> {
+    for (const { delayed } of groups.values()) {
+      if (!delayed.isDue) continue
+      delayed.freeze()
+      const writes = delayed.writesOfFrozen()
+      await new Promise<void>((resolve, reject) => {
+        this.meta.write(writes, { done: error => error === null ? resolve() : reject(error) })
+      })
+      delayed.onCheckpointed()
+    }
   }
 }

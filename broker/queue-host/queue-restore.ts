@@ -23,9 +23,15 @@ export async function findImage (log: PartitionLog): Promise<ImagePlace | null> 
   return place
 }
 
-/** Fills groups that are new with what an image says of them. `groupOf` answers null for a group that is gone. */
+/**
+ * Fills groups that are new with what an image says of them.
+ *
+ * @param groupOf answers null for a group that is gone
+ * @param between is waited for now and then
+ */
 export async function restoreImage (
   log: PartitionLog, { begin, end }: ImagePlace, groupOf: (name: string) => HostedQueueGroup | null,
+  between?: () => Promise<void>,
 ): Promise<void> {
   const reader = new RecordReader()
   const snapshots = new Map<string, Buffer[]>()
@@ -41,17 +47,19 @@ export async function restoreImage (
       if (delayed === undefined) return
       readDelayPiece(value, (at, held) => delayed.put(at, held.clock, held.dueMs, held.record))
     }
-  }))
+  }), between)
   for (const [name, pieces] of snapshots) groupOf(name)?.idle.restore(Buffer.concat(pieces))
 }
 
 /**
  * Applies the deltas from `fromOffset` on.
  *
+ * @param between is waited for now and then
  * @returns the first fault of each group whose deltas have a hole: the group stands before it
  */
 export async function replayDeltas (
   log: PartitionLog, fromOffset: number, groupOf: (name: string) => HostedQueueGroup | null,
+  between?: () => Promise<void>,
 ): Promise<Map<string, QueueStateFault>> {
   const reader = new RecordReader()
   const faults = new Map<string, QueueStateFault>()
@@ -65,6 +73,6 @@ export async function replayDeltas (
       if (!(fault instanceof QueueStateFault)) throw fault
       faults.set(name, fault)
     }
-  }))
+  }), between)
   return faults
 }

