@@ -10,6 +10,7 @@ import { Broker, type BrokerParts } from './broker.js'
 import { parseConfig, type OptionTexts } from './config.js'
 import { silentLogger } from './runtime/logger.js'
 
+export { EtcdControlStore, type EtcdControlStoreOptions } from './control/etcd/etcd-control-store.js'
 export { rejectsWith, testControlStoreContract, until } from './control/control-store-contract.js'
 
 export interface TestBrokerOptions {
