@@ -21,7 +21,9 @@ import { QueueSessions } from './api/queue-sessions.js'
 import type { BrokerServices } from './api/services.js'
 import { ClusterMember, type BrokerCluster } from './cluster-member.js'
 import type { BrokerConfig } from './config.js'
-import { CONTROL_META_TABLES, LmdbControlStore } from './control/lmdb-control-store.js'
+import { ControlStoreError, type ControlStore } from './control/control-store.js'
+import { CONTROL_META_TABLES } from './control/lmdb-control-store.js'
+import { openControlStore } from './control/open-control-store.js'
 import { ProducerIds } from './control/producer-ids.js'
 import { DeadLetterQueues } from './control/dead-letter-queues.js'
 import { LocalRedriveTargets } from './control/local-redrive-targets.js'
@@ -65,6 +67,7 @@ const META_TABLES = [
   ...LOG_META_TABLES, ...PARTITION_META_TABLES, ...QUEUE_META_TABLES, ...CONTROL_META_TABLES, ...REPLICA_META_TABLES,
 ]
 const EPOCH_KEY = '/epoch'
+const EPOCH_TRIES_MAX = 10
 const EVENT_LOOP_WINDOW_MS = 60_000
 const SETTLE_POLL_MS = 5
 const STOPPING = 'the broker is stopping; connect to another one, or again after its restart'
@@ -121,7 +124,8 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const logs = await openLogs(config, directory.path, disk, meta, clock, clean, logger)
   undo.push(() => logs.close())
 
-  const control = new LmdbControlStore(meta)
+  const control = await openControlStore(config, meta, { clock, logger })
+  undo.push(() => control.close())
   const { topicDefaults } = config
   const leaderEpoch = await nextEpoch(control)
   const batchBytesMax = config.maxFrameBytes - LIMITS.frameOverheadBytes
@@ -281,11 +285,19 @@ function groupLimits (config: BrokerConfig): GroupLimits {
 }
 
 /** One leader epoch for all partitions of a single broker, higher at every start. */
-async function nextEpoch (control: LmdbControlStore): Promise<number> {
-  const entry = await control.get(EPOCH_KEY)
-  const epoch = (entry === null ? 0 : entry.value as number) + 1
-  await control.commit([{ key: EPOCH_KEY, value: epoch }])
-  return epoch
+async function nextEpoch (control: ControlStore): Promise<number> {
+  for (let tries = 0; tries < EPOCH_TRIES_MAX; tries++) {
+    const entry = await control.get(EPOCH_KEY)
+    const epoch = (entry === null ? 0 : entry.value as number) + 1
+    const compares = [{ key: EPOCH_KEY, revision: entry?.revision ?? 0 }]
+    try {
+      if (await control.commit([{ key: EPOCH_KEY, value: epoch }], compares) !== null) return epoch
+    } catch (error) {
+      // Where it was made after all an epoch is left out, which does no harm.
+      if (!(error instanceof ControlStoreError) || error.fault !== 'ambiguous') throw error
+    }
+  }
+  throw new ControlStoreError('unavailable', `no epoch could be taken from the control store in ${EPOCH_TRIES_MAX} tries`)
 }
 
 function advertisedAddress (config: BrokerConfig, port: number): { host: string, port: number } {

@@ -8,7 +8,7 @@ import { parseQuantity, quantityFault, type SettingRow } from './control/setting
 import { parseOverrides } from './control/topic-record.js'
 
 /** What kind of text an option takes. Durations and sizes may have units: `30s`, `64MiB`. */
-export type OptionKind = 'text' | 'address' | 'integer' | 'bytes' | 'duration' | 'choice' | 'settings'
+export type OptionKind = 'text' | 'name' | 'address' | 'etcd' | 'integer' | 'bytes' | 'duration' | 'choice' | 'settings'
 
 export type OptionRow = SettingRow<OptionKind>
 
@@ -22,6 +22,13 @@ export const OPTIONS = {
   advertise: { kind: 'address', default: '', doc: 'Address and port that clients are told; empty for that of `listen`, or the host name where that is 0.0.0.0.' },
   id: { kind: 'integer', default: '1', min: 0, max: 2 ** 31 - 1, doc: 'Id of this broker; it belongs to the data folder from its first start on.' },
   rack: { kind: 'text', default: '', doc: 'Label of the rack or zone, told to clients.' },
+  control: { kind: 'etcd', default: '', doc: 'Members of the etcd that holds what a cluster shares; `etcds://` by TLS. Empty for a single broker, which keeps it in its data folder.' },
+  cluster: { kind: 'name', default: 'main', doc: 'Name of the cluster in etcd, which several clusters may share.' },
+  'control-user': { kind: 'text', default: '', doc: 'User of the broker in etcd; empty where etcd asks for none.' },
+  'control-password-file': { kind: 'text', default: '', doc: 'File with the password of that user.' },
+  'control-ca': { kind: 'text', default: '', doc: 'PEM file with the certificate authorities that etcd is trusted by, instead of those of the system; with it connections are by TLS.' },
+  'control-cert': { kind: 'text', default: '', doc: 'PEM file with the certificate that the broker shows to etcd.' },
+  'control-key': { kind: 'text', default: '', doc: 'PEM file with the private key of that certificate.' },
   'default-partitions': { kind: 'integer', default: '1', min: 1, max: 10_000, doc: 'Partitions of a topic that is created without saying how many.' },
   'max-connections': { kind: 'integer', default: '10000', min: 1, max: 1_000_000, doc: 'Client connections at once; more are turned away with BUSY.' },
   'max-frame-bytes': { kind: 'bytes', default: String(16 * MiB), min: 64 * 1024, max: 128 * MiB, doc: 'Largest request or response.' },
@@ -51,6 +58,12 @@ export type OptionSource = 'default' | 'file' | 'environment' | 'flag'
 /** Names of all options. */
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[]
 
+/** Where an etcd is. */
+export interface EtcdAddresses {
+  readonly tls: boolean
+  readonly endpoints: readonly { readonly host: string, readonly port: number }[]
+}
+
 /** The options with their types. Durations are milliseconds, sizes bytes. */
 export interface BrokerConfig {
   readonly data: string
@@ -58,6 +71,14 @@ export interface BrokerConfig {
   readonly advertise: { readonly host: string, readonly port: number } | null
   readonly id: number
   readonly rack: string
+  /** Null for a single broker. */
+  readonly control: EtcdAddresses | null
+  readonly cluster: string
+  readonly controlUser: string
+  readonly controlPasswordFile: string
+  readonly controlCa: string
+  readonly controlCert: string
+  readonly controlKey: string
   readonly defaultPartitions: number
   readonly maxConnections: number
   readonly maxFrameBytes: number
@@ -134,6 +155,7 @@ export function parseConfig (
   if (settings.find(setting => setting.name === 'data')!.value === '') {
     faults.push('data is missing: name the folder for the data with --data DIR or SLUICE_DATA')
   }
+  faults.push(...controlFaults(name => settings.find(setting => setting.name === name)!.value))
   const sessionMin = values.get('group-session-timeout-min') as number
   const sessionMax = values.get('group-session-timeout-max') as number
   if (sessionMin > sessionMax) faults.push('group-session-timeout-min is above group-session-timeout-max')
@@ -164,6 +186,14 @@ function parseOption (name: OptionName, text: string): { value: unknown } | { fa
   const row: OptionRow = OPTIONS[name]
   switch (row.kind) {
     case 'text': return { value: text }
+    case 'name':
+      if (/^[\w.-]{1,64}$/.test(text)) return { value: text }
+      return { fault: `${name} is ${JSON.stringify(text)}; it must be 1 to 64 letters, digits, dots, dashes and underscores` }
+    case 'etcd': {
+      const addresses = text === '' ? null : parseEtcdAddresses(text)
+      if (addresses !== undefined) return { value: addresses }
+      return { fault: `${name} is ${JSON.stringify(text)}; it must be etcd://HOST:PORT,HOST:PORT or etcds://… (by TLS), such as etcd://127.0.0.1:2379` }
+    }
     case 'choice':
       if (row.choices!.includes(text)) return { value: text }
       return { fault: `${name} is ${JSON.stringify(text)}; it must be one of ${row.choices!.join(', ')}` }
@@ -190,6 +220,26 @@ export function parseAddress (text: string): { host: string, port: number } | un
   return { host: (match[1] ?? match[2])!, port: Number(match[3]) }
 }
 
+/** etcd://HOST:PORT,HOST:PORT; undefined where it is none. */
+function parseEtcdAddresses (text: string): EtcdAddresses | undefined {
+  const match = /^(etcds?):\/\/(.+?)\/?$/.exec(text)
+  const endpoints = match?.[2]!.split(',').map(parseAddress) ?? []
+  if (match === null || !endpoints.every(endpoint => endpoint !== undefined && endpoint.port > 0)) return undefined
+  return { tls: match[1] === 'etcds', endpoints: endpoints as EtcdAddresses['endpoints'] }
+}
+
+/** What options for etcd contradict together. */
+function controlFaults (textOf: (name: OptionName) => string): string[] {
+  const faults: string[] = []
+  for (const [one, other] of [['control-user', 'control-password-file'], ['control-cert', 'control-key']] as const) {
+    if ((textOf(one) === '') !== (textOf(other) === '')) faults.push(`${one} and ${other} go together: set both or neither`)
+  }
+  const names = ['control-user', 'control-ca', 'control-cert'] as const
+  const idle = names.find(name => textOf(name) !== '')
+  if (textOf('control') === '' && idle !== undefined) faults.push(`${idle} is set and control is not: name the etcd with --control etcd://HOST:PORT`)
+  return faults
+}
+
 function parseSettings (name: string, text: string): { value: Record<string, string> } | { fault: string } {
   const given: Record<string, string> = {}
   for (const part of text.split(',').map(item => item.trim()).filter(item => item !== '')) {
@@ -209,6 +259,13 @@ function typed (values: ReadonlyMap<OptionName, unknown>): Omit<BrokerConfig, 's
     advertise: value('advertise'),
     id: value('id'),
     rack: value('rack'),
+    control: value('control'),
+    cluster: value('cluster'),
+    controlUser: value('control-user'),
+    controlPasswordFile: value('control-password-file'),
+    controlCa: value('control-ca'),
+    controlCert: value('control-cert'),
+    controlKey: value('control-key'),
     defaultPartitions: value('default-partitions'),
     maxConnections: value('max-connections'),
     maxFrameBytes: value('max-frame-bytes'),

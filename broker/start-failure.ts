@@ -5,6 +5,7 @@
 
 import { DataDirectoryError, DiskError, LmdbMissingError } from '@sluice/storage'
 import { ConfigError } from './config.js'
+import { ControlStoreError, type ControlFault } from './control/control-store.js'
 import { ListenError } from './net/tcp-server.js'
 
 const DISK_ADVICE: Readonly<Record<string, string>> = {
@@ -18,10 +19,18 @@ const DISK_ADVICE: Readonly<Record<string, string>> = {
   EIO: 'the disk reports errors: look into the log of the kernel (dmesg), then replace it or restore its data',
 }
 
+const CONTROL_ADVICE: Readonly<Partial<Record<ControlFault, string>>> = {
+  unavailable: 'see that it runs, and that --control names the addresses where it takes clients',
+  denied: 'see --control-user, --control-password-file and --control-ca, and what etcd grants that user',
+}
+
 /** The failure of a start in words, with what to do next; null for a fault of the program. */
 export function startFailureText (error: unknown): string | null {
   if (error instanceof DiskError) {
     return `${error.message}: ${DISK_ADVICE[error.code] ?? 'mend what the code says, then start again'}`
+  }
+  if (error instanceof ControlStoreError && CONTROL_ADVICE[error.fault] !== undefined) {
+    return `${error.message}: ${CONTROL_ADVICE[error.fault]}`
   }
   const isExplained = error instanceof DataDirectoryError || error instanceof ListenError ||
     error instanceof LmdbMissingError || error instanceof ConfigError

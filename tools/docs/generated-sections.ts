@@ -61,9 +61,11 @@ async function commandTable (): Promise<string> {
 
 type Quantity = Pick<OptionRow, 'choices' | 'min' | 'max'> & { readonly kind: string }
 
+const FORMS: Readonly<Record<string, string>> = { address: 'HOST:PORT', etcd: 'etcd://HOST:PORT,…', name: 'name' }
+
 function range (row: Quantity): string {
   if (row.choices !== undefined) return row.choices.map(choice => `\`${choice}\``).join(' ')
-  if (row.min === undefined || row.max === undefined) return row.kind === 'address' ? 'HOST:PORT' : 'text'
+  if (row.min === undefined || row.max === undefined) return FORMS[row.kind] ?? 'text'
   const max = row.max === Number.MAX_SAFE_INTEGER ? 'any' : quantity(row, String(row.max))
   return `${quantity(row, String(row.min))} – ${max}`
 }

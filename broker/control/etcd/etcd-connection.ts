@@ -212,7 +212,8 @@ export class EtcdConnection {
       const handle = { cancel: () => {} }
       this.open.add(handle)
       if (call.requestStream) {
-        const stream = member.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata, options)
+        const stream = member.client.makeBidiStreamRequest(
+          path, requestSerialize, responseDeserialize, metadata, options)
         handle.cancel = () => stream.cancel()
         stream.once('data', (response: Response) => {
           finish(null, response)
@@ -296,7 +297,7 @@ function wasNotSent (error: unknown): boolean {
 
 /** Texts of etcd and of TLS that mean: not with this user, password or certificate. */
 function isRefusal (details: string): boolean {
-  return /certificate|self.signed|unable to verify|altname|user name is empty|authentication failed|auth is not enabled/i
+  return /certificate|self.signed|unable to verify|altname|user name is empty|authentication failed|auth\w* is not enabled/i
     .test(details)
 }
 

@@ -1,4 +1,4 @@
-// An etcd for the tests of a file, and control stores on it. Where etcd cannot be had the tests are skipped with a word.
+// An etcd for the tests of a file, and control stores on it. Where there is no etcd they are skipped with a word.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,0 +1,42 @@
+// Opens the control store that the options name: etcd for a cluster, else a table of the broker's own meta store.
+
+import { readFile } from 'node:fs/promises'
+import type { MetaStore } from '@sluice/storage'
+import { ConfigError, type BrokerConfig } from '../config.js'
+import type { Clock } from '../runtime/clock.js'
+import type { Logger } from '../runtime/logger.js'
+import type { ControlStore } from './control-store.js'
+import { LmdbControlStore } from './lmdb-control-store.js'
+
+/** @throws ControlStoreError where etcd cannot be used, ConfigError where a file of the options cannot be read. */
+export async function openControlStore (
+  config: BrokerConfig, meta: MetaStore, { clock, logger }: { clock: Clock, logger: Logger },
+): Promise<ControlStore> {
+  const { control, cluster, controlUser: user } = config
+  if (control === null) return new LmdbControlStore(meta)
+  const [ca, cert, key] = await Promise.all([
+    readOptionFile('control-ca', config.controlCa),
+    readOptionFile('control-cert', config.controlCert),
+    readOptionFile('control-key', config.controlKey),
+  ])
+  const password = await readOptionFile('control-password-file', config.controlPasswordFile)
+  // Only here: a single broker needs nothing of gRPC.
+  const { EtcdControlStore } = await import('./etcd/etcd-control-store.js')
+  return await EtcdControlStore.open({
+    endpoints: control.endpoints,
+    tls: control.tls || ca !== null || cert !== null ? { ca, cert, key } : null,
+    login: password === null ? null : { user, password: password.toString().replace(/\r?\n$/, '') },
+    cluster,
+    clock,
+    logger,
+  })
+}
+
+async function readOptionFile (name: string, path: string): Promise<Buffer | null> {
+  if (path === '') return null
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new ConfigError([`${name}: ${(error as Error).message}`])
+  }
+}
