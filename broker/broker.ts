@@ -176,6 +176,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     topics,
     partitions,
     replicas: member?.replicas ?? null,
+    peers: member?.peers ?? null,
     groups,
     sessions,
     redrives,
@@ -194,7 +195,8 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   if (member !== null) dispatcher.serve(member.handlers())
 
   const concurrency = config.backgroundConcurrency
-  const housekeeping = new Housekeeping({ ...config, concurrency, partitions, clock, logger })
+  const copies = member?.replicas ?? null
+  const housekeeping = new Housekeeping({ ...config, concurrency, partitions, copies, clock, logger })
   housekeeping.start()
   const timers = [
     setInterval(() => deadlines.tick(clock.monotonicMs()), LIMITS.tickMs),

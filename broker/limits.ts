@@ -45,6 +45,8 @@ export const LIMITS = {
   fetchWaitMs: 5 * 60_000,
   /** Longest time a request may ask to be worked on, in milliseconds. */
   requestTimeoutMs: 10 * 60_000,
+  /** A request that needs the leader waits so long for a majority to confirm who that is, in milliseconds. */
+  confirmMs: 5_000,
   /** An incomplete frame may be on the way for so long, in milliseconds. */
   frameArrivalMs: 60_000,
   /** A connection has to say hello within this time, in milliseconds. */

@@ -3,6 +3,7 @@
 import { ERROR } from '@sluice/protocol'
 import t, { type Test } from 'tap'
 import { ClusterWorld, until } from './cluster-world.test.double.js'
+import { reconfigure, withLearners } from './replica/partition-record.js'
 import { QueueTestClient } from './queue-test-client.js'
 import { TestClient } from './test-client.js'
 
@@ -217,6 +218,71 @@ t.test('Replication: the log of a follower begins where the leader\'s does', asy
   await client.produce(topicId, 0, ['v5'])
   await until(() => world.brokers.every(({ id }) => world.broker(id).replica(topicId).log.logStartOffset === 3))
   t.pass()
+})
+
+t.test('Replication: a replica knows producers whose records are gone when it begins to lead', async t => {
+  const world = await clusterOf(t)
+  const topicId = await world.createTopic()
+  const client = await clientOf(t, world, 1)
+  for (let n = 0; n < 3; n++) await client.produce(topicId, 0, [`v${n}`], { producer: producer(n) })
+  await settled(world, topicId)
+  await until(() => world.broker(2).replica(topicId).tracker.offset === 3)
+  await client.call('deleteRecords', { timeoutMs: 1_000, partitions: [{ topicId, partition: 0, beforeOffset: 3 }] })
+  await client.produce(topicId, 0, ['other'])
+  await until(() => world.broker(2).replica(topicId).log.logStartOffset === 3)
+  world.isolate(1)
+  await world.failOver(topicId, 2)
+  const again = await (await clientOf(t, world, 2)).produce(topicId, 0, ['v2'], { producer: producer(2) })
+  t.same([again.error, again.duplicate, again.baseOffset], [0, true, 2])
+})
+
+t.test('Replication: the end of a log is told by a leader that a majority has confirmed, and by no other', async t => {
+  const world = await clusterOf(t)
+  const topicId = await world.createTopic()
+  const client = await clientOf(t, world, 1)
+  await client.produce(topicId, 0, ['a'])
+  const partitions = [{ topicId, partition: 0, position: 'latest' as const, timestamp: -1 }]
+  const ask = async () => (await client.call('listOffsets', { timeoutMs: 300, partitions })).partitions[0]!
+  t.same((await ask()).offset, 1)
+  world.isolate(1)
+  await world.failOver(topicId, 2)
+  await (await clientOf(t, world, 2)).produce(topicId, 0, ['b'])
+  t.equal((await ask()).error, ERROR.NOT_ENOUGH_REPLICAS, 'it believes that it leads, and cannot know')
+})
+
+t.test('Replication: where replication is async, the leader alone acknowledges', async t => {
+  const world = await clusterOf(t)
+  const topicId = await world.createTopic('stream', { replication: 'async' })
+  const client = await clientOf(t, world, 1)
+  world.isolate(1)
+  t.equal((await client.produce(topicId, 0, ['a'])).error, 0)
+  t.same(await valuesAt(client, topicId), [], 'shown once a majority has it')
+  world.heal()
+  await settled(world, topicId)
+  t.same(await valuesAt(client, topicId), ['a'])
+})
+
+t.test('Replication: a broker that a partition moves away from removes its files', async t => {
+  const world = await clusterOf(t, 4)
+  const topicId = await world.createTopic('stream', {}, [1, 2, 3])
+  const client = await clientOf(t, world, 1)
+  await client.produce(topicId, 0, ['a'])
+  const to = world.broker(4).member.self!.member
+  const record = world.record(topicId)
+  world.put(topicId, 0, withLearners(record, [to], 'nonce 1'))
+  const learner = (): boolean => {
+    const progress = world.broker(1).replica(topicId).replica.leading!.progress()
+    return progress.some(({ member, matchOffsets }) => member.brokerId === 4 && matchOffsets[0] === 1)
+  }
+  await until(learner)
+  const others = record.replicas.filter(({ brokerId }) => brokerId !== 3)
+  const { member, incarnation } = world.broker(1).member.self!
+  world.put(topicId, 0, reconfigure(world.record(topicId), [...others, to], member, incarnation, 'nonce 2'))
+  await world.opened(topicId, 1)
+  t.equal((await client.produce(topicId, 0, ['b'])).error, 0)
+  await until(() => world.broker(3).replica(topicId) === undefined)
+  await until(() => world.broker(4).replica(topicId).highWatermark === 3)
+  t.same(await valuesAt(await clientOf(t, world, 4), topicId), ['a', 'b'])
 })
 
 t.test('Replication: a deleted topic leaves nothing, one that is unknown is left alone', async t => {

@@ -4,10 +4,12 @@ import {
   ERROR, groupNameFault, type CommittedOffset, type FetchOffsetsRequest, type FetchOffsetsResponse,
 } from '@sluice/protocol'
 import { LIMITS } from '../limits.js'
+import type { LogRefusal } from '../log/led-log.js'
 import type { ApiHandler } from '../net/call.js'
 import type { Partition } from '../partition/partition.js'
 import { findPartition } from './find-partition.js'
 import type { BrokerServices } from './services.js'
+import { whenLeading } from './when-leading.js'
 
 export function fetchOffsetsHandler (services: BrokerServices): ApiHandler<FetchOffsetsRequest, FetchOffsetsResponse> {
   return {
@@ -20,14 +22,25 @@ export function fetchOffsetsHandler (services: BrokerServices): ApiHandler<Fetch
         return call.fail(ERROR.INVALID_REQUEST,
           `the request names ${partitions.length} partitions; at most ${LIMITS.partitionsPerRequest} go into one`)
       }
-      call.respond({
-        offsets: partitions.map(({ topicId, partition: index }) => {
-          const found = findPartition(services, topicId, index)
-          if (found.partition !== null) return offsetIn(found.partition, group)
-          const topic = services.topics.byId(topicId)?.name ?? ''
-          return answer({ topic, topicId, partition: index, error: found.error, message: found.message })
-        }),
+      const offsets: CommittedOffset[] = []
+      let waiting = partitions.length + 1
+      const settle = (): void => { if (--waiting === 0) call.respond({ offsets }) }
+      partitions.forEach(({ topicId, partition: index }, i) => {
+        const topic = services.topics.byId(topicId)?.name ?? ''
+        const refuse = ({ error, message }: LogRefusal): void => {
+          offsets[i] = answer({ topic, topicId, partition: index, error, message })
+          settle()
+        }
+        const found = findPartition(services, topicId, index)
+        if (found.partition === null) return refuse(found)
+        const { partition } = found
+        whenLeading(services, partition, LIMITS.confirmMs, refusal => {
+          if (refusal !== null) return refuse(refusal)
+          offsets[i] = offsetIn(partition, group)
+          settle()
+        })
       })
+      settle()
     },
   }
 }

@@ -30,6 +30,14 @@ export function findQueueGroup (services: BrokerServices, name: QueueGroupName):
   }
   const { blockedBy } = queues
   if (blockedBy === null) return { group, partition }
+  if (blockedBy === 'no-quorum') {
+    return {
+      group: null,
+      partition,
+      error: ERROR.NOT_ENOUGH_REPLICAS,
+      message: `a majority of the replicas of ${partition.label} cannot be reached; retry with back-off`,
+    }
+  }
   return {
     group: null,
     partition,

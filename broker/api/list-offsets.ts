@@ -7,12 +7,14 @@ import type { Partition } from '../partition/partition.js'
 import { forEachAtOnce } from '../runtime/for-each-at-once.js'
 import { findPartition } from './find-partition.js'
 import type { BrokerServices } from './services.js'
+import { whenLeading } from './when-leading.js'
 
 export function listOffsetsHandler (services: BrokerServices): ApiHandler<ListOffsetsRequest, ListOffsetsResponse> {
   return {
     api: 'listOffsets',
     handle (request, call) {
       const { partitions } = request
+      const timeoutMs = Math.max(1, Math.min(request.timeoutMs, LIMITS.requestTimeoutMs))
       if (partitions.length > LIMITS.partitionsPerRequest) {
         return call.fail(ERROR.INVALID_REQUEST,
           `the request names ${partitions.length} partitions; at most ${LIMITS.partitionsPerRequest} go into one`)
@@ -20,7 +22,7 @@ export function listOffsetsHandler (services: BrokerServices): ApiHandler<ListOf
       const answers = new Array<OffsetAnswer>(partitions.length)
       // Few at a time: each lookup by time reads from the disk.
       void forEachAtOnce(partitions.length, LIMITS.timeLookupsAtOnce, index => new Promise<void>(resolve => {
-        answer(services, partitions[index]!, result => {
+        answer(services, partitions[index]!, timeoutMs, result => {
           answers[index] = result
           resolve()
         })
@@ -29,7 +31,9 @@ export function listOffsetsHandler (services: BrokerServices): ApiHandler<ListOf
   }
 }
 
-function answer (services: BrokerServices, query: OffsetQuery, done: (answer: OffsetAnswer) => void): void {
+function answer (
+  services: BrokerServices, query: OffsetQuery, timeoutMs: number, done: (answer: OffsetAnswer) => void,
+): void {
   const found = findPartition(services, query.topicId, query.partition)
   const base = { topicId: query.topicId, partition: query.partition, error: 0, message: '', offset: -1, timestamp: -1, leaderEpoch: -1 }
   if (found.partition === null) return done({ ...base, error: found.error, message: found.message })
@@ -37,7 +41,10 @@ function answer (services: BrokerServices, query: OffsetQuery, done: (answer: Of
   const leaderEpoch = partition.leaderEpoch
   switch (query.position) {
     case 'earliest': return done({ ...base, offset: partition.log.logStartOffset, leaderEpoch })
-    case 'latest': return done({ ...base, offset: partition.highWatermark, leaderEpoch })
+    case 'latest':
+      return whenLeading(services, partition, timeoutMs, refusal => done(refusal === null
+        ? { ...base, offset: partition.highWatermark, leaderEpoch }
+        : { ...base, ...refusal }))
     case 'timestamp': return answerByTime(partition, query, { ...base, leaderEpoch }, done)
   }
 }

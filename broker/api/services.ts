@@ -8,6 +8,7 @@ import type { ByteBudget } from '../net/byte-budget.js'
 import type { Groups } from './groups.js'
 import type { QueueSessions } from './queue-sessions.js'
 import type { PartitionTable } from '../partition/partition-table.js'
+import type { Peers } from '../peer/peers.js'
 import type { ReplicaTable } from '../replica-host/replica-table.js'
 import type { Clock } from '../runtime/clock.js'
 import type { DeadlineQueue } from '../runtime/deadline-queue.js'
@@ -33,6 +34,8 @@ export interface BrokerServices {
   readonly partitions: PartitionTable
   /** What it holds of a cluster's partitions; null where it is alone. */
   readonly replicas: ReplicaTable | null
+  /** Its connections with the other brokers; null where it is alone. */
+  readonly peers: Peers | null
   readonly groups: Groups
   readonly sessions: QueueSessions
   readonly redrives: Redrives

@@ -20,10 +20,17 @@ export interface LedLog {
   readonly settledOffset: number
   /** True where other brokers hold copies: then `highWatermark` and the log's own end of what is safe differ. */
   readonly isReplicated: boolean
+  /** False while too few of the copies can be reached for anything to be committed. */
+  readonly hasQuorum: boolean
   /** False while no batch of this size is taken. Ask again after `onAdvance`. */
   hasRoom (bytes: number): boolean
   /** Why a batch of this size is not taken now; null where it is. `label` names the log in the text. */
   refusalOf (bytes: number, label: string): LogRefusal | null
+  /**
+   * Calls back once it is certain that nobody newer leads, after this call; else with what speaks against it. May never
+   * call back while there is no majority.
+   */
+  confirm (label: string, done: (refusal: LogRefusal | null) => void): void
   /** Appends a checked batch for which there is room: copies it, and answers its base offset. */
   append (batch: Buffer): number
   /** After the high watermark or the log's own end of what is safe has moved. */

@@ -8,6 +8,7 @@ const NOTHING = (): void => {}
 export class StandaloneLog implements LedLog {
   readonly log: PartitionLog
   readonly isReplicated = false
+  readonly hasQuorum = true
   onAdvance = NOTHING
   onStateChange = NOTHING
   onStartOffsetChange = NOTHING
@@ -29,6 +30,8 @@ export class StandaloneLog implements LedLog {
   hasRoom (bytes: number): boolean { return this.log.hasRoom(bytes) }
 
   refusalOf (bytes: number, label: string): LogRefusal | null { return storageRefusal(this.log, bytes, label) }
+
+  confirm (_label: string, done: (refusal: LogRefusal | null) => void): void { done(null) }
 
   append (batch: Buffer): number {
     const { log } = this

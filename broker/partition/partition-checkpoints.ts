@@ -14,6 +14,7 @@ import type { Partition } from './partition.js'
 import {
   GROUP_OFFSETS_TABLE, PRODUCERS_TABLE, STATE_APPLIED_TABLE, groupOfKey, groupOffsetKey, keysBelow, partitionKey,
 } from './partition-keys.js'
+import type { ProducerState } from './producer-state.js'
 
 interface Snapshot { offset: number, version: number, bytes: Buffer }
 
@@ -36,7 +37,14 @@ export class PartitionCheckpoints {
   /** Brings back the producers of a partition that is being opened. @returns from where on its log has to be read. */
   restoreProducers (partition: Partition): number {
     const { log, producers } = partition
-    const snapshot = this.meta.get(PRODUCERS_TABLE, partitionKey(partition.topicId, partition.index))
+    const from = this.readProducers(partition.metaKey, partition.label, log, producers)
+    this.snapshots.set(partition, { offset: from, version: producers.version, taken: null })
+    return from
+  }
+
+  /** Fills producers in from what is stored. @returns from where on the log has to be read. */
+  readProducers (key: Buffer, label: string, log: PartitionLog, producers: ProducerState): number {
+    const snapshot = this.meta.get(PRODUCERS_TABLE, key)
     let from = log.logStartOffset
     if (snapshot !== null) {
       try {
@@ -48,11 +56,20 @@ export class PartitionCheckpoints {
         }
       } catch (cause) {
         producers.clear()
-        this.logger.warn({ partition: partition.label, err: cause }, 'producer snapshot is damaged; reading the log instead')
+        this.logger.warn({ partition: label, err: cause }, 'producer snapshot is damaged; reading the log instead')
       }
     }
-    this.snapshots.set(partition, { offset: from, version: producers.version, taken: null })
     return from
+  }
+
+  /** Notes what is known at `offset`, which is committed and durable. */
+  storeProducers (key: Buffer, producers: ProducerState, offset: number): void {
+    this.meta.write([{ table: PRODUCERS_TABLE, key, value: snapshotBytes(producers, offset) }])
+  }
+
+  /** Begins to look after a partition whose producers are known up to `offset` already. */
+  adopt (partition: Partition, offset: number): void {
+    this.snapshots.set(partition, { offset, version: partition.producers.version, taken: null })
   }
 
   /** Brings back the committed offsets likewise. @returns from where on the state log has to be read. */
@@ -156,7 +173,11 @@ export class PartitionCheckpoints {
 
 function snapshotOf (partition: Partition): Snapshot {
   const { producers, log } = partition
+  return { offset: log.nextOffset, version: producers.version, bytes: snapshotBytes(producers, log.nextOffset) }
+}
+
+function snapshotBytes (producers: ProducerState, offset: number): Buffer {
   const bytes = Buffer.concat([Buffer.alloc(8), producers.snapshot()])
-  writeInt64(bytes, log.nextOffset, 0)
-  return { offset: log.nextOffset, version: producers.version, bytes }
+  writeInt64(bytes, offset, 0)
+  return bytes
 }

@@ -20,9 +20,10 @@ import type { DeadLetterSink } from '../queue-host/dead-letter-sink.js'
 import type { QueueSurroundings } from '../queue-host/queue-surroundings.js'
 import type { Logger } from '../runtime/logger.js'
 import { forEachAtOnce } from '../runtime/for-each-at-once.js'
-import { Partition, replayOffsets, type PartitionHost } from './partition.js'
+import { newProducerState, Partition, replayOffsets, type PartitionHost } from './partition.js'
 import { PartitionCheckpoints } from './partition-checkpoints.js'
 import { PARTITION_META_TABLES, keysBelow, partitionKey } from './partition-keys.js'
+import type { ProducerState } from './producer-state.js'
 
 export interface PartitionTableOptions {
   store: LogStore
@@ -40,6 +41,9 @@ export interface PartitionTableOptions {
   /** What queue groups need of the broker; without it there are none. */
   queues?: QueueSurroundings
 }
+
+/** Producers as of an offset of a data log. */
+export interface KnownProducers { readonly producers: ProducerState, readonly offset: number }
 
 /** A state log is short, and cut off below often: small segments let it shrink. */
 const STATE_SEGMENT_BYTES = 1024 * 1024
@@ -178,13 +182,20 @@ export class PartitionTable implements PartitionHost {
     return [logConfigOf(this.settingsOf(record)), this.stateLogConfig(record)]
   }
 
-  /** Opens a partition that this broker has begun to lead: with what its logs say, all of which is committed. */
-  async openLed (record: TopicRecord, index: number, epoch: number, data: LedLog, state: LedLog): Promise<Partition> {
+  /**
+   * Opens a partition that this broker has begun to lead: with what its logs say, all of which is committed.
+   *
+   * @param known what is known of producers already, up to an offset of the data log.
+   */
+  async openLed (
+    record: TopicRecord, index: number, epoch: number, data: LedLog, state: LedLog, known: KnownProducers | null = null,
+  ): Promise<Partition> {
     const settings = this.settingsOf(record)
     const { queues = null } = this.options
-    const partition = new Partition(this, record, index, epoch, data, this.batchBytesMax(settings), queues)
+    const bytesMax = this.batchBytesMax(settings)
+    const partition = new Partition(this, record, index, epoch, data, bytesMax, queues, known?.producers)
     partition.isAsync = settings.replication === 'async'
-    await this.loadProducers(partition)
+    await this.loadProducers(partition, known?.offset)
     if (record.kind === 'queue') this.addQueue(partition, record)
     await this.loadStateFrom(partition, state)
     return partition
@@ -344,9 +355,21 @@ export class PartitionTable implements PartitionHost {
     await partition.restoreQueues(state)
   }
 
-  private async loadProducers (partition: Partition): Promise<void> {
+  /** What the meta store knows of a partition's producers, and up to where. */
+  restoreProducers (topicId: string, index: number, log: PartitionLog): KnownProducers {
+    const producers = newProducerState()
+    const label = `${topicId}/${index}`
+    return { producers, offset: this.checkpoints.readProducers(partitionKey(topicId, index), label, log, producers) }
+  }
+
+  storeProducers (topicId: string, index: number, producers: ProducerState, offset: number): void {
+    this.checkpoints.storeProducers(partitionKey(topicId, index), producers, offset)
+  }
+
+  private async loadProducers (partition: Partition, knownOffset = -1): Promise<void> {
     const { log, producers } = partition
-    const from = this.checkpoints.restoreProducers(partition)
+    if (knownOffset >= 0) this.checkpoints.adopt(partition, knownOffset)
+    const from = knownOffset >= 0 ? knownOffset : this.checkpoints.restoreProducers(partition)
     if (from >= log.nextOffset) return
     // Seen now: the timestamps of records say when something happened to users, not when the producer lived.
     const nowMs = this.options.wallMs()

@@ -17,7 +17,7 @@ import {
   type BatchFault,
 } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
-import { unavailable, type LedLog } from '../log/led-log.js'
+import { unavailable, type LedLog, type LogRefusal } from '../log/led-log.js'
 import type { TopicRecord } from '../control/topic-record.js'
 import { LIMITS } from '../limits.js'
 import { AckQueue, type Acknowledge } from './ack-queue.js'
@@ -69,7 +69,7 @@ export class Partition implements QueuePartition, StateImageSource {
   readonly leaderEpoch: number
   readonly log: PartitionLog
   readonly data: LedLog
-  readonly producers = new ProducerState(LIMITS.producersPerPartition, LIMITS.batchesPerProducer)
+  readonly producers: ProducerState
   readonly offsets = new CommittedOffsets()
   /** The state log; null while there is none. */
   state: LedLog | null = null
@@ -107,7 +107,7 @@ export class Partition implements QueuePartition, StateImageSource {
 
   constructor (
     host: PartitionHost, topic: Pick<TopicRecord, 'topicId' | 'name' | 'kind'>, index: number, leaderEpoch: number,
-    data: LedLog, maxBatchBytes: number, queues: QueueSurroundings | null = null,
+    data: LedLog, maxBatchBytes: number, queues: QueueSurroundings | null = null, producers = newProducerState(),
   ) {
     this.host = host
     this.topicId = topic.topicId
@@ -117,6 +117,7 @@ export class Partition implements QueuePartition, StateImageSource {
     this.data = data
     this.log = data.log
     this.maxBatchBytes = maxBatchBytes
+    this.producers = producers
     this.isQueue = topic.kind === 'queue'
     this.metaKey = partitionKey(topic.topicId, index)
     this.queues = queues === null || !this.isQueue ? null : new PartitionQueues(this, queues)
@@ -175,6 +176,9 @@ export class Partition implements QueuePartition, StateImageSource {
     if (endOffset <= this.highWatermark) return acknowledge(0, '')
     this.waitIn(this.acks, endOffset, acknowledge)
   }
+
+  /** Calls back with what speaks against it that this broker leads the partition now, by a majority; null: nothing. */
+  confirmLeadership (done: (refusal: LogRefusal | null) => void): void { this.data.confirm(this.label, done) }
 
   /** Calls back when everything below `endOffset` is as safe as `acks` of the producer and the topic ask for. */
   whenAcknowledged (endOffset: number, acks: 'leader' | 'quorum', acknowledge: Acknowledge): void {
@@ -434,6 +438,11 @@ export class Partition implements QueuePartition, StateImageSource {
     this.queuedCommits = []
     for (const commit of commits) commit.done(error, message)
   }
+}
+
+/** Knows no producer. */
+export function newProducerState (): ProducerState {
+  return new ProducerState(LIMITS.producersPerPartition, LIMITS.batchesPerProducer)
 }
 
 /** Takes in what the state log holds from `fromOffset` on. */

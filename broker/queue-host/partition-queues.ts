@@ -141,9 +141,10 @@ export class PartitionQueues {
   }
 
   /** Why nothing can be begun for now; null where it can. */
-  get blockedBy (): 'busy' | 'unavailable' | null {
+  get blockedBy (): 'busy' | 'unavailable' | 'no-quorum' | null {
     const { led } = this
     if (led === null || led.log.state !== 'online') return 'unavailable'
+    if (!led.hasQuorum) return 'no-quorum'
     return this.heldBytes > HELD_BYTES_MAX ? 'busy' : null
   }
 

@@ -17,11 +17,14 @@ import { Replica } from '../replica/replica.js'
 import type { ReplicaHost, ReplicaReport, ReplicaRole, StoredPromise } from '../replica/replica-host.js'
 import type { ReplicaMessage } from '../replica/replica-message.js'
 import type { PartitionPlacement } from './partition-placements.js'
+import { ProducerTracker } from './producer-tracker.js'
 import { ReplicaLog } from './replica-log.js'
 import type { ReplicaSurroundings } from './replica-surroundings.js'
 
 /** After an opening that failed it is tried again, in milliseconds. */
 const REOPEN_MS = 1_000
+/** How often what is committed is looked at for producers, in milliseconds. */
+const TRACK_MS = 500
 
 export class HostedReplica implements ReplicaHost {
   readonly topicId: string
@@ -30,11 +33,14 @@ export class HostedReplica implements ReplicaHost {
   readonly incarnation: string
   placement: PartitionPlacement
   readonly replica: Replica
+  /** What is known of producers while another broker leads. */
+  readonly tracker: ProducerTracker
   /** What users talk to, while this broker leads and is ready. */
   partition: Partition | null = null
   private readonly surroundings: ReplicaSurroundings
   private readonly logs: readonly PartitionLog[]
   private readonly waiters = new Set<() => void>()
+  private trackAtMs = 0
   /** Of this leadership; empty while there is none. */
   private led: readonly ReplicaLog[] = []
   private openingEpoch = 0
@@ -52,6 +58,7 @@ export class HostedReplica implements ReplicaHost {
     this.index = placement.partition
     this.placement = placement
     this.logs = logs
+    this.tracker = new ProducerTracker(surroundings.partitions, this.topicId, this.index, logs[0]!)
     this.replica = new Replica({ host: this, logs, stored, bootId: surroundings.bootId })
     for (const [index, log] of logs.entries()) {
       log.onStartOffsetChange = () => {
@@ -98,9 +105,22 @@ export class HostedReplica implements ReplicaHost {
 
   tick (nowMs: number): void {
     this.replica.tick()
+    if (this.led.length === 0 && nowMs >= this.trackAtMs) {
+      this.trackAtMs = nowMs + TRACK_MS
+      this.tracker.follow(this.highWatermark, nowMs)
+    }
     if (nowMs >= this.reopenAtMs) {
       this.reopenAtMs = Infinity
       if (this.replica.open) this.onOpen(this.replica.epoch)
+    }
+  }
+
+  /** Removes what lies below the start of the logs, where this broker does not lead: its leader decides on that. */
+  async removeBelowStart (): Promise<void> {
+    for (const log of this.logs) {
+      if (this.led.length > 0 || this.closed || log.state === 'failed') return
+      const [first] = log.listSegments()
+      if (first !== undefined && first.endOffset <= log.logStartOffset) await log.applyRetention()
     }
   }
 
@@ -158,7 +178,9 @@ export class HostedReplica implements ReplicaHost {
     const led = this.led = this.replica.logs.map(({ index }) => new ReplicaLog(this.replica, index, epoch))
     const { topic } = this.placement
     const isOver = (): boolean => this.led !== led || this.openingEpoch !== epoch
-    partitions.openLed(topic, this.index, epoch, led[0]!, led[1]!).then(partition => {
+    const open = async (): Promise<Partition> =>
+      await partitions.openLed(topic, this.index, epoch, led[0]!, led[1]!, await this.tracker.take())
+    open().then(partition => {
       if (isOver()) return partitions.closeLed(partition, ERROR.NOT_LEADER, this.notLeading)
       this.partition = partition
       partitions.installLed(topic, partition)
@@ -174,8 +196,13 @@ export class HostedReplica implements ReplicaHost {
 
   onQuorum (hasQuorum: boolean): void {
     const { logger } = this.surroundings
-    if (hasQuorum) logger.info({ partition: this.label }, 'a majority of the replicas is back; records are taken again')
-    else logger.warn({ partition: this.label }, 'a majority of the replicas cannot be reached; no records are taken')
+    if (!hasQuorum) {
+      logger.warn({ partition: this.label }, 'a majority of the replicas cannot be reached; no records are taken')
+      return
+    }
+    logger.info({ partition: this.label }, 'a majority of the replicas is back; records are taken again')
+    // What was held back meanwhile is written now.
+    for (const log of this.led) log.onAdvance()
   }
 
   onHighWatermark (log: number): void {
@@ -187,6 +214,7 @@ export class HostedReplica implements ReplicaHost {
 
   onTruncate (log: number, offset: number): void {
     this.surroundings.partitions.forgetAbove(this.topicId, this.index, log, offset)
+    if (log === 0) this.tracker.onTruncate(offset)
   }
 
   report (kind: ReplicaReport, message: string): void {

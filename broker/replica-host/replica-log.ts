@@ -31,18 +31,19 @@ export class ReplicaLog implements LedLog {
 
   get settledOffset (): number { return Math.min(this.replicated.highWatermark, this.log.durableOffset) }
 
-  hasRoom (bytes: number): boolean {
+  get hasQuorum (): boolean {
     const { leading } = this.replica
-    return leading !== null && leading.epoch === this.epoch && leading.open && leading.hasQuorum() &&
-      !this.replicated.busy && this.log.hasRoom(bytes)
+    return leading !== null && leading.epoch === this.epoch && leading.open && leading.hasQuorum()
+  }
+
+  hasRoom (bytes: number): boolean {
+    return this.hasQuorum && !this.replicated.busy && this.log.hasRoom(bytes)
   }
 
   refusalOf (bytes: number, label: string): LogRefusal | null {
     const { leading } = this.replica
-    if (leading === null || leading.epoch !== this.epoch) {
-      return { error: ERROR.NOT_LEADER, message: `this broker does not lead ${label} any more; refresh the metadata` }
-    }
-    if (!leading.open || !leading.hasQuorum()) {
+    if (leading === null || leading.epoch !== this.epoch) return deposed(label)
+    if (!this.hasQuorum) {
       return {
         error: ERROR.NOT_ENOUGH_REPLICAS,
         message: `${label} takes no records: a majority of its ${leading.record.replicas.length} replicas cannot be reached; retry with back-off`,
@@ -51,9 +52,18 @@ export class ReplicaLog implements LedLog {
     return storageRefusal(this.log, bytes, label)
   }
 
+  confirm (label: string, done: (refusal: LogRefusal | null) => void): void {
+    if (this.replica.leading?.epoch !== this.epoch) return done(deposed(label))
+    this.replica.confirmLeadership(isLeader => done(isLeader ? null : deposed(label)))
+  }
+
   append (batch: Buffer): number {
     const result = this.replica.append(this.replicated.index, batch)
     assert(result.ok, 'append to a log that takes none: ask hasRoom first')
     return result.baseOffset
   }
+}
+
+function deposed (label: string): LogRefusal {
+  return { error: ERROR.NOT_LEADER, message: `this broker does not lead ${label} any more; refresh the metadata` }
 }

@@ -75,6 +75,16 @@ export class ReplicaTable {
     })
   }
 
+  /** Removes what lies below the start of the logs of partitions that others lead. */
+  async removeBelowStart (signal: AbortSignal): Promise<void> {
+    for (const replica of this.all()) {
+      if (signal.aborted) return
+      await replica.removeBelowStart().catch((cause: Error) => {
+        this.surroundings.logger.warn({ partition: replica.label, err: cause }, 'old segments of a replica could not be removed; it is tried again')
+      })
+    }
+  }
+
   /** What a replica on another broker says. */
   onMessage (from: number, topicId: string, partition: number, message: ReplicaMessage): void {
     this.find(topicId, partition)?.onMessage(from, message)

@@ -11,8 +11,13 @@ import type { PartitionTable } from '../partition/partition-table.js'
 import type { Clock } from './clock.js'
 import type { Logger } from './logger.js'
 
+/** Copies of partitions: their leaders decide what is removed. */
+export interface Copies { removeBelowStart (signal: AbortSignal): Promise<void> }
+
 export interface HousekeepingOptions {
   partitions: PartitionTable
+  /** The copies of partitions that other brokers lead; null where this broker is alone. */
+  copies?: Copies | null
   clock: Clock
   logger: Logger
   /** Jobs at once, over all rounds. */
@@ -49,6 +54,11 @@ export class Housekeeping {
         if (log === partition.log) partition.releaseSettled()
         return log.applyRetention()
       }))
+    const { copies = null } = this.options
+    if (copies !== null) {
+      // Rewriting segments is for a broker that is alone: what others copy has to stay as it was appended.
+      return this.every(retentionIntervalMs, 'retention of copies', () => copies.removeBelowStart(signal))
+    }
     this.every(compactionIntervalMs, 'compaction', () =>
       this.jobs('compaction', log => log.config.cleanup.compact, log => log.compact(signal)))
     this.every(compactionIntervalMs, 'evacuation', () =>
