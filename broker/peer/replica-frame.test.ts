@@ -108,7 +108,7 @@ function sorted (text: string): string {
   return text.slice(0, at) + JSON.stringify(sortKeys(JSON.parse(text.slice(at))))
 }
 
-t.test('Replica frame: every message comes out as it went in, whatever goes with it', async t => {
+t.test('Replica frame: every message comes out as it went in, whatever goes with it', async () => {
   fc.assert(fc.property(letters, given => {
     assert.deepStrictEqual(canonical(sent(given)), canonical(given))
   }), { numRuns: 200, seed: 7 })

@@ -10,6 +10,8 @@ export class FollowerProgress {
   isVoter: boolean
   /** Of each log: durable, and the same as the leader's. */
   readonly matchOffsets: number[]
+  /** Of each log: the high watermark that it was last told. */
+  readonly toldOffsets: number[]
   /** When it was last heard of; -Infinity: never. */
   lastSeenMs = -Infinity
   /** The newest of the leader's probes that it has answered. */
@@ -24,6 +26,7 @@ export class FollowerProgress {
     this.member = member
     this.isVoter = isVoter
     this.matchOffsets = new Array<number>(logCount).fill(0)
+    this.toldOffsets = new Array<number>(logCount).fill(-1)
   }
 
   /** Takes in how far the log at `index` is durable; never less than before. */

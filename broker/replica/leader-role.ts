@@ -123,11 +123,13 @@ export class LeaderRole {
 
   tick (nowMs: number): void {
     this.beginEpoch()
-    if (nowMs - this.heartbeatMs >= this.replica.timing.heartbeatMs) this.sendBeginEpoch()
+    const { heartbeatMs, holdMs } = this.replica.timing
+    // Whoever fetches knows that this broker leads.
+    if (nowMs - this.heartbeatMs >= heartbeatMs) this.sendBeginEpoch(nowMs - heartbeatMs - holdMs)
     for (const follower of this.followers.values()) {
-      if (follower.fetch !== null && nowMs - follower.fetchedMs >= this.replica.timing.heartbeatMs) {
-        this.answer(follower, true)
-      }
+      if (follower.fetch === null) continue
+      const heldMs = nowMs - follower.fetchedMs
+      if (heldMs >= holdMs || (heldMs >= heartbeatMs && this.lacksCommits(follower))) this.answer(follower, true)
     }
     if (this.open && !this.record.active && nowMs - this.activationMs >= ACTIVATION_RETRY_MS) this.activate(nowMs)
     const hasQuorum = this.hasQuorum()
@@ -177,9 +179,11 @@ export class LeaderRole {
     }
   }
 
-  private sendBeginEpoch (): void {
+  /** To who was not heard of since `sinceMs`. */
+  private sendBeginEpoch (sinceMs = Infinity): void {
     this.heartbeatMs = this.replica.host.monotonicMs()
-    for (const { member: { brokerId, storeId } } of this.followers.values()) {
+    for (const { member: { brokerId, storeId }, lastSeenMs } of this.followers.values()) {
+      if (lastSeenMs >= sinceMs) continue
       this.replica.send(brokerId, { kind: 'begin-epoch', epoch: this.epoch, storeId })
     }
   }
@@ -269,6 +273,11 @@ export class LeaderRole {
     for (const follower of this.followers.values()) if (follower.fetch !== null) this.answer(follower, false)
   }
 
+  /** More is committed than the follower knows. */
+  private lacksCommits ({ toldOffsets }: FollowerProgress): boolean {
+    return this.replica.logs.some(log => log.highWatermark > toldOffsets[log.index]!)
+  }
+
   /** Answers a fetch where there is something to say, or where `isDue`. */
   private answer (follower: FollowerProgress, isDue: boolean): void {
     const { fetch } = follower
@@ -295,6 +304,9 @@ export class LeaderRole {
     if (this.ended || follower.fetch !== fetch) return
     follower.fetch = null
     for (const log of this.replica.logs) if (parts[log.index] === undefined) return // it asks again
+    for (const [index, part] of parts.entries()) {
+      if (part.kind === 'records') follower.toldOffsets[index] = part.highWatermark
+    }
     const { sequence } = fetch
     this.replica.send(follower.member.brokerId, { kind: 'fetched', epoch: this.epoch, sequence, parts, probe: this.probe })
   }

@@ -62,8 +62,10 @@ export type ReplicaReport =
 
 /** How long things are waited for, in milliseconds. None of it matters to safety. */
 export interface ReplicaTiming {
-  /** The leader sends so often, and answers a fetch that it holds after so long. */
+  /** A leader says so often that it leads, to who is silent, and answers a held fetch where more is committed. */
   readonly heartbeatMs: number
+  /** A leader answers a fetch that it holds after so long, whatever there is to say. */
+  readonly holdMs: number
   /** A candidate asks again after so long. */
   readonly recoveryRetryMs: number
   /** A candidate gives up a member that does not deliver for so long. */
@@ -78,6 +80,7 @@ export interface ReplicaTiming {
 
 export const REPLICA_TIMING_DEFAULT: ReplicaTiming = Object.freeze({
   heartbeatMs: 250,
+  holdMs: 500,
   recoveryRetryMs: 80,
   pullTimeoutMs: 1_000,
   fetchTimeoutMs: 1_000,
