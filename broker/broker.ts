@@ -36,6 +36,7 @@ import { TcpServer } from './net/tcp-server.js'
 import { PARTITION_META_TABLES } from './partition/partition-keys.js'
 import { PartitionTable } from './partition/partition-table.js'
 import { QUEUE_META_TABLES } from './queue-host/queue-keys.js'
+import { ReadBudget } from './queue-host/read-budget.js'
 import { REPLICA_META_TABLES } from './replica/promise-store.js'
 import { systemClock, type Clock } from './runtime/clock.js'
 import { DeadlineQueue } from './runtime/deadline-queue.js'
@@ -130,7 +131,8 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const leaderEpoch = await nextEpoch(control)
   const batchBytesMax = config.maxFrameBytes - LIMITS.frameOverheadBytes
   const deadlines = new DeadlineQueue()
-  const queues = { clock, endOfTurn, deadlines, random: Math.random, meta, logger }
+  const readBudget = new ReadBudget(LIMITS.queueReadBytes)
+  const queues = { clock, endOfTurn, deadlines, random: Math.random, meta, logger, readBudget }
   const { cluster } = parts
   const isReplicated = cluster !== undefined
   const partitions = new PartitionTable(

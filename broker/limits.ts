@@ -27,6 +27,8 @@ export const LIMITS = {
   itemsPerQueueRequest: 1_000,
   /** A receive whose time is over waits so long for records that are being read from disk, in milliseconds. */
   receiveLoadMs: 5_000,
+  /** Bytes that all queue groups keep of what they have read from the disk. */
+  queueReadBytes: 64 * MiB,
   /** Redrives that run at once, and ended ones that are remembered: the one that ended first is forgotten first. */
   redrivesAtOnce: 16,
   redrivesKept: 100,

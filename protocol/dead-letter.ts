@@ -25,7 +25,7 @@ export interface DeadLetterNote {
   /** The queue group that gave it up; empty for the queue's own. */
   readonly group: string
   readonly offset: number
-  /** Timestamp of the record. */
+  /** Timestamp of the record; -1 where it is damaged. */
   readonly timestamp: number
   readonly diedAt: number
   readonly reason: QueueFailureReason
@@ -35,6 +35,8 @@ export interface DeadLetterNote {
   readonly deliveries: number
   /** Oldest first; of many the first and the latest. */
   readonly attempts: readonly DeadLetterAttempt[]
+  /** True where the record could not be read any more: the letter has none of its key, value and headers. */
+  readonly damaged?: boolean
 }
 
 /** The value of the header. */

@@ -51,6 +51,8 @@ function explainAll (
 function complete (
   { sessions }: BrokerServices, group: HostedQueueGroup, explanation: RecordExplanation,
 ): RecordExplanation {
-  const withSettings = { ...explanation, maxAttempts: group.config.maxAttempts }
+  const { config: { maxAttempts }, partition: { log } } = group
+  const damaged = log.quarantined.some(({ from, to }) => explanation.offset >= from && explanation.offset < to)
+  const withSettings = { ...explanation, maxAttempts, damaged }
   return explanation.state === 'leased' ? { ...withSettings, ...sessions.holderOf(explanation.sessionId) } : withSettings
 }

@@ -29,6 +29,7 @@ const CAUSE_NAMES: Readonly<Record<EndCause, QueueEndCause>> = {
   [END_CAUSE.archived]: 'archived',
   [END_CAUSE.purged]: 'purged',
   [END_CAUSE.duplicate]: 'duplicate',
+  [END_CAUSE.damaged]: 'damaged',
 }
 
 export function stateName (explanation: Explanation): QueueRecordState { return STATE_NAMES[explanation.state] }
@@ -55,6 +56,7 @@ export const NO_EXPLANATION: RecordExplanation = {
   reason: 'none',
   reasonText: '',
   deadLetter: null,
+  damaged: false,
 }
 
 /** The time that runs on a record, in milliseconds; -1 where none does. */

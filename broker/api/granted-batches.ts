@@ -1,13 +1,28 @@
 // Reads the batches that hold certain records of a partition: as slices of what is in memory, or pieces from the disk.
 // Batches without any of the records are left out, and large ones with few of them thinned; no other byte is copied.
+//
+// Records that are damaged on disk are passed over, and said to be: one bad sector must not hold up the records behind
+// it. So are records that have gone from the log since they were granted.
 
 import { BATCH_POSITION, readInt64, thinBatch } from '@sluice/protocol'
-import type { LogReadError, LogSlice } from '@sluice/storage'
+import type { LogReadError, LogSlice, OffsetRange } from '@sluice/storage'
 import type { Partition } from '../partition/partition.js'
 import type { RecentReads } from '../queue-host/recent-reads.js'
 
-/** `error` is what to tell people; where it is null, the batches rise by offset, and hold the first `count` records. */
-export type BatchesRead = (error: string | null, buffers: readonly Buffer[], sizeBytes: number, count: number) => void
+/** What was read. */
+export interface BatchesRead {
+  /** What to tell people of records that were not dealt with; null where all were that there was room for. */
+  readonly error: string | null
+  /** Batches, rising by offset. */
+  readonly buffers: readonly Buffer[]
+  readonly sizeBytes: number
+  /** How many of the records were dealt with, the lowest first: they are in the batches, damaged, or gone. */
+  readonly count: number
+  /** What of them cannot be read; rising. */
+  readonly damaged: readonly OffsetRange[]
+  /** Everything below has gone from the log. */
+  readonly startOffset: number
+}
 
 /** Read at once where many records lie close together, in bytes. */
 const READ_BYTES = 256 * 1024
@@ -24,6 +39,8 @@ export class GrantedBatches {
   private sizeBytes = 0
   private readonly maxBytes: number
   private isFull = false
+  private readonly damaged: OffsetRange[] = []
+  private startOffset = 0
 
   /**
    * @param recent what is at hand of the log beside its tail, or null
@@ -37,7 +54,7 @@ export class GrantedBatches {
     this.maxBytes = maxBytes
   }
 
-  read (done: BatchesRead): void {
+  read (done: (read: BatchesRead) => void): void {
     const { log, highWatermark } = this.partition
     while (this.row < this.offsets.length && !this.isFull) {
       const offset = this.offsets[this.row]!
@@ -45,14 +62,38 @@ export class GrantedBatches {
       const cached = log.readCached(offset, maxBytes, highWatermark) ?? this.recent?.find(offset) ?? null
       if (cached === null) {
         return log.read(offset, maxBytes, highWatermark, (error, slice) => {
-          if (error !== null) return done(this.textOf(error, offset), [], 0, 0)
-          if (!this.take(slice!)) return done(this.missing(offset), [], 0, 0)
+          if (error !== null && !this.canPass(error, offset)) return done(this.outcome(this.textOf(error, offset)))
+          if (slice !== null && !this.take(slice)) return done(this.outcome(this.missing(offset)))
           this.read(done)
         })
       }
-      if (!this.take(cached)) return done(this.missing(offset), [], 0, 0)
+      if (!this.take(cached)) return done(this.outcome(this.missing(offset)))
     }
-    done(null, this.buffers, this.sizeBytes, this.row)
+    done(this.outcome(null))
+  }
+
+  private outcome (error: string | null): BatchesRead {
+    const { buffers, sizeBytes, row: count, damaged, startOffset } = this
+    return { error, buffers, sizeBytes, count, damaged, startOffset }
+  }
+
+  /** Goes on behind records that are damaged or gone; false where something else is wrong. */
+  private canPass (error: LogReadError, offset: number): boolean {
+    switch (error.kind) {
+      case 'corrupt': {
+        const to = Math.max(error.to, offset + 1)
+        this.damaged.push({ from: offset, to })
+        this.row = this.rowFrom(to)
+        return true
+      }
+      case 'out-of-range': {
+        if (offset >= error.logStartOffset) return false
+        this.startOffset = error.logStartOffset
+        this.row = this.rowFrom(error.logStartOffset)
+        return true
+      }
+      default: return false
+    }
   }
 
   /** True where the next record may well be in the next batch. */
@@ -114,10 +155,9 @@ export class GrantedBatches {
   private textOf (error: LogReadError, offset: number): string {
     const { label } = this.partition
     switch (error.kind) {
-      case 'corrupt': return `offsets ${error.from} to ${error.to - 1} of ${label} are damaged on disk; run sluice segment verify on the data folder`
       case 'io': return `reading ${label} failed: ${error.message}`
-      case 'out-of-range': return this.missing(offset)
       case 'truncated': return `${label} was cut while it was read; receive again`
+      default: return this.missing(offset)
     }
   }
 }

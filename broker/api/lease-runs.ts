@@ -1,7 +1,7 @@
 // Grants as runs: records with consecutive offsets, lease sequences and the same number of deliveries are one row.
 
 import type { LeaseRun } from '@sluice/protocol'
-import type { Grants } from '../queue/queue-types.js'
+import type { Grants, SettleItem, SettleKind } from '../queue/queue-types.js'
 
 /** Columns of grants, kept for longer than the group lends them. */
 export class HeldGrants {
@@ -20,12 +20,12 @@ export class HeldGrants {
   }
 }
 
-/** The runs of those records that `includes` says. */
-export function leaseRunsOf (grants: HeldGrants, includes: (offset: number) => boolean): LeaseRun[] {
+/** The runs of those rows that `includes` says. */
+export function leaseRunsOf (grants: HeldGrants, includes: (row: number) => boolean): LeaseRun[] {
   const { count, offsets, leaseSequences, deliveries } = grants
   const runs: LeaseRun[] = []
   for (let start = 0, row = 0; row <= count; row++) {
-    const isIn = row < count && includes(offsets[row]!)
+    const isIn = row < count && includes(row)
     const length = row - start
     const goesOn = isIn && length > 0 && offsets[row] === offsets[start]! + length &&
       leaseSequences[row] === leaseSequences[start]! + length && deliveries[row] === deliveries[start]
@@ -39,4 +39,13 @@ export function leaseRunsOf (grants: HeldGrants, includes: (offset: number) => b
     start = isIn ? row : row + 1
   }
   return runs
+}
+
+/** What settles the leases of those rows that `includes` says. */
+export function settleItemsOf (
+  grants: HeldGrants, kind: SettleKind, includes: (row: number) => boolean, reason?: string,
+): SettleItem[] {
+  const { leaseEpoch } = grants
+  return leaseRunsOf(grants, includes).map(({ offset, count, leaseSequence }) =>
+    ({ kind, offset, count, leaseEpoch, leaseSequence, reason }))
 }

@@ -1,5 +1,7 @@
 // peekRecords: records and where they stand, without leasing them.
 //
+// Records that are damaged on disk are listed, and said to be: their batches are not in the answer.
+//
 // Only so many offsets are looked at for one answer; facts that have to be read from disk first are waited for.
 
 import {
@@ -73,7 +75,7 @@ class Peek {
       const { state, failures, deliveries, timeLeftMs, sessionId } = explanationOf(this.offset, explanation)
       const isWanted = this.states.size === 0 ? state !== 'terminal' : this.states.has(state)
       if (isWanted) {
-        this.records.push({ offset: this.offset, state, failures, deliveries, timeLeftMs, sessionId })
+        this.records.push({ offset: this.offset, state, failures, deliveries, timeLeftMs, sessionId, damaged: false })
         this.bytes += group.sizeOf(this.offset)
       }
       this.looked++
@@ -91,11 +93,16 @@ class Peek {
     const { records, partition, call, services: { config } } = this
     const offsets = Float64Array.from(records, ({ offset }) => offset)
     const maxBytes = config.maxFrameBytes - LIMITS.frameOverheadBytes - records.length * PEEKED_BYTES_MAX
-    new GrantedBatches(partition, null, offsets, maxBytes).read((error, buffers, size, count) => {
+    new GrantedBatches(partition, null, offsets, maxBytes).read(read => {
+      const { error, buffers, sizeBytes, count, damaged, startOffset } = read
       if (error !== null) return call.fail(ERROR.STORAGE_UNAVAILABLE, error)
       const next = count < offsets.length ? offsets[count]! : this.offset
       const nextOffset = next < partition.highWatermark ? next : -1
-      call.respond({ records: records.slice(0, count), nextOffset, size }, buffers, size)
+      const shown = records.slice(0, count).filter(({ offset }) => offset >= startOffset)
+      for (const record of shown) {
+        record.damaged = damaged.some(({ from, to }) => record.offset >= from && record.offset < to)
+      }
+      call.respond({ records: shown, nextOffset, size: sizeBytes }, buffers, sizeBytes)
     })
   }
 }

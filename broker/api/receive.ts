@@ -5,10 +5,14 @@
 //     └───────────────────────────────────────────────┘
 //     └─ something ─▶ where the order is by key, until the leases are durable ─▶ read the batches ─▶ respond
 //
+// Leased records that are damaged on disk are failed here, in the consumer's place: they are tried again later and
+// become dead letters in the end. What lies behind them is delivered.
+//
 // Records are leased only when their answer could leave at once: a client that takes nothing must not hold leases. The
 // partitions have turns: a receive begins where the last one of the session left off, so that a full one starves none.
 
 import { ERROR, type ReceivedPartition, type ReceivePartition, type ReceiveRequest, type ReceiveResponse } from '@sluice/protocol'
+import type { OffsetRange } from '@sluice/storage'
 import { LIMITS } from '../limits.js'
 import type { ApiHandler, Call } from '../net/call.js'
 import type { Partition } from '../partition/partition.js'
@@ -18,7 +22,7 @@ import type { QueueWaiter } from '../queue-host/queue-waiter.js'
 import type { Deadline } from '../runtime/deadline-queue.js'
 import { findQueueGroup } from './find-queue-group.js'
 import { GrantedBatches } from './granted-batches.js'
-import { HeldGrants, leaseRunsOf } from './lease-runs.js'
+import { HeldGrants, leaseRunsOf, settleItemsOf } from './lease-runs.js'
 import type { OpenReceive, QueueSession } from './queue-session.js'
 import type { BrokerServices } from './services.js'
 import { unknownSession } from './sessions.js'
@@ -50,6 +54,8 @@ function requestFault ({ maxRecords, maxBytes, maxWaitMs, partitions }: ReceiveR
   return null
 }
 
+/** Said of an attempt at a record that cannot be read. */
+const DAMAGED = 'damaged on disk'
 /** Bytes of one lease in a response, at most. */
 const LEASE_BYTES_MAX = 32
 
@@ -80,6 +86,9 @@ class Receive implements QueueWaiter, OpenReceive {
   private parkedOn: HostedQueueGroup[] = []
   private deadline: Deadline | null = null
   private reserved = false
+  private isSessionClosed = false
+  /** Records were leased that turned out to be damaged, or gone. */
+  private hasPassed = false
   private finished = false
   private readonly startAgain = (): void => this.start()
   private readonly startAtEndOfTurn = (): void => this.services.endOfTurn(this.startAgain)
@@ -136,6 +145,7 @@ class Receive implements QueueWaiter, OpenReceive {
 
   /** Ends the wait. What is leased already goes back with the session. */
   onSessionClosed (): void {
+    this.isSessionClosed = true
     if (this.finished || this.reserved) return
     this.results = []
     this.respond()
@@ -206,30 +216,66 @@ class Receive implements QueueWaiter, OpenReceive {
   /** Reads the batches of one group after the other; goes on by itself where they have to come from the disk. */
   private readBatches (index: number): void {
     const leased = this.leased[index]
-    if (leased === undefined) return this.respond()
+    if (leased === undefined) return this.onRead()
     const { item, partition, group, grants } = leased
     const offsets = grants.offsets.slice().sort()
     const roomBytes = this.services.config.maxFrameBytes - LIMITS.frameOverheadBytes * (1 + this.leased.length) -
       grants.count * LEASE_BYTES_MAX - this.payloadBytes
-    new GrantedBatches(partition, group.recentReads, offsets, roomBytes).read((error, buffers, size, count) => {
-      for (const buffer of buffers) this.payload.push(buffer)
-      this.payloadBytes += size
-      // The lowest offsets are there; what did not fit, or cannot be read, is given back.
+    new GrantedBatches(partition, group.recentReads, offsets, roomBytes).read(read => {
+      const { error, buffers, sizeBytes, count, damaged, startOffset } = read
+      // The lowest offsets are dealt with; what did not fit, or could not be looked at, is given back.
       const endOffset = count === 0 ? 0 : offsets[count - 1]! + 1
       if (count < offsets.length) this.giveBack(leased, endOffset)
-      if (count > 0) this.results.push({ ...item, leases: leaseRunsOf(grants, offset => offset < endOffset), size })
-      else if (error !== null) this.addError(item, partition, ERROR.STORAGE_UNAVAILABLE, error)
+      if (damaged.length > 0) this.failDamaged(leased, damaged)
+      this.hasPassed ||= count > 0
+      const isThere = damaged.length > 0
+        ? (row: number) => grants.offsets[row]! < endOffset && this.isHeld(leased, row)
+        : (row: number) => grants.offsets[row]! < endOffset && grants.offsets[row]! >= startOffset
+      const leases = leaseRunsOf(grants, isThere)
+      if (leases.length > 0) {
+        for (const buffer of buffers) this.payload.push(buffer)
+        this.payloadBytes += sizeBytes
+        this.results.push({ ...item, leases, size: sizeBytes })
+      } else if (error !== null) this.addError(item, partition, ERROR.STORAGE_UNAVAILABLE, error)
       this.readBatches(index + 1)
     })
+  }
+
+  /** All that is leased was read. Where none of it is there any more, it goes on as if nothing had been leased. */
+  private onRead (): void {
+    const isOver = this.services.clock.monotonicMs() >= this.deadlineMs || this.isSessionClosed
+    if (this.results.length > 0 || !this.hasPassed || isOver) return this.respond()
+    this.leased.length = 0
+    this.recordsLeft = this.request.maxRecords
+    this.bytesLeft = this.maxBytes
+    this.hasPassed = false
+    this.unreserve()
+    this.start()
+  }
+
+  /** What is damaged fails like a record that a consumer cannot handle: tried again, and given up in the end. */
+  private failDamaged ({ group, partition, grants }: Leased, damaged: readonly OffsetRange[]): void {
+    if (group.isStopped) return
+    const isDamaged = (row: number): boolean =>
+      damaged.some(({ from, to }) => grants.offsets[row]! >= from && grants.offsets[row]! < to)
+    const items = settleItemsOf(grants, SETTLE_KIND.nack, isDamaged, DAMAGED)
+    const records = items.map(({ offset, count }) => ({ offset, count }))
+    this.services.logger.error({ partition: partition.label, records },
+      'records of a queue are damaged on disk: they count as failed; run sluice segment verify')
+    group.turn().settle(items, null)
+  }
+
+  /** False where the lease is over: with order by key it goes when an earlier record of its key fails. */
+  private isHeld ({ group, grants }: Leased, row: number): boolean {
+    const { leaseEpoch, offsets, leaseSequences } = grants
+    return !group.isStopped && group.turn().isLeased(offsets[row]!, leaseEpoch, leaseSequences[row]!)
   }
 
   /** Others, or the same client, may try again. */
   private giveBack ({ group, grants }: Leased, fromOffset: number): void {
     if (group.isStopped) return
-    const { leaseEpoch } = grants
-    const items = leaseRunsOf(grants, offset => offset >= fromOffset).map(({ offset, count, leaseSequence }) =>
-      ({ kind: SETTLE_KIND.release, offset, count, leaseEpoch, leaseSequence }))
-    group.turn().settle(items, null)
+    const isLeft = (row: number): boolean => grants.offsets[row]! >= fromOffset
+    group.turn().settle(settleItemsOf(grants, SETTLE_KIND.release, isLeft), null)
   }
 
   /** True while the next records of some partition are being read from disk: they are there, so they are waited for. */
@@ -273,14 +319,17 @@ class Receive implements QueueWaiter, OpenReceive {
   private finish (): void {
     this.finished = true
     this.unpark()
-    if (this.reserved) {
-      this.reserved = false
-      this.services.unsent.release(this.maxBytes)
-      this.call.connection.unreserve(this.maxBytes)
-    }
+    this.unreserve()
     this.call.connection.onClosed.delete(this.onConnectionClosed)
     this.session.receives.delete(this)
     this.services.unsent.forget(this.startAgain)
+  }
+
+  private unreserve (): void {
+    if (!this.reserved) return
+    this.reserved = false
+    this.services.unsent.release(this.maxBytes)
+    this.call.connection.unreserve(this.maxBytes)
   }
 
   private addError (asked: ReceivePartition, partition: Partition | null, error: number, message: string): void {

@@ -6,9 +6,10 @@
 // A letter goes to the partition of the same number, modulo the queue's partitions: records of a key stay in order.
 
 import {
-  DEAD_LETTER_HEADER, RecordBatchBuilder, RecordExtrasBuilder, RecordReader, encodeDeadLetterNote, laneOf,
-  type RecordHeader,
+  CodecError, CorruptBatchError, DEAD_LETTER_HEADER, RecordBatchBuilder, RecordExtrasBuilder, RecordReader,
+  encodeDeadLetterNote, laneOf, type RecordHeader,
 } from '@sluice/protocol'
+import { LogReadFailure } from '@sluice/storage'
 import type { LetterPlace } from '../queue/endings.js'
 import type { DeadLetterIndex, DeathName } from '../queue-host/dead-letter-index.js'
 import type { Partition } from '../partition/partition.js'
@@ -24,7 +25,9 @@ interface DeadRecord {
   readonly key: Buffer | null
   readonly value: Buffer | null
   readonly headers: readonly RecordHeader[]
+  /** -1 where it is not known. */
   readonly timestampMs: number
+  readonly isDamaged: boolean
 }
 
 export class DeadLetterQueues implements DeadLetterSink {
@@ -109,28 +112,40 @@ function committed (partition: Partition, offset: number): Promise<LetterPlace |
     resolve(error === 0 ? { topicId, partition: index, offset } : null)))
 }
 
-/** The record that died; without content where it is damaged: the letter says at least that it was there. */
-async function readRecord ({ log, highWatermark }: QueuePartition, offset: number): Promise<DeadRecord> {
-  const slice = await log.readSlice(offset, 1, highWatermark)
-  const reader = new RecordReader()
-  reader.open(Buffer.concat(slice.buffers))
+/**
+ * The record that died; without content where it cannot be read, now or ever: the letter says at least that it was
+ * there. Rejects where trying again may help.
+ */
+async function readRecord ({ log, highWatermark, label }: QueuePartition, offset: number): Promise<DeadRecord> {
+  try {
+    const { buffers, sizeBytes } = await log.readSlice(offset, 1, highWatermark)
+    if (sizeBytes === 0) throw new Error(`the record at offset ${offset} of ${label} is not committed`)
+    return recordIn(Buffer.concat(buffers), offset) ?? DAMAGED_RECORD
+  } catch (error) {
+    const isDamaged = error instanceof LogReadFailure && error.reason.kind === 'corrupt'
+    // A batch that was stored as a faulty producer wrote it.
+    if (isDamaged || error instanceof CorruptBatchError || error instanceof CodecError) return DAMAGED_RECORD
+    throw error
+  }
+}
+
+function recordIn (batch: Buffer, offset: number): DeadRecord | null {
+  const reader = new RecordReader().open(batch)
   while (reader.next()) {
     if (reader.offset !== offset) continue
-    return {
-      key: reader.key,
-      value: reader.value,
-      headers: reader.headers(),
-      timestampMs: reader.timestamp,
-    }
+    const { key, value, timestamp: timestampMs } = reader
+    return { key, value, headers: reader.headers(), timestampMs, isDamaged: false }
   }
-  throw new Error(`there is no record at offset ${offset}`)
+  return null
 }
+
+const DAMAGED_RECORD: DeadRecord = { key: null, value: null, headers: [], timestampMs: -1, isDamaged: true }
 
 function nameOf ({ source, group, letter }: DeadLetterRequest): DeathName {
   return { topicId: source.topicId, partition: source.index, group, offset: letter.offset }
 }
 
-function batchOf (request: DeadLetterRequest, { key, value, headers, timestampMs }: DeadRecord): Buffer {
+function batchOf (request: DeadLetterRequest, { key, value, headers, timestampMs, isDamaged }: DeadRecord): Buffer {
   const { source, letter } = request
   const note = encodeDeadLetterNote({
     topic: source.topicName,
@@ -143,6 +158,7 @@ function batchOf (request: DeadLetterRequest, { key, value, headers, timestampMs
     deliveries: letter.deliveries,
     attempts: letter.attempts.map(({ sessionId, startedMs, endedMs, reason, text }) =>
       ({ sessionId, startedAt: startedMs, endedAt: endedMs, reason: reasonName(reason), text })),
+    ...(isDamaged ? { damaged: true } : {}),
   })
   const builder = new RecordBatchBuilder()
   builder.append(key, value, letter.diedMs, [...headers, { name: DEAD_LETTER_HEADER, value: note }])

@@ -89,7 +89,8 @@ function lettersIn (batch: Buffer, fromOffset: number, endOffset: number, letter
       if (reader.offset < fromOffset || reader.offset >= endOffset) continue
       const headers = reader.headers()
       const note = decodeDeadLetterNote(headers.findLast(({ name }) => name === DEAD_LETTER_HEADER)?.value ?? null)
-      if (note === null) continue
+      // A letter without content stays where people see it: there is nothing to move.
+      if (note === null || note.damaged === true) continue
       const { offset, key, value, timestamp: timestampMs } = reader
       letters.push({ offset, key, value, headers, timestampMs, note })
     }

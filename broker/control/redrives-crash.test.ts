@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { PartitionTable } from '../partition/partition-table.js'
 import type { Partition } from '../partition/partition.js'
+import { ReadBudget } from '../queue-host/read-budget.js'
 import { SETTLE_KIND, type SettleItem } from '../queue/queue-types.js'
 import { REDRIVE_STATE, type RedriveSpec, type RedriveStatus } from '../queue/redrive-types.js'
 import { DeadlineQueue } from '../runtime/deadline-queue.js'
@@ -61,7 +62,8 @@ class Machine {
       cleanStart: false,
       report: () => {},
     })
-    const queues = { clock, endOfTurn, deadlines, random: () => 0.5, meta, logger }
+    const readBudget = new ReadBudget(1024 * 1024)
+    const queues = { clock, endOfTurn, deadlines, random: () => 0.5, meta, logger, readBudget }
     const leaderEpoch = ++this.epoch
     const partitions = new PartitionTable(
       { store, meta, leaderEpoch, topicDefaults: {}, wallMs, endOfTurn, logger, queues })

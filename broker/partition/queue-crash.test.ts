@@ -11,6 +11,7 @@ import type { TopicRecord } from '../control/topic-record.js'
 import { SETTLE_ANSWER, SETTLE_KIND, type SettleItem } from '../queue/queue-types.js'
 import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
 import { CHECKPOINT_TABLE, GROUP_TABLE, groupKey } from '../queue-host/queue-keys.js'
+import { ReadBudget } from '../queue-host/read-budget.js'
 import { DeadlineQueue } from '../runtime/deadline-queue.js'
 import { silentLogger } from '../runtime/logger.js'
 import { PartitionTable } from './partition-table.js'
@@ -60,7 +61,10 @@ class Machine {
       cleanStart: false,
       report: () => {},
     })
-    const queues = { clock, endOfTurn, deadlines: this.deadlines, random: () => 0.5, meta, logger: silentLogger }
+    const readBudget = new ReadBudget(1024 * 1024)
+    const queues = {
+      clock, endOfTurn, deadlines: this.deadlines, random: () => 0.5, meta, logger: silentLogger, readBudget,
+    }
     this.table = new PartitionTable({
       store,
       meta,

@@ -64,8 +64,11 @@ export class HostedQueueGroup implements QueueHost {
       log: partition.log,
       highWatermark: () => partition.highWatermark,
       withLanes: config.order === ORDER.key || config.order === ORDER.fair,
+      budget: surroundings.readBudget,
       onLoaded: () => this.onFactsLoaded(),
       later: run => this.later(READ_RETRY_MS, run),
+      onDamaged: ({ from, to }) => surroundings.logger.error({ partition: partition.label, from, to },
+        'records of a queue are damaged on disk: those that were not handed out yet are passed over; run sluice segment verify'),
     })
     this.queue = new QueueGroup({
       config,

@@ -4,11 +4,13 @@
 //   read ── the batch that was read last ── the tail cache ── pieces loaded before ── none: load, later `onLoaded`
 //                                                                └ the last of them: load the next one ahead
 //
-// Offsets that the log does not hold any more, or that are damaged, hold no record for a group: it goes on behind them.
+// Offsets that the log does not hold any more hold no record for a group: it goes on behind them. Damaged ones are said
+// to be damaged, and each range is told to whoever runs the broker when it is met first.
 
-import type { LogReadError, PartitionLog } from '@sluice/storage'
+import type { LogReadError, OffsetRange, PartitionLog } from '@sluice/storage'
 import type { RecordFacts, RecordFeed } from '../queue/queue-types.js'
 import { BatchFacts } from './batch-facts.js'
+import type { ReadBudget } from './read-budget.js'
 import { RecentReads } from './recent-reads.js'
 
 export interface FeedOptions {
@@ -17,27 +19,34 @@ export interface FeedOptions {
   highWatermark (): number
   /** Keys are needed: the order is by key, or fair. */
   readonly withLanes: boolean
+  /** For what is kept of reads. */
+  readonly budget: ReadBudget
   /** What was not at hand may be now. */
   onLoaded (): void
   /** Runs something a while later: the disk failed, and is asked again. */
   later (run: () => void): void
+  /** A range was found damaged: once for each, as far as is remembered. */
+  onDamaged (range: OffsetRange): void
 }
 
 /** Bytes read from disk at once. */
 const PIECE_BYTES = 128 * 1024
 const ESTIMATED_BYTES = 256
+/** Damaged ranges that are remembered; one that is forgotten costs a read. */
+const GAPS_MAX = 64
 
 export class LogRecordFeed implements RecordFeed {
   private readonly options: FeedOptions
   private readonly batch: BatchFacts
   /** What was read from the disk. */
-  readonly recent = new RecentReads()
-  private gaps: { from: number, to: number }[] = []
+  readonly recent: RecentReads
+  private gaps: OffsetRange[] = []
   private loading = false
   private isClosed = false
 
   constructor (options: FeedOptions) {
     this.options = options
+    this.recent = new RecentReads(options.budget)
     this.batch = new BatchFacts(options.withLanes)
   }
 
@@ -49,6 +58,7 @@ export class LogRecordFeed implements RecordFeed {
     }
     const gap = this.gaps.find(({ from, to }) => fromOffset >= from && fromOffset < to)
     if (gap !== undefined) {
+      facts.isDamaged = true
       facts.endOffset = Math.min(endOffset, gap.to)
       return true
     }
@@ -114,7 +124,7 @@ export class LogRecordFeed implements RecordFeed {
   private onError (offset: number, error: LogReadError): void {
     switch (error.kind) {
       case 'corrupt':
-        this.gaps = [{ from: Math.min(offset, error.from), to: error.to }, ...this.gaps].slice(0, 64)
+        this.addGap({ from: Math.min(offset, error.from), to: error.to })
         return this.options.onLoaded()
       case 'out-of-range':
         return this.options.onLoaded()
@@ -122,5 +132,10 @@ export class LogRecordFeed implements RecordFeed {
       case 'truncated':
         this.options.later(() => { if (!this.isClosed) this.options.onLoaded() })
     }
+  }
+
+  private addGap (range: OffsetRange): void {
+    this.gaps = [range, ...this.gaps].slice(0, GAPS_MAX)
+    this.options.onDamaged(range)
   }
 }

@@ -7,6 +7,7 @@ import type { DeadlineQueue } from '../runtime/deadline-queue.js'
 import type { Logger } from '../runtime/logger.js'
 import type { EndOfTurn } from '../runtime/turn.js'
 import type { DeadLetterSink } from './dead-letter-sink.js'
+import type { ReadBudget } from './read-budget.js'
 
 /** Of the broker. */
 export interface QueueSurroundings {
@@ -16,6 +17,7 @@ export interface QueueSurroundings {
   readonly random: Random
   readonly meta: MetaStore
   readonly logger: Logger
+  readonly readBudget: ReadBudget
 }
 
 /** Of the partition whose records are handed out. */

@@ -76,8 +76,17 @@ export class Endings {
     // What waits in lanes without an entry, and delayed records beyond those: examined, and not to be told from acks.
     const isUnclear = lanes.minPosition() < endOffset || delayed.size > ENDINGS_MAX
     if (isUnclear) this.forgetBelow(Math.min(nextOffset, endOffset))
-    if (nextOffset >= endOffset) return
-    this.ranges.push({ from: nextOffset, end: endOffset, cause })
+    if (nextOffset < endOffset) this.addRange(nextOffset, endOffset, cause)
+  }
+
+  /** As `add`, for records that are next to each other and may be very many: [from, end). */
+  addRange (from: number, end: number, cause: EndCause): void {
+    const last = this.ranges.at(-1)
+    if (last?.cause === cause && last.end === from) {
+      this.ranges[this.ranges.length - 1] = { from: last.from, end, cause }
+      return
+    }
+    this.ranges.push({ from, end, cause })
     if (this.ranges.length > RANGES_MAX) this.forgetBelow(this.ranges.shift()!.end)
   }
 
@@ -88,6 +97,12 @@ export class Endings {
     if (offset < this.knownFrom) return null
     const range = this.ranges.find(({ from, end }) => offset >= from && offset < end)
     return PLAIN[range?.cause ?? END_CAUSE.acknowledged]!
+  }
+
+  /** True where the ending of a record was seen, and is not inferred from absence. */
+  has (offset: number): boolean {
+    if (this.endings.has(offset)) return true
+    return offset >= this.knownFrom && this.ranges.some(({ from, end }) => offset >= from && offset < end)
   }
 
   private put (offset: number, ending: Ending): void {

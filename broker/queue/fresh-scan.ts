@@ -5,11 +5,15 @@
 //
 // A call looks at a bounded number of records, so that a long stretch of records that cannot be handed out (a hot key)
 // never holds up the broker.
+//
+// Records that are damaged on disk end there, counted: nobody knows their keys, dates or number, only their offsets.
+// One that has an entry already (rescheduled, say) is known, and goes the way of all others.
 
 import type { Journal } from './journal.js'
 import type { QueueState } from './queue-state.js'
-import { QUEUE_LIMITS, type RecordFeed } from './queue-types.js'
+import { END_CAUSE, QUEUE_LIMITS, type RecordFeed } from './queue-types.js'
 import { FactsPage } from './record-facts.js'
+import { NO_SLOT } from './record-ledger.js'
 
 const PAGE_RECORDS = 256
 /** Until the first record is looked at: there may be very many idle queues. */
@@ -52,7 +56,7 @@ export class FreshScan {
   hasRow (): boolean {
     while (this.row >= this.facts.count) {
       if (this.facts.endOffset > this.current) this.current = this.facts.endOffset
-      if (this.loading || this.current >= this.highWatermark) return false
+      if (this.loading || this.current >= this.highWatermark || this.left <= 0) return false
       if (this.facts === NO_PAGE) this.facts = new FactsPage(PAGE_RECORDS)
       const { facts } = this
       facts.clear(this.current)
@@ -61,6 +65,7 @@ export class FreshScan {
         this.loading = true
         return false
       }
+      if (facts.isDamaged) this.passDamage()
     }
     // The next record may have to be put off as well: disks take their time, and what waits for them is bounded.
     return this.left > 0 && !this.state.delayed.isFull
@@ -91,6 +96,36 @@ export class FreshScan {
 
   /** What was not at hand may be now. */
   onFactsLoaded (): void { this.loading = false }
+
+  /** Ends what is damaged from here on, up to the next record with an entry, which gets a row. */
+  private passDamage (): void {
+    const { facts, state, current } = this
+    const slot = current < state.aheadEnd ? state.find(current) : NO_SLOT
+    if (slot !== NO_SLOT) {
+      const { ledger } = state
+      const lane = ledger.lanes[slot]!
+      const row = facts.add(current, this.feed.sizeOf(current))
+      facts.lanes[row] = lane
+      facts.priorities[row] = Math.max(0, lane)
+      facts.expiresMs[row] = ledger.expires[slot]!
+      return
+    }
+    const end = Math.min(facts.endOffset, current + this.left, this.firstEntry(facts.endOffset))
+    facts.endOffset = end
+    this.left -= end - current
+    this.journal.end(current, end - current, END_CAUSE.damaged)
+  }
+
+  /** The first record below `endOffset` that has an entry, or Infinity. */
+  private firstEntry (endOffset: number): number {
+    const { state, current } = this
+    if (current >= state.aheadEnd) return Infinity
+    let first = state.delayed.offsetsIn(current, endOffset, 1)[0] ?? Infinity
+    state.ledger.visit((_slot, offset) => {
+      if (offset >= current && offset < first) first = offset
+    })
+    return first
+  }
 
   /** The state has moved on by other means. */
   reset (): void {

@@ -116,7 +116,8 @@ export class Journal implements Mutations {
   end (offset: number, count: number, cause: EndCause): void {
     this.open()
     this.writer.end(offset, count, cause)
-    if (cause !== END_CAUSE.acknowledged) this.endings.add(offset, count, cause)
+    if (cause === END_CAUSE.damaged) this.endings.addRange(offset, offset + count, cause)
+    else if (cause !== END_CAUSE.acknowledged) this.endings.add(offset, count, cause)
     this.state.end(offset, count, cause)
     this.ends.add(this.state.sequence, offset, offset + count)
   }

@@ -17,7 +17,7 @@ import type { Picker } from './picker.js'
 import type { PickerParts } from './picker-parts.js'
 import { fillReady, takeFresh } from './plain-picker.js'
 import { DELAY_CLOCK, END_CAUSE, NO_LANE, REASON, RECORD_STATE, type Reason } from './queue-types.js'
-import { FactsPage } from './record-facts.js'
+import { FactsPage, readFactsOf } from './record-facts.js'
 import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
 
 /** What a record of a lane allows. */
@@ -290,8 +290,7 @@ export class KeyedPicker implements Picker {
     const { state, journal, lifecycle } = this.parts
     const slot = state.find(offset)
     if (slot === NO_SLOT) {
-      this.facts.clear(offset)
-      if (!this.parts.feed.read(offset, offset + 1, this.facts)) return LOOK.unknown
+      if (!readFactsOf(this.parts.feed, this.facts, offset)) return LOOK.unknown
       const expiresMs = this.facts.count === 0 ? 1 : this.facts.expiresMs[0]!
       const isOver = expiresMs !== 0 && !lifecycle.isLater(expiresMs)
       const isLater = this.facts.count > 0 && lifecycle.isLater(this.facts.notBeforeMs[0]!)

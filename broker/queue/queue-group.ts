@@ -388,6 +388,14 @@ export class QueueGroup {
     if (done !== null) this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answers : null))
   }
 
+  /** True where a handle is that of a lease that has not ended. */
+  isLeased (offset: number, leaseEpoch: number, leaseSequence: number): boolean {
+    const { ledger } = this.state
+    const slot = ledger.find(offset)
+    return slot !== NO_SLOT && ledger.states[slot] === RECORD_STATE.LEASED &&
+      ledger.leaseEpochs[slot] === leaseEpoch && ledger.leaseSequences[slot] === leaseSequence
+  }
+
   /** Cancels a record: it is not handed out any more. */
   cancel (offset: number, done: (answer: ChangeAnswer | null) => void): void {
     const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.changes.cancel(offset)
@@ -451,10 +459,14 @@ export class QueueGroup {
   }
 
   explain (offset: number): Explanation {
-    const place = offset >= this.scan.highWatermark ? 'above' : this.places.placeOf(offset)
+    const ending = this.endings.find(offset)
+    const seen = offset >= this.scan.highWatermark ? 'above' : this.places.placeOf(offset)
+    // What is damaged may wait in a lane: then absence says nothing, neither that it has ended nor how.
+    const isClear = seen !== 'terminal' || this.endings.has(offset) || !this.places.isHidden(offset)
+    const place = isClear ? seen : 'unknown'
     const lane = place === 'fresh' ? this.places.laneOf(offset) : -1
     const notBeforeMs = place === 'fresh' && offset >= this.state.nextOffset ? this.places.notBeforeMs(offset) : 0
-    return explainRecord(this.state, offset, { place, lane, notBeforeMs, ending: this.endings.find(offset) }, {
+    return explainRecord(this.state, offset, { place, lane, notBeforeMs, ending }, {
       passedMs: this.clock.passedMs,
       wallMs: this.clock.wallMs,
       maxAttempts: this.config.maxAttempts,

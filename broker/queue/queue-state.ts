@@ -43,7 +43,9 @@ import { TimingWheel } from './timing-wheel.js'
 
 const { READY, LEASED, DELAYED, DEAD_LETTER_PENDING, ENDED } = RECORD_STATE
 const COUNT_MAX = 0xffff
-const SNAPSHOT_VERSION = 1
+const SNAPSHOT_VERSION = 2
+/** Snapshots of version 1 know fewer causes of an end. */
+const END_CAUSES_1 = 8
 
 export class QueueState implements Mutations {
   readonly ledger = new RecordLedger()
@@ -315,7 +317,7 @@ export class QueueState implements Mutations {
     assert(this.sequence === 0 && this.ledger.size === 0, 'only a new state is restored')
     const reader = new ByteReader(bytes)
     const version = reader.byte()
-    if (version !== SNAPSHOT_VERSION) throw new QueueStateFault(`a snapshot of version ${version}, which is not known here`)
+    if (version < 1 || version > SNAPSHOT_VERSION) throw new QueueStateFault(`a snapshot of version ${version}, which is not known here`)
     this.epoch = reader.count()
     this.sequence = reader.count()
     this.timeMs = reader.count()
@@ -324,7 +326,8 @@ export class QueueState implements Mutations {
     this.aheadEnd = reader.count()
     this.skewMs = reader.signed()
     this.paused = reader.byte() === 1
-    for (let cause = 0; cause < END_CAUSES; cause++) this.ended[cause] = reader.count()
+    const causes = version === 1 ? END_CAUSES_1 : END_CAUSES
+    for (let cause = 0; cause < causes; cause++) this.ended[cause] = reader.count()
     this.sessions.raiseHighest(reader.count())
     for (let left = reader.count(); left > 0; left--) this.session(reader.count(), reader.count(), reader.byte())
     for (let left = reader.count(); left > 0; left--) this.lane(reader.count(), reader.count(), reader.byte())

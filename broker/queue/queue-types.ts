@@ -46,10 +46,12 @@ export const END_CAUSE = {
   purged: 6,
   /** Its dedup id was taken when it was sent. */
   duplicate: 7,
+  /** Its bytes were damaged on disk when the group came by, so that nobody knows what it was. */
+  damaged: 8,
 } as const
 export type EndCause = typeof END_CAUSE[keyof typeof END_CAUSE]
 /** Size of a table indexed by `EndCause`. */
-export const END_CAUSES = 8
+export const END_CAUSES = 9
 
 /** Why an attempt failed, or why a record died. Part of the encoding. */
 export const REASON = {
@@ -95,7 +97,7 @@ export interface SettleItem {
   /** nack: until the next attempt, -1 for the queue's back-off. extend: from now on. Milliseconds. */
   readonly delayMs?: number
   /** nack, reject: free text, kept with the attempt; cut at `reasonLengthMax` characters. */
-  readonly reason?: string
+  readonly reason?: string | undefined
 }
 
 /** Records handed out by one receive, column by column; `count` rows. Valid until `deliver` returns. */
@@ -148,6 +150,8 @@ export interface RecordFacts {
   count: number
   /** Everything below was looked at; offsets without a row hold no record. */
   endOffset: number
+  /** Nothing up to `endOffset` can be read: it is damaged on disk, and has no rows. */
+  isDamaged: boolean
   readonly capacity: number
   readonly offsets: Float64Array
   /** Key hash (order `key`, `fair`), a safe integer >= 0, or `NO_LANE`. Equal hashes only over-serialise. */

@@ -65,6 +65,8 @@ export class QueueWorld implements RecordFeed {
   wakes = 0
   /** Facts that are not in memory are read in the next turn. */
   isFeedSlow = false
+  /** Offsets that cannot be read from the log, as ranges [from, to). */
+  damaged: { from: number, to: number }[] = []
   group!: QueueGroup
   delayed = new MemoryDelayStore()
   laneIndex = new MemoryLaneIndex()
@@ -91,7 +93,13 @@ export class QueueWorld implements RecordFeed {
   read (fromOffset: number, endOffset: number, facts: RecordFacts): boolean {
     if (this.isFeedSlow && !this.isLoaded) return false
     let offset = Math.max(fromOffset, this.startOffset)
-    for (; offset < endOffset && facts.count < facts.capacity; offset++) {
+    const hole = this.holeAt(offset)
+    if (hole !== undefined && offset === fromOffset) {
+      facts.isDamaged = true
+      facts.endOffset = Math.min(endOffset, hole.to)
+      return true
+    }
+    for (; offset < endOffset && facts.count < facts.capacity && this.holeAt(offset) === undefined; offset++) {
       const record = this.records[offset]!
       const row = facts.count++
       facts.offsets[row] = offset
@@ -106,6 +114,10 @@ export class QueueWorld implements RecordFeed {
   }
 
   sizeOf (): number { return 100 }
+
+  holeAt (offset: number): { from: number, to: number } | undefined {
+    return this.damaged.find(({ from, to }) => offset >= from && offset < to)
+  }
 
   /** A seeded generator of its own, so that a run is the same every time. */
   random (): number {

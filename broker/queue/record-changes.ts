@@ -109,6 +109,8 @@ export class RecordChanges {
     const place = this.places.placeOf(offset)
     if (place === 'terminal') return CHANGE_ANSWER.ALREADY_TERMINAL
     if (place === 'unknown') return offset < this.scan.highWatermark ? CHANGE_ANSWER.BUSY : CHANGE_ANSWER.UNKNOWN
+    // It is passed over when its turn comes; an entry that does not know its key would go its own way.
+    if (this.places.isDamaged(offset)) return CHANGE_ANSWER.UNKNOWN
     return this.state.counts[RECORD_STATE.ENDED]! >= QUEUE_LIMITS.endedAheadMax ? CHANGE_ANSWER.BUSY : null
   }
 }

@@ -1,10 +1,11 @@
 // A page of facts: what a `RecordFeed` fills and the scan walks through.
 
-import { NO_LANE, type RecordFacts } from './queue-types.js'
+import { NO_LANE, type RecordFacts, type RecordFeed } from './queue-types.js'
 
 export class FactsPage implements RecordFacts {
   count = 0
   endOffset = 0
+  isDamaged = false
   readonly capacity: number
   readonly offsets: Float64Array
   readonly lanes: Float64Array
@@ -26,6 +27,7 @@ export class FactsPage implements RecordFacts {
   clear (fromOffset: number): void {
     this.count = 0
     this.endOffset = fromOffset
+    this.isDamaged = false
   }
 
   /** A record without any special facts; `lanes[row]` and the others may be set after. Returns its row. */
@@ -40,4 +42,17 @@ export class FactsPage implements RecordFacts {
     this.endOffset = offset + 1
     return row
   }
+}
+
+/**
+ * Reads the facts of one record that is known to be there. Where it is damaged, nothing is special about it: it is
+ * handed out, cannot be read, and fails as often as it may.
+ *
+ * @returns false where they are not at hand yet
+ */
+export function readFactsOf (feed: RecordFeed, facts: FactsPage, offset: number): boolean {
+  facts.clear(offset)
+  if (!feed.read(offset, offset + 1, facts)) return false
+  if (facts.isDamaged) facts.add(offset, feed.sizeOf(offset))
+  return true
 }

@@ -44,11 +44,23 @@ export class RecordPlaces {
     this.facts.clear(offset)
     if (offset < state.nextOffset && this.order === ORDER.none) return 'terminal'
     if (!this.feed.read(offset, offset + 1, this.facts)) return 'unknown'
+    if (offset >= state.nextOffset && (this.facts.isDamaged || this.facts.count > 0)) return 'fresh'
     if (this.facts.count === 0) return 'terminal'
-    if (offset >= state.nextOffset) return 'fresh'
     const lane = this.laneAt(this.facts)
     const slot = lane < 0 ? NO_SLOT : state.lanes.find(lane)
     return slot !== NO_SLOT && offset >= state.lanes.positions[slot]! ? 'fresh' : 'terminal'
+  }
+
+  /** True where a record without an entry cannot be read: nobody knows its lane. */
+  isDamaged (offset: number): boolean {
+    this.facts.clear(offset)
+    return this.feed.read(offset, offset + 1, this.facts) && this.facts.isDamaged
+  }
+
+  /** True where nobody can tell whether a record without an entry is terminal or waits in its lane: it is damaged. */
+  isHidden (offset: number): boolean {
+    const { floor, nextOffset } = this.state
+    return this.order !== ORDER.none && offset >= floor && offset < nextOffset && this.isDamaged(offset)
   }
 
   /** The lane of a record, -1 for none or where that cannot be told. */

@@ -14,7 +14,7 @@ import type { Picker } from './picker.js'
 import type { PickerParts } from './picker-parts.js'
 import { dropDeadEnd } from './plain-picker.js'
 import { DELAY_CLOCK, NO_LANE, ORDER, RECORD_STATE, type RecordFacts } from './queue-types.js'
-import { FactsPage } from './record-facts.js'
+import { FactsPage, readFactsOf } from './record-facts.js'
 import { NO_SLOT } from './record-ledger.js'
 
 const PRIORITIES = 10
@@ -101,7 +101,8 @@ export class WeightedPicker implements Picker {
     this.loading = []
     for (const slot of state.lanes.sortedSlots()) {
       state.lanes.queued[slot] = 0
-      this.offer(state.lanes.lanes[slot]!)
+      // One whose records were lost to damage has nothing to wait for.
+      this.afterLane(state.lanes.lanes[slot]!)
     }
     for (const offset of state.ledger.sortedOffsets()) {
       if (this.parts.lifecycle.isReady(state.ledger.find(offset))) this.parts.ready.push(offset)
@@ -235,8 +236,7 @@ export class WeightedPicker implements Picker {
       this.pass(lane, slot, offset)
       return true
     }
-    this.facts.clear(offset)
-    if (!feed.read(offset, offset + 1, this.facts)) {
+    if (!readFactsOf(feed, this.facts, offset)) {
       this.leaveRing(lane, slot)
       this.loading.push(lane)
       return true

@@ -60,6 +60,8 @@ export interface PeekedRecord<K, V>
   readonly deliveries: number
   /** leased: until the lease ends; delayed: until it is due; in milliseconds. -1 where no time runs. */
   readonly timeLeftMs: number
+  /** Its bytes are damaged on the broker's disk: no key, value or headers, and the timestamp is -1. */
+  readonly damaged: boolean
 }
 
 /** What to look at. */
@@ -80,7 +82,7 @@ const AGES = [
 ] as const
 const COUNTS = [
   'ready', 'leased', 'delayed', 'blocked', 'deadLetterPending', 'fresh', 'acknowledged', 'cancelled', 'expired', 'dead',
-  'archived', 'purged', 'duplicates', 'busyLanes', 'stoppedLanes',
+  'archived', 'purged', 'duplicates', 'damaged', 'busyLanes', 'stoppedLanes',
 ] as const
 /** See COUNTS. */
 type SummedCount = typeof COUNTS[number]
@@ -373,12 +375,20 @@ export class QueueControl<K, V> {
       ...place, fromOffset, maxRecords, maxBytes: PEEK_BYTES_MAX, states: [...options.states ?? []],
     }, { signal: options.signal, timeoutMs: options.timeoutMs, broker })
     const origin = this.originOf(place.partition)
-    const runs = message.records.map(record => ({ ...record, count: 1 }))
-    readGranted(payload, runs, (reader, { state, failures, deliveries, timeLeftMs }) => {
-      const record = new StoredRecord(origin, reader)
-      found.push(Object.assign(record, { id: `${place.partition}:${record.offset}`, state, failures, deliveries, timeLeftMs }))
-    })
+    const read = new Map<number, StoredRecord<K, V>>()
+    const sound = message.records.filter(({ damaged }) => !damaged).map(record => ({ ...record, count: 1 }))
+    readGranted(payload, sound, (reader) => { read.set(reader.offset, new StoredRecord(origin, reader)) })
+    for (const { offset, state, failures, deliveries, timeLeftMs, damaged } of message.records) {
+      const content = damaged ? this.damagedRecord(place.partition, offset) : read.get(offset)
+      if (content === undefined) continue
+      const id = `${place.partition}:${offset}`
+      found.push(Object.assign(content, { id, state, failures, deliveries, timeLeftMs, damaged }))
+    }
     return message.nextOffset
+  }
+
+  private damagedRecord (partition: number, offset: number): Omit<InRecord<K, V>, 'attempt' | 'signal' | 'ack' | 'nack' | 'extend'> {
+    return { topic: this.name, partition, offset, timestamp: -1, key: null, value: null, headers: new Map() }
   }
 
   private originOf (partition: number): RecordOrigin<K, V> {

@@ -231,7 +231,7 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
       ...OK, offset: 43, state: 'leased', cause: 'unknown', failures: 1, maxAttempts: 5, deliveries: 2,
       timeLeftMs: 21500, ...SESSION, clientName: 'mailer', clientAddress: '127.0.0.1:50000', cancelRequested: false,
       lane: LANE, behindOffset: -1, recordsBefore: -1, paused: false, atMaxInFlight: false, reason: 'none',
-      reasonText: '', deadLetter: null,
+      reasonText: '', deadLetter: null, damaged: false,
     }],
   },
   'queueStats.v1.request': { partitions: [PLACE] },
@@ -239,7 +239,7 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
     partitions: [{
       ...PLACE, ...OK, floor: 40, nextOffset: 44, highWatermark: 60, ready: 1, leased: 2, delayed: 1, blocked: 0,
       deadLetterPending: 0, fresh: 16, acknowledged: 38, cancelled: 1, expired: 0, dead: 1, archived: 0, purged: 0,
-      duplicates: 2,
+      duplicates: 2, damaged: 0,
       oldestFreshAgeMs: 800, oldestReadyAgeMs: 12000, oldestLeasedAgeMs: 11000, oldestDelayedAgeMs: 9000,
       oldestBlockedAgeMs: -1, oldestDeadLetterPendingAgeMs: -1, oldestOutstandingOffset: 40, busyLanes: 3,
       stoppedLanes: 1,
@@ -251,8 +251,8 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
   },
   'peekRecords.v1.response': {
     records: [
-      { offset: 42, state: 'ready', failures: 1, deliveries: 1, timeLeftMs: -1, sessionId: 0 },
-      { offset: 43, state: 'leased', failures: 0, deliveries: 1, timeLeftMs: 21500, ...SESSION },
+      { offset: 42, state: 'ready', failures: 1, deliveries: 1, timeLeftMs: -1, sessionId: 0, damaged: false },
+      { offset: 43, state: 'leased', failures: 0, deliveries: 1, timeLeftMs: 21500, ...SESSION, damaged: false },
     ],
     nextOffset: -1, size: 0,
   },

@@ -10,6 +10,7 @@ export function explanationText (record: RecordExplanation): string {
     if (record.paused) lines.push('the queue is paused: sluice queue resume')
     if (record.atMaxInFlight) lines.push('as many records are in flight as max.in.flight allows: others have to be settled first')
   }
+  if (record.damaged) lines.push('its bytes are damaged on disk: sluice segment verify')
   if (record.reasonText !== '') lines.push(`the consumer said: ${record.reasonText}`)
   return lines.join('\n')
 }
@@ -52,7 +53,8 @@ function ended (record: RecordExplanation): string {
     case 'dead': return record.deadLetter === null
       ? `dead (${record.reason}): it is among the dead letters`
       : `dead (${record.reason}): dead letter ${record.deadLetter.partition}:${record.deadLetter.offset}`
-    case 'unknown': return 'done with; how is no longer known'
+    case 'damaged': return 'passed over: its bytes were damaged on disk when its turn came'
+    case 'unknown': return 'done with; how and when is not known any more: a broker remembers the last 10,000, from its start on'
   }
 }
 

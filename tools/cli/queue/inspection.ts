@@ -15,7 +15,7 @@ import { targetOf, withTarget, type TargetOptions } from './record-target.js'
 import { peekedRow, showCell } from './record-rows.js'
 
 const STATES = ['fresh', 'ready', 'leased', 'delayed', 'blocked', 'rateLimited', 'held', 'quarantined', 'deadLetterPending', 'terminal'] as const
-const PEEK_COLUMNS = ['id', 'partition', 'offset', 'timestamp', 'state', 'failures', 'deliveries', 'timeLeftMs', 'key', 'value', 'headers']
+const PEEK_COLUMNS = ['id', 'partition', 'offset', 'timestamp', 'state', 'damaged', 'failures', 'deliveries', 'timeLeftMs', 'key', 'value', 'headers']
 
 export function stats (run: RunAction): Command {
   const command = newCommand('stats', 'Show the figures of a queue: what waits, what is in flight, what died, and how old the oldest is.', [

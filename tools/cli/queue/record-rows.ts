@@ -16,13 +16,13 @@ export function leasedRow (record: LeasedRecord<Bytes, Bytes>): Row {
 
 /** A record that was looked at. */
 export function peekedRow (record: PeekedRecord<Bytes, Bytes>): Row {
-  const { id, partition, offset, timestamp, state, failures, deliveries, timeLeftMs } = record
-  return { id, partition, offset, timestamp, state, failures, deliveries, timeLeftMs, ...content(record) }
+  const { id, partition, offset, timestamp, state, damaged, failures, deliveries, timeLeftMs } = record
+  return { id, partition, offset, timestamp, state, damaged, failures, deliveries, timeLeftMs, ...content(record) }
 }
 
 /** Cells of these rows in the words of a table. */
 export function showCell (column: string, value: Cell): string | undefined {
-  if (column === 'timestamp') return formatTime(value as number)
+  if (column === 'timestamp') return value === -1 ? '-' : formatTime(value as number)
   return column === 'timeLeftMs' ? formatAge(value as number) : undefined
 }
 
