@@ -5,7 +5,7 @@ import type { CodecName } from './codec.js'
 import { RecordBatchBuilder } from './record-batch-builder.js'
 import { RecordExtrasBuilder } from './record-extras-builder.js'
 import { RecordReader } from './record-reader.js'
-import { thinBatch } from './thin-batch.js'
+import { ThinCursor, thinBatch } from './thin-batch.js'
 
 const STAMP = { baseOffset: 1_000, leaderEpoch: 3, committedOffset: 990, prevCrc: 7 }
 
@@ -103,4 +103,26 @@ t.test('Thin batch: records that do not follow the format make it null, whatever
     const thin = thinBatch(damaged, 0, Float64Array.of(offset), 0, 1)
     if (thin !== null) t.equal(checkBatch(thin), null)
   }), { seed: 35, numRuns: 500 })
+})
+
+t.test('Thin batch: gives the same with a cursor, whatever was thinned before', async t => {
+  const batches = [batchOf(plain(40)), batchOf(plain(25).map(record => ({ ...record, header: true })))]
+  const anyWish = fc.tuple(fc.nat(1), fc.uniqueArray(fc.nat(24), { minLength: 1, maxLength: 8 }))
+  fc.assert(fc.property(fc.array(anyWish, { minLength: 1, maxLength: 12 }), fc.nat(9), (wishes, position) => {
+    const cursor = new ThinCursor()
+    for (const [which, rows] of wishes) {
+      const offsets = Float64Array.from(rows, row => STAMP.baseOffset + row).sort()
+      const placed = Buffer.concat([Buffer.alloc(position), batches[which]!])
+      const expected = thinBatch(placed, position, offsets, 0, rows.length)!
+      t.same(thinBatch(placed, position, offsets, 0, rows.length, cursor), expected)
+    }
+  }), { seed: 11, numRuns: 100 })
+})
+
+t.test('Thin batch: a record that is not there is not found with a cursor either', async t => {
+  const cursor = new ThinCursor()
+  const batch = batchOf(plain(10))
+  t.ok(thinBatch(batch, 0, Float64Array.of(1_003), 0, 1, cursor))
+  t.equal(thinBatch(batch, 0, Float64Array.of(1_010), 0, 1, cursor), null)
+  t.ok(thinBatch(batch, 0, Float64Array.of(1_004), 0, 1, cursor))
 })

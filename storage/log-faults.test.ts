@@ -204,6 +204,23 @@ t.test('Faults: zeros are written ahead of a busy log only, are cut when its seg
   }
 })
 
+t.test('Faults: of many small commits in a short time little is written ahead, of few in a long time nothing', async t => {
+  const machine = new TestMachine({ preallocateBytes: 4 * 1024 * 1024 })
+  const log = await machine.open({ ...SMALL, segmentBytes: 64 * 1024 * 1024 })
+  const aheadBytes = (): number =>
+    machine.disk.contents(`${LOG_DIRECTORY}/00000000000000000000.log`).length - SEGMENT_HEADER_BYTES - log.sizeBytes
+  for (let index = 0; index < 100; index++) {
+    await append(log, makeBatch(`slow ${index}`))
+    machine.time.advance(50)
+  }
+  t.equal(aheadBytes(), 0)
+  machine.time.advance(5_000)
+  for (let index = 0; index < 100; index++) await append(log, makeBatch(`fast ${index}`))
+  await turns(50)
+  t.ok(aheadBytes() > 0 && aheadBytes() <= 512 * 1024, `${aheadBytes()} bytes`)
+  t.equal((await readAll(log)).length, 200)
+})
+
 t.test('Faults: a disk that is full for zeros is not full for batches', async t => {
   const machine = new TestMachine({ preallocateBytes: 64 * 1024 })
   const log = await machine.open({ ...SMALL, segmentBytes: 1 << 20 })

@@ -4,8 +4,9 @@
 //    [batch][batch][batch]|0000000000000000000|
 //                     end ^                    ^ preparedPosition
 //
-// - Only a segment that takes much in a short time gets any: an idle log costs no disk. And only while its commits are
-//   small: those near the largest size lose more by every byte being written twice than they gain.
+// - Only a segment that takes much in a short time gets any, or many commits: an idle log costs no disk. And only while
+//   its commits are small: those near the largest size lose more by every byte being written twice than they gain.
+// - How much is written ahead goes by how much the segment takes: of many small commits it is little.
 // - Zeros are written behind all that was handed to a write, and no write begins beyond `preparedPosition` while some
 //   are under way: `blocks` says so. Else they could land on top of a batch.
 // - A failure costs nothing but the speed: that segment gets no more.
@@ -16,8 +17,11 @@ import type { StoreContext } from './store-context.js'
 /** Zeros are written a piece at a time, 16 pieces to a stretch: a commit waits for one piece at most. */
 const ZEROS = Buffer.alloc(256 * 1024)
 const PIECES_PER_STRETCH = 16
-/** A segment is busy when it takes a quarter of a stretch within this time. */
+/** A segment is busy when it takes a quarter of the longest stretch within this time, or so many commits. */
 const BUSY_WINDOW_MS = 1000
+const BUSY_COMMITS = 64
+/** A stretch is so many times what came in the window, within its bounds. */
+const STRETCH_WINDOWS = 16
 
 export class SegmentPreparer {
   private readonly context: StoreContext
@@ -67,9 +71,11 @@ export class SegmentPreparer {
     }
     this.windowBytes += bytes
     this.windowCommits++
-    if (this.windowBytes < preallocateBytes / 4 || this.windowBytes / this.windowCommits > commitBytes / 2) return
-    if (segment.preparedPosition - endPosition > preallocateBytes / 2) return
-    this.goalPosition = Math.min(segmentBytes, endPosition + preallocateBytes)
+    const isBusy = this.windowBytes >= preallocateBytes / 4 || this.windowCommits >= BUSY_COMMITS
+    if (!isBusy || this.windowBytes / this.windowCommits > commitBytes / 2) return
+    const stretchBytes = Math.min(preallocateBytes, Math.max(2 * this.pieceBytes, this.windowBytes * STRETCH_WINDOWS))
+    if (segment.preparedPosition - endPosition > stretchBytes / 2) return
+    this.goalPosition = Math.min(segmentBytes, endPosition + stretchBytes)
     if (this.goalPosition - segment.preparedPosition < this.pieceBytes) return
     this.segment = segment
     this.writePiece(segment, path)

@@ -126,7 +126,7 @@ export class GrantedBatches {
   private takeBatch (bytes: Buffer, position: number, size: number, end: number): void {
     const recordCount = bytes.readUInt32BE(position + BATCH_POSITION.recordCount)
     const isThin = size > WHOLE_BYTES && (end - this.row) * WHOLE_SHARE < recordCount
-    const thin = isThin ? thinBatch(bytes, position, this.offsets, this.row, end) : null
+    const thin = isThin ? thinBatch(bytes, position, this.offsets, this.row, end, this.recent?.thinCursor) : null
     const batch = thin ?? bytes.subarray(position, position + size)
     if (this.sizeBytes + batch.length > this.maxBytes) {
       this.isFull = true

@@ -243,8 +243,26 @@ t.test('Queue crash: a grant waits for company, and is written without any in th
   t.ok(after > before && stateLog!.durableOffset === after, 'the settle takes it along')
   await machine.receive(5)
   await nextTurn()
-  machine.advance(5)
+  machine.advance(10)
   t.ok(stateLog!.nextOffset > after, 'alone, when its time is over')
+})
+
+t.test('Queue crash: a grant waits for company also while an answer is on its way', async t => {
+  const machine = await new Machine().start()
+  await machine.produce(20)
+  const items = await machine.receive(5)
+  const release = machine.disk.hold({ operation: 'sync' })
+  const { stateLog } = machine.partition
+  let isAnswered = false
+  const settled = machine.settle(items).finally(() => { isAnswered = true })
+  await nextTurn()
+  const after = stateLog!.nextOffset
+  t.equal((await machine.receive(5)).length, 5)
+  await nextTurn()
+  t.notOk(isAnswered)
+  t.equal(stateLog!.nextOffset, after, 'the answer rests on nothing new')
+  release()
+  t.same(await settled, new Uint8Array(5))
 })
 
 t.test('Queue crash: a checkpoint that does not fit the state log, or is damaged, is dropped', async t => {

@@ -39,6 +39,8 @@ export class HostedQueueGroup implements QueueHost {
   config: QueueConfig
   /** Name of the queue for its dead letters; empty where there is none. */
   deadLetterQueue: string
+  /** The latest delta that is in the state log, be it durable or not. */
+  loggedSequence = 0
   private readonly queue: QueueGroup
   private readonly options: HostedGroupOptions
   private readonly feed: LogRecordFeed

@@ -32,7 +32,7 @@ const BATCH_BYTES = 1024 * 1024
 /** Bytes of deltas that the log has not taken, above which nothing new is begun. */
 const HELD_BYTES_MAX = 4 * 1024 * 1024
 /** How long a delta that nobody waits for is held for company, in milliseconds, and up to how many bytes. */
-const COMPANY_MS = 5
+const COMPANY_MS = 10
 const COMPANY_BYTES = 64 * 1024
 
 export class PartitionQueues {
@@ -242,10 +242,11 @@ export class PartitionQueues {
     let isAwaited = false
     for (const group of dirty) {
       const bytes = group.endTurn()
-      if (bytes === null) continue
-      this.held.push({ group, sequence: group.idle.sequence, bytes })
-      this.heldBytes += bytes.length
-      isAwaited ||= group.idle.isAwaited
+      if (bytes !== null) {
+        this.held.push({ group, sequence: group.idle.sequence, bytes })
+        this.heldBytes += bytes.length
+      }
+      isAwaited ||= group.idle.awaitedSequence > group.loggedSequence
     }
     if (this.held.length === 0) return
     if (isAwaited || this.heldBytes > COMPANY_BYTES) this.write()
@@ -272,7 +273,10 @@ export class PartitionQueues {
       const endOffset = led.append(batch) + count
       const deltas = count === this.held.length ? this.held : this.held.slice(0, count)
       this.held = count === this.held.length ? [] : this.held.slice(count)
-      for (const { bytes } of deltas) this.heldBytes -= bytes.length
+      for (const { group, sequence, bytes } of deltas) {
+        this.heldBytes -= bytes.length
+        group.loggedSequence = sequence
+      }
       this.sent.push({ endOffset, deltas })
       written += batch.length
     }

@@ -127,6 +127,8 @@ export class QueueCheckpoints {
       const value = Buffer.concat([count, state.snapshot()])
       this.storedBytes += value.length
       writes.push({ table: GROUP_TABLE, key: groupKey(this.key, group.name), value })
+      // Nobody may come to it for long.
+      state.ledger.trim()
     }
     return { offset: log.nextOffset, writes, groups: changed }
   }

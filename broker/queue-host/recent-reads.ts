@@ -4,7 +4,7 @@
 // Invariant: bounded in pieces, and in bytes together with all other groups of the broker; the log gives whole batches,
 // of a piece's size or one.
 
-import { BATCH_POSITION, readInt64 } from '@sluice/protocol'
+import { BATCH_POSITION, readInt64, ThinCursor } from '@sluice/protocol'
 import type { LogSlice } from '@sluice/storage'
 import type { PieceOwner, ReadBudget } from './read-budget.js'
 
@@ -14,6 +14,8 @@ export class RecentReads implements PieceOwner {
   private readonly budget: ReadBudget
   /** The latest first. */
   private pieces: LogSlice[] = []
+  /** Where receives of a few records each have come to. */
+  readonly thinCursor = new ThinCursor()
 
   constructor (budget: ReadBudget) {
     this.budget = budget

@@ -30,6 +30,8 @@ export class DeadLetters {
   private readonly inFlight = new Set<number>()
   private readonly failures = new Map<number, number>()
   private durableSequence = 0
+  /** The latest delta with a death. */
+  latestSequence = 0
 
   constructor (state: QueueState, clock: QueueClock, host: QueueHost) {
     this.state = state
@@ -45,6 +47,7 @@ export class DeadLetters {
   /** A record has died in delta `sequence`. */
   add (offset: number, sequence: number): void {
     this.waiting.push({ offset, sequence, notBeforeMs: 0 })
+    this.latestSequence = sequence
   }
 
   /** A leader begins: asks again for all letters that are not known to be committed. */

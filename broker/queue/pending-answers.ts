@@ -8,6 +8,10 @@ export class PendingAnswers {
   private releases: Release[] = []
   private head = 0
   private durable = 0
+  private latest = 0
+
+  /** Highest sequence that an answer has waited for. */
+  get latestSequence (): number { return this.latest }
 
   get size (): number { return this.sequences.length - this.head }
 
@@ -17,6 +21,7 @@ export class PendingAnswers {
   push (sequence: number, release: Release): void {
     this.sequences.push(sequence)
     this.releases.push(release)
+    this.latest = sequence
   }
 
   releaseUpTo (sequence: number): void {

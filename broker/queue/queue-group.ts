@@ -231,9 +231,9 @@ export class QueueGroup {
     return delta
   }
 
-  /** Somebody waits for a delta to be durable: an answer, a grant, a dead letter. */
-  get isAwaited (): boolean {
-    return this.answers.size > 0 || this.state.counts[RECORD_STATE.DEAD_LETTER_PENDING]! > 0
+  /** Somebody waits for the deltas up to this one to be durable: for an answer, a grant, a dead letter. */
+  get awaitedSequence (): number {
+    return Math.max(this.answers.latestSequence, this.deadLetters.latestSequence)
   }
 
   /** False where `receive` would find nothing. */

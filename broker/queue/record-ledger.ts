@@ -26,6 +26,8 @@ export const RECORD_FLAG = {
 } as const
 
 const CAPACITY_MIN = 16
+/** Up to here columns stay when the last record has left: who fills and empties them all day must not pay for that. */
+const CAPACITY_KEPT = 32_768
 
 export class RecordLedger {
   offsets = new Float64Array(CAPACITY_MIN)
@@ -93,7 +95,12 @@ export class RecordLedger {
     this.offsets[slot] = -1
     this.dueNext[slot] = this.free
     this.free = slot
-    if (this.index.size === 0) this.shrink()
+    if (this.index.size === 0) this.onEmpty()
+  }
+
+  /** Lets go of the memory of records that have left, where there are none now. */
+  trim (): void {
+    if (this.index.size === 0 && this.capacity > CAPACITY_MIN) this.resize(CAPACITY_MIN)
   }
 
   /** Lowest offset held, or Infinity. */
@@ -136,11 +143,11 @@ export class RecordLedger {
     return this.used++
   }
 
-  private shrink (): void {
+  private onEmpty (): void {
     this.used = 0
     this.free = NO_SLOT
     this.order.clear()
-    if (this.capacity > 1024) this.resize(CAPACITY_MIN)
+    if (this.capacity > CAPACITY_KEPT) this.trim()
   }
 
   private resize (capacity: number): void {

@@ -100,6 +100,14 @@ interface AnsweredChange extends Answered { readonly answer: ChangeAnswer }
 /** Names a partition and group in a request. */
 interface GroupPlace { readonly topicId: string, readonly partition: number, readonly group: string }
 
+/** What a worker has to know of the settings of its queue. */
+export interface QueueTraits {
+  /** Records of a key are handled one after the other. */
+  readonly keepsOrder: boolean
+  /** Records of a partition under leases at once, at most. */
+  readonly inFlightMax: number
+}
+
 /** See the head of this file. */
 export class QueueControl<K, V> {
   readonly name: string
@@ -110,7 +118,7 @@ export class QueueControl<K, V> {
   /** How values become bytes. */
   readonly value: Serde<V>
   protected readonly cluster: Cluster
-  private knownOrder: { topicId: string, order: string } | null = null
+  private knownTraits: { topicId: string, traits: QueueTraits } | null = null
 
   constructor (cluster: Cluster, name: string, key: Serde<K>, value: Serde<V>) {
     this.cluster = cluster
@@ -267,18 +275,18 @@ export class QueueControl<K, V> {
       .map(({ error: _none, ...status }) => status)
   }
 
-  /** How the queue picks what it hands out next: `none`, `key`, `fair`, `priority`. It never changes. */
-  protected async order (options: CallOptions): Promise<string> {
+  /** As they were when they were first asked for: the order never changes. */
+  protected async traits (options: CallOptions): Promise<QueueTraits> {
     const info = await this.info(options)
-    if (this.knownOrder?.topicId !== info.id) {
+    if (this.knownTraits?.topicId !== info.id) {
       const { message } = await this.cluster.request('describeTopics', { names: [this.name] }, options)
       const topic = message.topics[0]!
       if (topic.error !== 0) throw serverError(topic.error, topic.message, { topic: this.name })
-      this.knownOrder = {
-        topicId: topic.topicId, order: topic.config.find(({ name }) => name === 'order')?.value ?? 'none',
-      }
+      const value = (setting: string): string | undefined => topic.config.find(({ name }) => name === setting)?.value
+      const traits = { keepsOrder: value('order') === 'key', inFlightMax: Number(value('max.in.flight') ?? 0) }
+      this.knownTraits = { topicId: topic.topicId, traits }
     }
-    return this.knownOrder.order
+    return this.knownTraits.traits
   }
 
   /** @throws BrokerError INVALID as a rejection, where the handle is of another queue. */

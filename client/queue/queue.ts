@@ -18,7 +18,7 @@ import type { Closable } from '../topic.js'
 import { abortable, delay, retryDelayMs, settledWithin } from '../waiting.js'
 import { Inbox } from './inbox.js'
 import { parseHandle } from './lease-handle.js'
-import { QueueControl, type CallOptions } from './queue-control.js'
+import { QueueControl, type CallOptions, type QueueTraits } from './queue-control.js'
 import {
   checkDelay, checkQueueRecord, checkReason, EXTENSION_MS_MAX, resolveReceiveOptions, resolveWorkOptions, whole,
   type ReceiveOptions, type WorkOptions,
@@ -122,10 +122,10 @@ export class Queue<K = Uint8Array, V = Uint8Array> extends QueueControl<K, V>
     if (typeof handler !== 'function') throw new BrokerError('INVALID', 'work takes a function that handles one record')
     options.signal?.throwIfAborted()
     this.checkOpen()
-    const isOrdered = await this.keepsOrder(options.signal)
-    if (isOrdered === null) return
+    const traits = await this.traitsOrClosed(options.signal)
+    if (traits === null) return
     const { cluster, settler } = this
-    const worker = new Worker({ cluster, source: this, settler, handler, settings, isOrdered })
+    const worker = new Worker({ cluster, source: this, settler, handler, settings, traits })
     const run = worker.run(options.signal)
     this.workers.set(worker, run)
     try {
@@ -211,11 +211,11 @@ export class Queue<K = Uint8Array, V = Uint8Array> extends QueueControl<K, V>
     return this.producer
   }
 
-  /** Whether records of a key have to be handled one after the other; null where the queue was closed meanwhile. */
-  private async keepsOrder (signal: AbortSignal | undefined): Promise<boolean | null> {
+  /** What a worker has to know; null where the queue was closed meanwhile. */
+  private async traitsOrClosed (signal: AbortSignal | undefined): Promise<QueueTraits | null> {
     for (let failures = 1; ; failures++) {
       try {
-        return await abortable(this.order({ signal: this.stopping.signal }), signal) === 'key'
+        return await abortable(this.traits({ signal: this.stopping.signal }), signal)
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason
         if (this.closing !== null) return null

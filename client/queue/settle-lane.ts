@@ -60,6 +60,8 @@ export class SettleLane {
   lastError: BrokerError | null = null
   /** It is on the list that the end of the turn looks at. */
   dirty = false
+  /** It has nothing but what may wait for company. */
+  held = false
   private pending: SettleRun[] = []
   private head = 0
   private returned: SettleRun[] = []
@@ -73,6 +75,9 @@ export class SettleLane {
   get isIdle (): boolean {
     return this.outstanding === 0 && this.head === this.pending.length && this.returned.length === 0
   }
+
+  /** True where something has not been sent, or is to be sent again. */
+  get hasWaiting (): boolean { return this.head < this.pending.length || this.returned.length > 0 }
 
   /** True where something is to be said again. */
   get hasReturned (): boolean { return this.returned.length > 0 }

@@ -66,6 +66,58 @@ t.test('Settler: what is said in one turn goes in one request, neighbours as one
   t.same(said(), ['ack 0:0+3', 'ack 0:5+1', 'nack 0:6+1', 'ack 1:0+1'])
 })
 
+t.test('Settler: what may be held shares requests, and goes by itself in the end', async t => {
+  await using bench = await setUp()
+  const { settler, lease, said } = bench
+  const startMs = performance.now()
+  for (let offset = 0; offset < 300; offset++) {
+    settler.tellSoon(lease(offset), 'ack')
+    await new Promise(resolve => { setImmediate(resolve) })
+  }
+  await settler.idle()
+  // One for each 5 ms; timers count whole milliseconds.
+  t.ok(bench.broker.requests('settle').length <= 2 + (performance.now() - startMs) / 4)
+  const counts = said().map(text => Number(text.split('+')[1]))
+  t.equal(counts.reduce((sum, count) => sum + count, 0), 300)
+})
+
+t.test('Settler: what is held goes along with what is not, and in its place', async t => {
+  await using bench = await setUp()
+  const { settler, lease, said } = bench
+  settler.tellSoon(lease(0), 'ack')
+  await settler.idle()
+  settler.tellSoon(lease(4), 'ack')
+  settler.tellSoon(lease(7, 1), 'ack')
+  t.equal(await settler.settle(lease(5), 'nack'), 'ok')
+  await settler.idle()
+  t.same(said(), ['ack 0:0+1', 'ack 0:4+1', 'nack 0:5+1', 'ack 1:7+1'])
+  t.equal(bench.broker.requests('settle').length, 2)
+})
+
+t.test('Settler: what is held is sent again as all else is', async t => {
+  let failures = 0
+  await using bench = await setUp({}, () => 'ok', () => failures++ < 2 ? { action: 'close' } : undefined)
+  const { settler, lease, said } = bench
+  for (let offset = 0; offset < 5; offset++) settler.tellSoon(lease(offset), 'ack')
+  await settler.idle()
+  t.equal(said().at(-1), 'ack 0:0+5')
+  t.equal(failures, 3)
+})
+
+t.test('Settler: a stopped one forgets what is held', async t => {
+  await using bench = await setUp()
+  const { settler, lease, said } = bench
+  const { BrokerError } = await import('../broker-error.js')
+  settler.tellSoon(lease(0), 'ack')
+  await settler.idle()
+  settler.tellSoon(lease(1), 'ack')
+  settler.stop(new BrokerError('CLOSED', 'the queue is closed'))
+  settler.tellSoon(lease(2), 'ack')
+  await settler.idle()
+  await new Promise(resolve => { setTimeout(resolve, 20) })
+  t.same(said(), ['ack 0:0+1'])
+})
+
 t.test('Settler: each answer is told as what it is', async t => {
   const answers: SettleAnswer[] = ['ok', 'lateOk', 'alreadySettled', 'staleLease', 'unknown', 'outOfOrder']
   await using bench = await setUp({}, (_kind, offset) => answers[offset]!)

@@ -2,8 +2,12 @@
 // everything that comes while requests are under way, goes together.
 //
 //   settle ──▶ SettleLane of its partition ──(end of turn)──▶ one request per leader ──▶ an answer per record
-//                  ▲                                                      │
-//                  └────────── back-off, again, in the old order ◀────────┘ retriable
+//     tellSoon ──(with the next request, or ──▲                      │
+//       when the last is some ms old)         └── back-off, again, ◀─┘ retriable
+//                                                 in the old order
+//
+// What nobody waits for may be held a little: each request is a sync of the broker, which stands in the way of the
+// syncs that others wait for.
 //
 // Settling needs no session: a handle is all it takes, so that a retry may go over any connection.
 //
@@ -23,6 +27,10 @@ const FLIGHTS_PER_LEADER_MAX = 4
 const RUNS_PER_REQUEST_MAX = 2_000
 /** Records in one run: whatever a broker takes in a request, this is less. */
 const RECORDS_PER_RUN_MAX = 1_000
+/** Shortest time from one request to the next that has nothing but what may be held, in milliseconds. */
+const HOLD_MS = 5
+/** Records that are held, at most. */
+const HELD_RECORDS_MAX = 2_000
 
 /** A part of a request: runs of one lane. */
 interface Part { readonly lane: SettleLane, readonly runs: SettleRun[] }
@@ -39,6 +47,12 @@ export class Settler {
   private readonly connecting = new Set<number>()
   private dirty: SettleLane[] = []
   private scheduled = false
+  /** Lanes with nothing but what may be held. */
+  private held: SettleLane[] = []
+  private heldRecords = 0
+  private holdTimer: NodeJS.Timeout | null = null
+  /** When the latest request left, on the monotonic clock, in milliseconds. */
+  private sentAtMs = -Infinity
   private refreshing = false
   private timer: NodeJS.Timeout | null = null
   private timerAtMs = Infinity
@@ -60,7 +74,8 @@ export class Settler {
    */
   settle (lease: LeaseName, kind: SettleKind, delayMs = -1, reason = ''): Promise<SettleOutcome> {
     const outcome = new Promise<SettleOutcome>((resolve, reject) => {
-      this.add(lease, kind, delayMs, reason, { resolve, reject })
+      if (this.stoppedBy !== null) return reject(this.stoppedBy)
+      this.markDirty(this.add(lease, kind, delayMs, reason, { resolve, reject }))
     })
     outcome.catch((error: BrokerError) => this.logFailure(lease.partition, lease.offset, kind, error))
     return outcome
@@ -68,7 +83,18 @@ export class Settler {
 
   /** The same without a promise: a failure is logged. */
   tell (lease: LeaseName, kind: SettleKind, delayMs = -1, reason = ''): void {
-    this.add(lease, kind, delayMs, reason, null)
+    if (this.stoppedBy === null) this.markDirty(this.add(lease, kind, delayMs, reason, null))
+  }
+
+  /** The same, within some milliseconds: together with what else is to be said by then. */
+  tellSoon (lease: LeaseName, kind: SettleKind): void {
+    if (this.stoppedBy !== null) return
+    const lane = this.laneOf(lease)
+    // What waits for an answer, or for its next attempt, is not to wait for this too.
+    const mayWait = lane.held || !lane.hasWaiting
+    this.add(lease, kind, -1, '', null)
+    if (mayWait) this.hold(lane)
+    else this.markDirty(lane)
   }
 
   /** Resolves when everything said so far has its outcome. */
@@ -82,6 +108,7 @@ export class Settler {
   /** Fails everything that has no outcome yet. */
   stop (error: BrokerError): void {
     this.stoppedBy = error
+    this.takeHeld()
     for (const lane of [...this.busy]) this.failRuns(lane, lane.remove(() => true), error)
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
@@ -89,8 +116,9 @@ export class Settler {
     this.releaseIdle()
   }
 
-  private add (lease: LeaseName, kind: SettleKind, delayMs: number, reason: string, waiter: SettleWaiter | null): void {
-    if (this.stoppedBy !== null) return waiter?.reject(this.stoppedBy)
+  private add (
+    lease: LeaseName, kind: SettleKind, delayMs: number, reason: string, waiter: SettleWaiter | null,
+  ): SettleLane {
     const lane = this.laneOf(lease)
     const { last } = lane
     if (last !== null && continues(last, lease, kind, delayMs, reason)) {
@@ -117,7 +145,7 @@ export class Settler {
       this.busy.add(lane)
       this.wakeAt(deadlineMs)
     }
-    this.markDirty(lane)
+    return lane
   }
 
   private laneOf ({ topicId, partition }: LeaseName): SettleLane {
@@ -132,6 +160,26 @@ export class Settler {
     if (lane.dirty) return
     lane.dirty = true
     this.dirty.push(lane)
+    this.schedule()
+  }
+
+  /** What was added to a lane goes with the next request, or by itself when the latest is old enough. */
+  private hold (lane: SettleLane): void {
+    if (lane.dirty) return
+    this.heldRecords++
+    if (!lane.held) {
+      lane.held = true
+      this.held.push(lane)
+    }
+    if (this.scheduled) return
+    if (this.heldRecords >= HELD_RECORDS_MAX) return this.schedule()
+    if (this.holdTimer !== null) return
+    const waitMs = this.sentAtMs + HOLD_MS - performance.now()
+    if (waitMs > 0) this.holdTimer = setTimeout(this.onTurnEnd, waitMs)
+    else this.schedule()
+  }
+
+  private schedule (): void {
     if (this.scheduled) return
     this.scheduled = true
     setImmediate(this.onTurnEnd)
@@ -141,8 +189,19 @@ export class Settler {
     this.scheduled = false
     const lanes = this.dirty
     this.dirty = []
+    for (const lane of this.takeHeld()) if (!lane.dirty) lanes.push(lane)
     for (const lane of lanes) lane.dirty = false
     this.dispatch(lanes)
+  }
+
+  private takeHeld (): SettleLane[] {
+    if (this.holdTimer !== null) clearTimeout(this.holdTimer)
+    this.holdTimer = null
+    const { held } = this
+    this.held = []
+    this.heldRecords = 0
+    for (const lane of held) lane.held = false
+    return held
   }
 
   private dispatch (lanes: readonly SettleLane[]): void {
@@ -184,8 +243,9 @@ export class Settler {
     }
     if (parts.length === 0) return
     this.flightsByLeader.set(leader, flights + 1)
+    this.sentAtMs = performance.now()
     const deadlineMs = Math.min(...parts.map(({ runs }) => runs[0]!.deadlineMs))
-    const timeoutMs = Math.max(1, Math.ceil(deadlineMs - performance.now()))
+    const timeoutMs = Math.max(1, Math.ceil(deadlineMs - this.sentAtMs))
     for (const { runs } of parts) for (const run of runs) run.attempts++
     connection.request('settle', {
       acks: 'quorum',
@@ -205,7 +265,7 @@ export class Settler {
     this.flightsByLeader.set(leader, this.flightsByLeader.get(leader)! - 1)
     for (const { lane } of parts) lane.outstanding--
     handle()
-    for (const lane of this.busy) this.markDirty(lane)
+    for (const lane of this.busy) if (!lane.held) this.markDirty(lane)
     this.checkIdle(parts.map(({ lane }) => lane))
   }
 

@@ -23,6 +23,7 @@ import { HANDLE_CHANNEL } from '../diagnostics.js'
 import { deferred, retryDelayMs } from '../waiting.js'
 import type { Lease } from './lease.js'
 import { PrefetchTarget } from './prefetch-target.js'
+import type { QueueTraits } from './queue-control.js'
 import { REASON_LENGTH_MAX, type WorkSettings } from './queue-options.js'
 import type { LeasedRecord } from './queue-records.js'
 import { Receiver, type QueueSource } from './receiver.js'
@@ -34,6 +35,8 @@ const POLL_WAIT_MS = 20_000
 const RECEIVE_BYTES_MAX = 8 * 1024 * 1024
 /** Stands for the leader where there is none. */
 const NO_LEADER = -1
+/** A queue that has fewer records under leases at once may be waiting for every single ack. */
+const HOLD_IN_FLIGHT_MIN = 1_000
 /** Session timeout of queues until one is known, in milliseconds. */
 const SESSION_TIMEOUT_MS_DEFAULT = 10_000
 
@@ -48,6 +51,8 @@ export class Worker<K, V> {
   private readonly handler: (record: LeasedRecord<K, V>) => unknown
   private readonly settings: WorkSettings
   private readonly isOrdered: boolean
+  /** Acks may wait for company: nothing waits for them at the broker. */
+  private readonly holdsAcks: boolean
   private readonly receiver: Receiver<K, V>
   private readonly starts: StartSender
   private readonly target: PrefetchTarget
@@ -78,15 +83,15 @@ export class Worker<K, V> {
     settler: Settler
     handler: (record: LeasedRecord<K, V>) => unknown
     settings: WorkSettings
-    /** The queue keeps the order of keys. */
-    isOrdered: boolean
+    traits: QueueTraits
   }) {
     this.cluster = parts.cluster
     this.source = parts.source
     this.settler = parts.settler
     this.handler = parts.handler
     this.settings = parts.settings
-    this.isOrdered = parts.isOrdered
+    this.isOrdered = parts.traits.keepsOrder
+    this.holdsAcks = !this.isOrdered && parts.traits.inFlightMax >= HOLD_IN_FLIGHT_MIN
     this.receiver = new Receiver(parts.cluster, parts.source, 'started', parts.settler)
     this.receiver.onDisconnected = () => this.dropDisconnected()
     this.receiver.onResumed = connection => this.starts.repeat(this.receiver.keeper.all(), connection)
@@ -349,7 +354,8 @@ export class Worker<K, V> {
   private tell (lease: Lease<K, V>, kind: 'ack' | 'nack' | 'release', reason = ''): void {
     lease.settledAs = kind
     this.receiver.keeper.remove(lease)
-    this.settler.tell(lease, kind, -1, reason)
+    if (kind === 'ack' && this.holdsAcks) this.settler.tellSoon(lease, kind)
+    else this.settler.tell(lease, kind, -1, reason)
   }
 
   /** @param isDone the record is acknowledged, so that the next one of its key may follow. */
