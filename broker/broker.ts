@@ -19,15 +19,20 @@ import { Groups } from './api/groups.js'
 import { apiHandlers } from './api/handlers.js'
 import { QueueSessions } from './api/queue-sessions.js'
 import type { BrokerServices } from './api/services.js'
+import { Cluster } from './cluster/cluster.js'
+import { ClusterAdministration } from './cluster/cluster-administration.js'
+import { ClusterMetadataView } from './cluster/cluster-metadata-view.js'
+import { ClusterTopics } from './cluster/cluster-topics.js'
 import { ClusterMember, type BrokerCluster } from './cluster-member.js'
 import type { BrokerConfig } from './config.js'
-import { ControlStoreError, type ControlStore } from './control/control-store.js'
-import { CONTROL_META_TABLES } from './control/lmdb-control-store.js'
-import { openControlStore } from './control/open-control-store.js'
+import type { ControlStore } from './control/control-store.js'
+import { CONTROL_META_TABLES, LmdbControlStore } from './control/lmdb-control-store.js'
+import { openSharedControl } from './control/open-shared-control.js'
 import { ProducerIds } from './control/producer-ids.js'
 import { DeadLetterQueues } from './control/dead-letter-queues.js'
 import { LocalRedriveTargets } from './control/local-redrive-targets.js'
 import { Redrives } from './control/redrives.js'
+import { SingleBrokerView } from './control/single-broker-view.js'
 import { TopicCatalog } from './control/topic-catalog.js'
 import { TopicFiles } from './control/topic-files.js'
 import { GROUP_LIMITS, type GroupLimits } from './group/group-limits.js'
@@ -52,7 +57,9 @@ export interface BrokerParts {
   logger: Logger
   disk?: Disk
   clock?: Clock
-  /** The cluster to join; without one the broker is alone. */
+  /** What the brokers of a cluster share, in place of the etcd that the options name; closed by who gives it. */
+  control?: ControlStore
+  /** The cluster to join, in place of that which is in the control store. */
   cluster?: BrokerCluster
 }
 
@@ -68,7 +75,6 @@ const META_TABLES = [
   ...LOG_META_TABLES, ...PARTITION_META_TABLES, ...QUEUE_META_TABLES, ...CONTROL_META_TABLES, ...REPLICA_META_TABLES,
 ]
 const EPOCH_KEY = '/epoch'
-const EPOCH_TRIES_MAX = 10
 const EVENT_LOOP_WINDOW_MS = 60_000
 const SETTLE_POLL_MS = 5
 const STOPPING = 'the broker is stopping; connect to another one, or again after its restart'
@@ -114,7 +120,9 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const wallMs = (): number => clock.wallMs()
   const startedAtMs = wallMs()
 
-  const directory = await DataDirectory.open(config.data, { brokerId: config.id, disk, now: wallMs })
+  const shared = await openCluster(config, parts.control ?? null, clock, logger, undo)
+  const clusterId = shared === null ? {} : { clusterId: shared.cluster.clusterId }
+  const directory = await DataDirectory.open(config.data, { brokerId: config.id, disk, now: wallMs, ...clusterId })
   undo.push(() => directory.close())
   const { clean } = await directory.markDirty()
   if (clean) undo.push(() => directory.markClean())
@@ -125,25 +133,28 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const logs = await openLogs(config, directory.path, disk, meta, clock, clean, logger)
   undo.push(() => logs.close())
 
-  const control = await openControlStore(config, meta, { clock, logger })
-  undo.push(() => control.close())
+  const control = shared?.control ?? new LmdbControlStore(meta)
   const { topicDefaults } = config
-  const leaderEpoch = await nextEpoch(control)
+  const leaderEpoch = shared === null ? await nextEpoch(control) : 0
   const batchBytesMax = config.maxFrameBytes - LIMITS.frameOverheadBytes
   const deadlines = new DeadlineQueue()
   const readBudget = new ReadBudget(LIMITS.queueReadBytes)
   const queues = { clock, endOfTurn, deadlines, random: Math.random, meta, logger, readBudget }
-  const { cluster } = parts
-  const isReplicated = cluster !== undefined
+  const cluster = shared?.cluster ?? parts.cluster ?? null
+  const isReplicated = cluster !== null
   const partitions = new PartitionTable(
     { store: logs, meta, leaderEpoch, isReplicated, topicDefaults, batchBytesMax, wallMs, endOfTurn, logger, queues })
-  const files = new TopicFiles(disk, directory.path)
   const { defaultPartitions } = config
-  const topics = new TopicCatalog({ control, partitions, files, defaultPartitions, wallMs, logger })
+  const files = new TopicFiles(disk, directory.path)
+  const topics = shared === null
+    ? new TopicCatalog({ control, partitions, files, defaultPartitions, wallMs, logger })
+    : new ClusterTopics({ ...shared.cluster, control, defaultPartitions, wallMs, logger })
   partitions.deadLetters = new DeadLetterQueues(topics, partitions, logger)
-  await topics.load()
+  if (topics instanceof TopicCatalog) await topics.load()
   const limits = groupLimits(config)
-  const groups = await Groups.start({ control, topics, partitions, clock, deadlines, endOfTurn, logger, limits })
+  const isShared = shared !== null
+  const groups = await Groups.start(
+    { control, topics, partitions, clock, deadlines, endOfTurn, logger, limits, isShared })
   undo.push(() => groups.stop(STOPPING))
   const sessions = await QueueSessions.start({ control, partitions, clock, deadlines })
   const targets = new LocalRedriveTargets(topics, partitions)
@@ -151,7 +162,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   undo.push(async () => redrives.stop())
 
   const { brokerId } = directory.identity
-  const member = cluster === undefined
+  const member = cluster === null
     ? null
     : await ClusterMember.open({ cluster, brokerId, meta, logs, partitions, clock, logger })
 
@@ -164,12 +175,14 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     onFrame: (connection, frame) => dispatcher.dispatch(connection, frame),
   })
   const port = await server.listen(config.listen.host, config.listen.port)
+  const advertised = advertisedAddress(config, port)
+  const rack = config.rack === '' ? null : config.rack
   const services: BrokerServices = {
     config,
     version: VERSION,
     clusterId: cluster?.clusterId ?? directory.identity.clusterId,
     brokerId,
-    advertised: advertisedAddress(config, port),
+    advertised,
     clock,
     endOfTurn,
     deadlines,
@@ -177,8 +190,12 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     logger,
     topics,
     partitions,
+    view: shared === null
+      ? new SingleBrokerView({ brokerId, ...advertised, rack }, partitions)
+      : new ClusterMetadataView(shared.cluster.metadata),
     replicas: member?.replicas ?? null,
     peers: member?.peers ?? null,
+    administration: shared === null ? null : new ClusterAdministration({ ...shared.cluster, control, wallMs, logger }),
     groups,
     sessions,
     redrives,
@@ -231,7 +248,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     await inOrder([
       async () => partitions.checkpointAll(),
       () => logs.close(),
-      () => control.close(),
+      async () => { if (control !== parts.control) await control.close() },
       () => meta.close(),
       () => directory.markClean(),
     ]).finally(() => {
@@ -241,6 +258,18 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   }
 
   return { address: { host: config.listen.host, port }, services, stop }
+}
+
+/** What brokers share, and this broker's side of it; null for a broker that is alone. */
+async function openCluster (
+  config: BrokerConfig, given: ControlStore | null, clock: Clock, logger: Logger, undo: (() => Promise<unknown>)[],
+): Promise<{ control: ControlStore, cluster: Cluster } | null> {
+  const control = given ?? await openSharedControl(config, { clock, logger })
+  if (control === null) return null
+  if (given === null) undo.push(() => control.close())
+  const cluster = await Cluster.open({ control, clock, logger, capacity: config.capacity, version: VERSION })
+  undo.push(async () => cluster.metadata.close())
+  return { control, cluster }
 }
 
 /** Opens the meta store; a damaged one is set aside, since the logs have all that matters. */
@@ -290,18 +319,10 @@ function groupLimits (config: BrokerConfig): GroupLimits {
 
 /** One leader epoch for all partitions of a single broker, higher at every start. */
 async function nextEpoch (control: ControlStore): Promise<number> {
-  for (let tries = 0; tries < EPOCH_TRIES_MAX; tries++) {
-    const entry = await control.get(EPOCH_KEY)
-    const epoch = (entry === null ? 0 : entry.value as number) + 1
-    const compares = [{ key: EPOCH_KEY, revision: entry?.revision ?? 0 }]
-    try {
-      if (await control.commit([{ key: EPOCH_KEY, value: epoch }], compares) !== null) return epoch
-    } catch (error) {
-      // Where it was made after all an epoch is left out, which does no harm.
-      if (!(error instanceof ControlStoreError) || error.fault !== 'ambiguous') throw error
-    }
-  }
-  throw new ControlStoreError('unavailable', `no epoch could be taken from the control store in ${EPOCH_TRIES_MAX} tries`)
+  const entry = await control.get(EPOCH_KEY)
+  const epoch = (entry === null ? 0 : entry.value as number) + 1
+  await control.commit([{ key: EPOCH_KEY, value: epoch }])
+  return epoch
 }
 
 function advertisedAddress (config: BrokerConfig, port: number): { host: string, port: number } {

@@ -45,6 +45,14 @@ export interface BrokerCluster {
   onPeerLost (brokerId: number, incarnation: string): void
   /** A process can be spoken to. */
   onPeerFound (brokerId: number, incarnation: string): void
+  /**
+   * To be called now and then, so that moves end.
+   *
+   * @param hasCaughtUp whether a learner of a partition that this broker leads has what the others have.
+   */
+  completeMoves (hasCaughtUp: (topicId: string, partition: number, member: Member) => boolean): Promise<void>
+  /** Hands what this broker leads to others, as far as there are any. */
+  resign (): Promise<void>
   /** Leaves; this broker leads nothing any more. */
   stop (): Promise<void>
 }
@@ -61,6 +69,12 @@ export interface ClusterMemberOptions {
 
 /** How often replicas and connections look at the time, in milliseconds. */
 const TICK_MS = 25
+/** A broker that is connected and says nothing for so long is taken for gone; each says something twice a second. */
+const SILENT_MS = 1_500
+/** This process has stood still itself: what it has not heard meanwhile may be waiting in its sockets. */
+const STALLED_MS = 500
+/** How often it is looked whether learners have caught up, in milliseconds. */
+const MOVES_MS = 250
 
 export class ClusterMember {
   readonly peers: Peers
@@ -68,11 +82,19 @@ export class ClusterMember {
   readonly member: Member
   readonly incarnation: string
   private readonly cluster: BrokerCluster
+  private readonly logger: Logger
+  private readonly clock: Clock
   private timer: NodeJS.Timeout | null = null
+  private tickedMs = 0
+  private movesMs = 0
+  /** Brokers that were said to be gone for their silence, with the process. */
+  private readonly silent = new Map<number, string>()
 
   private constructor (options: ClusterMemberOptions, member: Member, incarnation: string, bootId: string) {
     const { cluster, meta, logs, partitions, clock, logger } = options
     this.cluster = cluster
+    this.logger = logger
+    this.clock = clock
     this.member = member
     this.incarnation = incarnation
     const peers = this.peers = new Peers({
@@ -114,22 +136,51 @@ export class ClusterMember {
   /** Joins the cluster and opens the replicas. `address`: where the other brokers reach this one. */
   async start (address: BrokerAddress, rack: string): Promise<void> {
     const { member, incarnation, peers } = this
-    this.timer = setInterval(() => {
-      peers.tick()
-      this.replicas.tick()
-    }, TICK_MS)
+    this.tickedMs = this.clock.monotonicMs()
+    this.timer = setInterval(() => this.tick(), TICK_MS)
     await this.cluster.start({ member, incarnation, address, rack }, addresses => peers.setAddresses(addresses))
     await this.replicas.start()
   }
 
-  /** Gives up what is led, then leaves, so that others take over at once. */
+  /** Hands over what is led, then leaves, so that nobody has to wait for a lease to end. */
   async stop (): Promise<void> {
-    if (this.timer !== null) clearInterval(this.timer)
     try {
+      await this.cluster.resign().catch((cause: Error) => {
+        this.logger.warn({ err: cause }, 'what this broker leads could not be handed over; others take over in a while')
+      })
+      if (this.timer !== null) clearInterval(this.timer)
       await this.replicas.close()
       await this.cluster.stop()
     } finally {
       this.peers.close()
+    }
+  }
+
+  private tick (): void {
+    const nowMs = this.clock.monotonicMs()
+    const hasStalled = nowMs - this.tickedMs > STALLED_MS
+    this.tickedMs = nowMs
+    this.peers.tick()
+    this.replicas.tick()
+    if (!hasStalled) this.listen(nowMs)
+    if (nowMs - this.movesMs < MOVES_MS) return
+    this.movesMs = nowMs
+    this.cluster.completeMoves((topicId, partition, member) => this.replicas.hasCaughtUp(topicId, partition, member))
+      .catch((cause: Error) => this.logger.debug({ err: cause }, 'a move could not be ended; it is tried again'))
+  }
+
+  /** A process that stands still keeps its connections: only its silence tells. */
+  private listen (nowMs: number): void {
+    for (const { brokerId, incarnation, heardMs } of this.peers.states()) {
+      const isSilent = incarnation !== null && Number.isFinite(heardMs) && nowMs - heardMs > SILENT_MS
+      if (isSilent === this.silent.has(brokerId)) continue
+      if (isSilent) {
+        this.silent.set(brokerId, incarnation)
+        this.cluster.onPeerLost(brokerId, incarnation)
+      } else {
+        this.silent.delete(brokerId)
+        if (incarnation !== null) this.cluster.onPeerFound(brokerId, incarnation)
+      }
     }
   }
 }

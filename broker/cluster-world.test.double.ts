@@ -41,6 +41,10 @@ class TestMember implements BrokerCluster, PartitionPlacements {
 
   onPeerFound (): void {}
 
+  async completeMoves (): Promise<void> {}
+
+  async resign (): Promise<void> {}
+
   async stop (): Promise<void> {}
 
   get (topicId: string, partition: number): PartitionPlacement | undefined {

@@ -29,6 +29,7 @@ export const OPTIONS = {
   'control-ca': { kind: 'text', default: '', doc: 'PEM file with the certificate authorities that etcd is trusted by, instead of those of the system; with it connections are by TLS.' },
   'control-cert': { kind: 'text', default: '', doc: 'PEM file with the certificate that the broker shows to etcd.' },
   'control-key': { kind: 'text', default: '', doc: 'PEM file with the private key of that certificate.' },
+  capacity: { kind: 'integer', default: '100', min: 1, max: 10_000, doc: 'Share of replicas that this broker is to hold, in proportion to that of the others of its cluster.' },
   'default-partitions': { kind: 'integer', default: '1', min: 1, max: 10_000, doc: 'Partitions of a topic that is created without saying how many.' },
   'max-connections': { kind: 'integer', default: '10000', min: 1, max: 1_000_000, doc: 'Client connections at once; more are turned away with BUSY.' },
   'max-frame-bytes': { kind: 'bytes', default: String(16 * MiB), min: 64 * 1024, max: 128 * MiB, doc: 'Largest request or response.' },
@@ -71,6 +72,7 @@ export interface BrokerConfig {
   readonly advertise: { readonly host: string, readonly port: number } | null
   readonly id: number
   readonly rack: string
+  readonly capacity: number
   /** Null for a single broker. */
   readonly control: EtcdAddresses | null
   readonly cluster: string
@@ -259,6 +261,7 @@ function typed (values: ReadonlyMap<OptionName, unknown>): Omit<BrokerConfig, 's
     advertise: value('advertise'),
     id: value('id'),
     rack: value('rack'),
+    capacity: value('capacity'),
     control: value('control'),
     cluster: value('cluster'),
     controlUser: value('control-user'),

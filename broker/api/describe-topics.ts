@@ -6,8 +6,11 @@ import {
 } from '@sluice/protocol'
 import { queueSettingsOf, settingsOf, type TopicRecord } from '../control/topic-record.js'
 import type { ApiHandler } from '../net/call.js'
-import type { Partition } from '../partition/partition.js'
+import type { PartitionView } from '../control/cluster-view.js'
+import { findReadable } from './find-partition.js'
 import type { BrokerServices } from './services.js'
+
+const NO_LEADER = 'no broker leads it now'
 
 export function describeTopicsHandler (
   services: BrokerServices,
@@ -40,8 +43,7 @@ function describe (services: BrokerServices, record: TopicRecord): TopicDescript
     replicationFactor: record.replicationFactor,
     config: settings.map(([name, value]) =>
       ({ name, value, source: sourceOf(name, record, services.config.topicDefaults) })),
-    partitions: services.partitions.partitionsOf(record.topicId)
-      .map(partition => describePartition(partition, services.brokerId)),
+    partitions: services.view.partitionsOf(record).map(view => describePartition(services, record, view)),
   }
 }
 
@@ -50,20 +52,35 @@ function sourceOf (name: string, record: TopicRecord, brokerDefaults: Readonly<R
   return Object.hasOwn(brokerDefaults, name) ? 'broker' : 'default'
 }
 
-function describePartition (partition: Partition, brokerId: number): PartitionDescription {
-  const { log } = partition
+/** A partition as its leader knows it, or as this broker's replica does; one that is held elsewhere has no figures. */
+function describePartition (
+  services: BrokerServices, { topicId }: TopicRecord, view: PartitionView,
+): PartitionDescription {
+  const found = findReadable(services, topicId, view.partition).partition
+  const isOffline = view.leader < 0
+  if (found === null) {
+    return {
+      ...view,
+      logStartOffset: -1,
+      highWatermark: -1,
+      nextOffset: -1,
+      sizeBytes: -1,
+      segments: -1,
+      state: isOffline ? 'offline' : 'online',
+      stateReason: isOffline ? NO_LEADER : '',
+      quarantined: [],
+    }
+  }
+  const { log } = found
   return {
-    partition: partition.index,
-    leader: brokerId,
-    leaderEpoch: partition.leaderEpoch,
-    replicas: [brokerId],
+    ...view,
     logStartOffset: log.logStartOffset,
-    highWatermark: partition.highWatermark,
+    highWatermark: found.highWatermark,
     nextOffset: log.nextOffset,
     sizeBytes: log.sizeBytes,
     segments: log.segmentCount,
-    state: log.state,
-    stateReason: log.stateReason,
+    state: isOffline ? 'offline' : log.state,
+    stateReason: isOffline ? NO_LEADER : log.stateReason,
     quarantined: log.quarantined.map(({ from, to }) => ({ from, to })),
   }
 }

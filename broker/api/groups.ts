@@ -17,6 +17,8 @@ import type { EndOfTurn } from '../runtime/turn.js'
 export interface GroupsOptions {
   control: ControlStore
   topics: Topics
+  /** Other brokers of a cluster have offsets of groups too: nobody can say here that a record is not used any more. */
+  isShared?: boolean
   partitions: PartitionTable
   clock: Clock
   deadlines: DeadlineQueue
@@ -45,7 +47,7 @@ export class Groups implements GroupHost {
   static async start (options: GroupsOptions): Promise<Groups> {
     const groups = new Groups(options)
     await groups.records.load()
-    groups.dropUnusedRecords()
+    if (options.isShared !== true) groups.dropUnusedRecords()
     options.topics.onChanged(() => groups.table.onTopicsChanged())
     groups.tick()
     return groups
@@ -112,6 +114,7 @@ export class Groups implements GroupHost {
   }
 
   groupRetired (group: string): void {
+    if (this.options.isShared === true) return
     for (const partition of this.options.partitions.all()) if (partition.offsets.get(group) !== undefined) return
     this.removeRecord(group)
   }

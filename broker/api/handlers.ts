@@ -2,6 +2,7 @@
 
 import type { ApiName } from '@sluice/protocol'
 import type { ApiHandler } from '../net/call.js'
+import { changePlacementHandler, describeClusterHandler, forceRecoverHandler } from './cluster.js'
 import { commitOffsetsHandler } from './commit-offsets.js'
 import { deleteGroupsHandler } from './delete-groups.js'
 import { deleteRecordsHandler } from './delete-records.js'
@@ -73,5 +74,8 @@ export function apiHandlers (
     describeRedrivesHandler(services),
     cancelRedriveHandler(services),
     describeBrokerHandler(services, facts),
+    describeClusterHandler(services),
+    changePlacementHandler(services),
+    forceRecoverHandler(services),
   ] as ApiHandler<never, never>[]
 }

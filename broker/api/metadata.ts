@@ -6,7 +6,7 @@ import type { ApiHandler } from '../net/call.js'
 import type { BrokerServices } from './services.js'
 
 export function metadataHandler (services: BrokerServices): ApiHandler<MetadataRequest, MetadataResponse> {
-  const { topics, brokerId, advertised, config } = services
+  const { topics, view } = services
   return {
     api: 'metadata',
     handle (request, call) {
@@ -18,9 +18,9 @@ export function metadataHandler (services: BrokerServices): ApiHandler<MetadataR
         })
       call.respond({
         clusterId: services.clusterId,
-        controllerId: brokerId,
+        controllerId: view.controllerId,
         timeMs: services.clock.wallMs(),
-        brokers: [{ brokerId, host: advertised.host, port: advertised.port, rack: config.rack === '' ? null : config.rack }],
+        brokers: view.brokers(),
         topics: asked,
       })
     },
@@ -34,12 +34,7 @@ function describe (services: BrokerServices, record: TopicRecord): TopicMetadata
     name: record.name,
     topicId: record.topicId,
     kind: record.kind,
-    partitions: services.partitions.partitionsOf(record.topicId).map(partition => ({
-      partition: partition.index,
-      leader: services.brokerId,
-      leaderEpoch: partition.leaderEpoch,
-      replicas: [services.brokerId],
-    })),
+    partitions: services.view.partitionsOf(record),
   }
 }
 

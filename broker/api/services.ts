@@ -1,7 +1,9 @@
 // What the request handlers work with. broker.ts puts it together.
 
+import type { ClusterAdministration } from '../cluster/cluster-administration.js'
 import type { BrokerConfig } from '../config.js'
 import type { Topics } from '../control/topics.js'
+import type { ClusterView } from '../control/cluster-view.js'
 import type { ProducerIds } from '../control/producer-ids.js'
 import type { Redrives } from '../control/redrives.js'
 import type { ByteBudget } from '../net/byte-budget.js'
@@ -32,10 +34,14 @@ export interface BrokerServices {
   readonly topics: Topics
   /** What this broker leads: all that there is where it is alone. */
   readonly partitions: PartitionTable
+  /** Who the brokers are, and who leads what. */
+  readonly view: ClusterView
   /** What it holds of a cluster's partitions; null where it is alone. */
   readonly replicas: ReplicaTable | null
   /** Its connections with the other brokers; null where it is alone. */
   readonly peers: Peers | null
+  /** Null where it is alone. */
+  readonly administration: ClusterAdministration | null
   readonly groups: Groups
   readonly sessions: QueueSessions
   readonly redrives: Redrives

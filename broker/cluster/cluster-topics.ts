@@ -23,6 +23,7 @@ import { firstRecord } from '../replica/partition-record.js'
 import type { Logger } from '../runtime/logger.js'
 import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
 import { deletedTopicKey, type BrokerRecord, type DeletedTopic } from './cluster-records.js'
+import { placementBroker } from './placement-broker.js'
 import { commitSwaps, type KeySwap } from './record-commits.js'
 import { memberOf } from './wanted-members.js'
 
@@ -157,7 +158,7 @@ export class ClusterTopics implements Topics {
       ({ topicId, partition, replicas: record.replicas.map(({ brokerId }) => brokerId) }))
     const { topicId, partitions: to, replicationFactor } = topic
     const wanted = { topicId, from, to, replicationFactor }
-    return placePartitions(takers, existing, wanted).map(({ partition, replicas }) => {
+    return placePartitions(takers.map(placementBroker), existing, wanted).map(({ partition, replicas }) => {
       const holders = replicas.map(brokerId => brokers.get(brokerId)!)
       const [leader] = holders
       const record = firstRecord(holders.map(memberOf), memberOf(leader!), leader!.incarnation, makeNonce())

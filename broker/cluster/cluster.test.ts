@@ -42,7 +42,9 @@ class Peer {
     })
     const peer = new Peer(control, cluster, brokerId, storeId)
     try {
-      await cluster.start(peer.record, addresses => { peer.addresses = addresses })
+      const { incarnation, host, port, rack } = peer.record
+      const self = { member: { brokerId, storeId }, incarnation, address: { host, port }, rack }
+      await cluster.start(self, addresses => { peer.addresses = addresses })
     } catch (error) {
       await cluster.stop()
       throw error
@@ -154,7 +156,7 @@ t.test('Cluster: a thousand partitions of a broker that others cannot reach are 
   await until(() => leadersOf(peers[1]!).length === 1_000)
   peers[0]!.die(peers.slice(1))
   await until(() => leadersOf(peers[1]!).length === 1_000 && !leadersOf(peers[1]!).includes(1))
-  t.ok(peers.slice(1).some(({ cluster }) => cluster.isController), 'the controller too')
+  await until(() => peers.slice(1).some(({ cluster }) => cluster.isController))
   const records = [...peers[1]!.cluster.placements.all()].map(({ record }) => record)
   t.ok(records.every(({ epoch }) => epoch <= 2), 'one change each')
 })
@@ -176,9 +178,11 @@ t.test('Cluster: a broker that leaves in order is followed at once, by one that 
   await peers[0]!.topics.create(TOPIC, false)
   const [first] = peers.splice(0, 1)
   first!.isAlive = false
+  await first!.cluster.resign()
+  await until(() => leadersOf(peers[0]!).length === 6 && !leadersOf(peers[0]!).includes(1))
   await first!.cluster.stop()
   await until(() => leadersOf(peers[0]!).length === 6 && !leadersOf(peers[0]!).includes(1))
-  t.ok(peers.some(({ cluster }) => cluster.isController))
+  await until(() => peers.some(({ cluster }) => cluster.isController))
 })
 
 t.test('Cluster: a broker id that is in use is refused, and not where its process is gone', async t => {

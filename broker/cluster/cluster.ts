@@ -9,28 +9,42 @@ import { randomUUID } from 'node:crypto'
 import type { ControlStore } from '../control/control-store.js'
 import { swap } from '../control/swap.js'
 import type { Member } from '../replica/member.js'
-import { activate, type PartitionRecord } from '../replica/partition-record.js'
+import { activate, failOver, type PartitionRecord } from '../replica/partition-record.js'
 import type { PartitionPlacement, PartitionPlacements } from '../replica-host/partition-placements.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Logger } from '../runtime/logger.js'
 import { CLUSTER_KEY, type BrokerRecord, type ClusterRecord } from './cluster-records.js'
 import { ClusterMetadata, PARTITION_PREFIX } from './cluster-metadata.js'
 import { Controller } from './controller.js'
-import type { ControllerLimits } from './controller-core.js'
+import { ableBroker, type ControllerLimits } from './controller-core.js'
 import { completedMove } from './move-completion.js'
 import { Membership, type MembershipTiming } from './membership.js'
+import { USUAL_CAPACITY } from './placement-broker.js'
 import { commitSwaps, type KeySwap } from './record-commits.js'
+import { memberOf } from './wanted-members.js'
 
 export interface ClusterOptions {
   readonly control: ControlStore
   readonly clock: Clock
   readonly logger: Logger
+  /** The share of replicas that this broker is to hold, in proportion to that of the others. Default 100. */
+  readonly capacity?: number
+  /** Of the program. */
+  readonly version?: string
   readonly membershipTiming?: Partial<MembershipTiming>
   readonly controllerLimits?: ControllerLimits
 }
 
 /** Where a broker is reached. */
 export interface BrokerAddress { readonly host: string, readonly port: number }
+
+/** What this broker is to the others. */
+export interface ClusterSelf {
+  readonly member: Member
+  readonly incarnation: string
+  readonly address: BrokerAddress
+  readonly rack: string
+}
 
 /**
  * A connection that breaks may be a network that stutters: so long is waited for another one before anybody is told, in
@@ -88,9 +102,13 @@ export class Cluster {
    * @param setAddresses called with the addresses of all brokers, again after each change.
    */
   async start (
-    self: BrokerRecord, setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void,
+    { member, incarnation, address, rack }: ClusterSelf,
+    setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void,
   ): Promise<void> {
-    const { control, clock, logger, controllerLimits } = this.options
+    const { control, clock, logger, controllerLimits, capacity = USUAL_CAPACITY, version = '' } = this.options
+    const { brokerId } = member
+    const startedAt = clock.wallMs()
+    const self: BrokerRecord = { ...member, incarnation, ...address, rack, capacity, startedAt, version }
     const { metadata, membership, makeNonce } = this
     const tell = (): void => setAddresses(metadata.brokersById())
     metadata.subscribe({ onBrokers: tell })
@@ -98,7 +116,6 @@ export class Cluster {
     await metadata.refresh()
     tell()
     this.self = self
-    const { brokerId, incarnation } = self
     const limits = controllerLimits === undefined ? {} : { limits: controllerLimits }
     this.controller = new Controller(
       { control, metadata, membership, self: { brokerId, incarnation }, clock, logger, makeNonce, ...limits })
@@ -151,6 +168,29 @@ export class Cluster {
     } finally {
       this.completing = false
     }
+  }
+
+  /** Hands what this broker leads to those that lead least, where they have it too and can be reached. */
+  async resign (): Promise<void> {
+    const { metadata, makeNonce, self } = this
+    if (self === null) return
+    const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
+    const entries = metadata.partitionEntries()
+    const leads = new Map<number, number>()
+    for (const { record: { leader: { brokerId } } } of entries) leads.set(brokerId, (leads.get(brokerId) ?? 0) + 1)
+    const swaps: KeySwap[] = []
+    for (const { topicId, partition, record, revision } of entries) {
+      if (record.leaderIncarnation !== self.incarnation) continue
+      const able = record.replicas.flatMap(member => ableBroker(view, member) ?? [])
+        .filter(({ brokerId }) => brokerId !== self.brokerId)
+        .sort((a, b) => (leads.get(a.brokerId) ?? 0) - (leads.get(b.brokerId) ?? 0))
+      const [next] = able
+      if (next === undefined) continue
+      leads.set(next.brokerId, (leads.get(next.brokerId) ?? 0) + 1)
+      const after = failOver(record, memberOf(next), next.incarnation, makeNonce())
+      swaps.push({ change: { key: `${PARTITION_PREFIX}${topicId}/${partition}`, value: after }, revision })
+    }
+    await commitSwaps(this.options.control, swaps)
   }
 
   /** Leaves: the others know at once. */

@@ -9,8 +9,10 @@
 
 import type { LogStore } from '@sluice/storage'
 import { forEachAtOnce } from '../runtime/for-each-at-once.js'
+import { memberName, type Member } from '../replica/member.js'
 import type { ReplicaMessage } from '../replica/replica-message.js'
 import { mayDelete } from '../replica/partition-record.js'
+import { CatchUpMarks } from './catch-up-marks.js'
 import { HostedReplica } from './hosted-replica.js'
 import type { PartitionPlacement } from './partition-placements.js'
 import type { ReplicaSurroundings } from './replica-surroundings.js'
@@ -28,6 +30,7 @@ export class ReplicaTable {
   private readonly working = new Map<string, Promise<void>>()
   /** Partitions whose opening or removal has failed, to be tried again. */
   private readonly failed = new Map<string, { readonly topicId: string, readonly partition: number }>()
+  private readonly marks = new CatchUpMarks()
   private retryAtMs = 0
   private unsubscribe = (): void => {}
   private closed = false
@@ -43,6 +46,26 @@ export class ReplicaTable {
 
   find (topicId: string, partition: number): HostedReplica | undefined {
     return this.topics.get(topicId)?.[partition]
+  }
+
+  /**
+   * True where a learner of a partition that this broker leads has all but the last of it, so that it would hold up
+   * nobody as a replica. To be asked again and again.
+   */
+  hasCaughtUp (topicId: string, partition: number, member: Member): boolean {
+    const replica = this.find(topicId, partition)?.replica
+    const leading = replica?.leading
+    const name = nameOf(topicId, partition)
+    const learner = memberName(member)
+    const progress = leading?.progress().find(each => memberName(each.member) === learner)
+    if (replica === undefined || leading?.open !== true || progress === undefined) {
+      this.marks.forget(name)
+      return false
+    }
+    const highWatermarks = replica.logs.map(log => log.highWatermark)
+    const endOffsets = replica.logs.map(({ log }) => log.nextOffset)
+    const nowMs = this.surroundings.clock.monotonicMs()
+    return this.marks.hasCaughtUp(name, nowMs, progress.matchOffsets, highWatermarks, endOffsets)
   }
 
   /** Who leads and holds a partition, whether this broker is among them or not. */

@@ -74,6 +74,12 @@ export const API_KEY = {
   describeRedrives: 52,
   /** Stop a redrive. */
   cancelRedrive: 53,
+  /** Brokers of the cluster, what they hold, and moves under way. */
+  describeCluster: 54,
+  /** Even out, drain, or call off moves. */
+  changePlacement: 55,
+  /** Go on without a majority that is gone for ever; may lose records. */
+  forceRecover: 56,
   /** Between brokers: who connects. */
   peerHello: 60,
   /** Between brokers: replication of partitions. */
@@ -120,6 +126,9 @@ export const API_VERSIONS: Readonly<Record<ApiName, { min: number, max: number }
   startRedrive: { min: 1, max: 1 },
   describeRedrives: { min: 1, max: 1 },
   cancelRedrive: { min: 1, max: 1 },
+  describeCluster: { min: 1, max: 1 },
+  changePlacement: { min: 1, max: 1 },
+  forceRecover: { min: 1, max: 1 },
   peerHello: { min: 1, max: 1 },
   replicate: { min: 1, max: 1 },
 }
@@ -220,6 +229,47 @@ export interface CancelRedriveResponse {
   state: RedriveState
   /** Records stored in the target. */
   moved: number
+}
+
+/** What to do. */
+export type PlacementAction = 'rebalance' | 'leaders' | 'drain' | 'undrain' | 'cancel'
+
+/** Changes which brokers hold what, or tells what would be changed. */
+export interface ChangePlacementRequest {
+  /** rebalance: even out replicas and leaders; leaders: leaders only; drain: empty a broker, which takes no new replicas from now on; undrain: let it take replicas again; cancel: call off all moves that are not done. */
+  action: PlacementAction
+  /** The broker to drain or undrain; -1 for other actions. */
+  brokerId: number
+  /** Tell what would be done and do nothing. */
+  dryRun: boolean
+}
+
+/** One partition that is to be held by other brokers. */
+export interface PlannedMove {
+  /** Topic name. */
+  topic: string
+  /** Partition number. */
+  partition: number
+  /** Brokers that hold it now, the leader first. */
+  from: number[]
+  /** Brokers that are to hold it; the first is to lead. */
+  to: number[]
+}
+
+/** What is going to be moved. The moves go on by themselves; describeCluster shows how far they are. */
+export interface ChangePlacementResponse {
+  /** Error number from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** Moves, by topic and partition. */
+  moves: PlannedMove[]
+  /** Replicas to be copied. */
+  copies: number
+  /** The fewest copies that any plan to the same end needs. */
+  copiesLeast: number
+  /** Partitions whose leader changes and nothing else. */
+  leaderChanges: number
 }
 
 /** Ends a session at this broker. Its leases go back to the queue at once and do not count as failures; leases of the mode `visibility` stay. */
@@ -499,6 +549,79 @@ export interface DescribeBrokerResponse {
   rssBytes: number
   /** 99th percentile of the event-loop delay since the last minute began, in microseconds. */
   eventLoopDelayP99Us: number
+}
+
+/** Asks for the state of the cluster, as this broker knows it. */
+export type DescribeClusterRequest = Record<never, never>
+
+/** Whether it is there. */
+export type BrokerState = 'online' | 'suspected' | 'gone'
+
+/** One broker. */
+export interface BrokerDescription {
+  /** Broker id. */
+  brokerId: number
+  /** Where clients and other brokers reach it; empty where it is gone. */
+  host: string
+  /** Port; 0 where it is gone. */
+  port: number
+  /** Label of its rack or zone; null where it has none. */
+  rack: string | null
+  /** Its share of replicas, in proportion to that of the others; 100 is usual. */
+  capacity: number
+  /** Version of its program; empty where it is gone. */
+  version: string
+  /** When it was started, in milliseconds since 1970-01-01 UTC; -1 where it is gone. */
+  startedAt: number
+  /** online; suspected: registered, and others cannot reach it; gone: it holds replicas and is not registered. */
+  state: BrokerState
+  /** True where it takes no new replicas. */
+  draining: boolean
+  /** Replicas that it holds. */
+  replicas: number
+  /** Partitions that it leads. */
+  leaders: number
+  /** Replicas that it is receiving. */
+  learners: number
+  /** Its share of the hash ring that places new replicas: 0 to 1000. */
+  ringSharePermille: number
+}
+
+/** How far it is. */
+export type MoveState = 'waiting' | 'copying'
+
+/** One partition that is to be held by other brokers. */
+export interface MoveDescription {
+  /** Topic name. */
+  topic: string
+  /** Partition number. */
+  partition: number
+  /** Brokers that hold it now, the leader first. */
+  from: number[]
+  /** Brokers that are to hold it; the first is to lead. */
+  to: number[]
+  /** waiting: its turn has not come, or a broker is away; copying: new replicas receive what there is. */
+  state: MoveState
+}
+
+/** The cluster. */
+export interface DescribeClusterResponse {
+  /** Id of the cluster, a UUID. */
+  clusterId: string
+  /** Id of the broker that decides for the cluster; -1 while there is none. */
+  controllerId: number
+  /** Brokers by id. */
+  brokers: BrokerDescription[]
+  /** Topics. */
+  topics: number
+  /** Partitions. */
+  partitions: number
+  /** Partitions that nobody leads now. */
+  leaderless: number
+  /** Partitions with a replica on a broker that is not online. */
+  underReplicated: number
+  /** Moves that are not done, by topic and partition. */
+  moves: MoveDescription[]
 }
 
 /** Asks for members and assignments. */
@@ -918,6 +1041,32 @@ export interface CommittedOffset {
 export interface FetchOffsetsResponse {
   /** Answers. */
   offsets: CommittedOffset[]
+}
+
+/** Lets a partition go on without a majority of its replicas, which is gone for ever. Records that were acknowledged may be lost. */
+export interface ForceRecoverRequest {
+  /** Topic name. */
+  topic: string
+  /** Partition number. */
+  partition: number
+  /** Ids of the brokers whose replicas go on, and nobody else. */
+  survivors: number[]
+  /** Tell what would be done and do nothing. */
+  dryRun: boolean
+}
+
+/** What was done. */
+export interface ForceRecoverResponse {
+  /** Error number from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** Leader epoch in which the partition goes on; -1 with an error. */
+  epoch: number
+  /** Id of the broker that leads it then; -1 with an error. */
+  leader: number
+  /** Ids of the brokers whose replicas do not count any more. */
+  givenUp: number[]
 }
 
 /** Sent by a broker that is about to stop: finish what is in flight, connect elsewhere, send nothing new here. */
@@ -2003,6 +2152,8 @@ export interface Messages {
   'cancelRecords.response': CancelRecordsResponse
   'cancelRedrive.request': CancelRedriveRequest
   'cancelRedrive.response': CancelRedriveResponse
+  'changePlacement.request': ChangePlacementRequest
+  'changePlacement.response': ChangePlacementResponse
   'closeSession.request': CloseSessionRequest
   'closeSession.response': CloseSessionResponse
   'commitOffsets.request': CommitOffsetsRequest
@@ -2019,6 +2170,8 @@ export interface Messages {
   'deleteTopics.response': DeleteTopicsResponse
   'describeBroker.request': DescribeBrokerRequest
   'describeBroker.response': DescribeBrokerResponse
+  'describeCluster.request': DescribeClusterRequest
+  'describeCluster.response': DescribeClusterResponse
   'describeGroups.request': DescribeGroupsRequest
   'describeGroups.response': DescribeGroupsResponse
   'describeRedrives.request': DescribeRedrivesRequest
@@ -2032,6 +2185,8 @@ export interface Messages {
   'fetch.response': FetchResponse
   'fetchOffsets.request': FetchOffsetsRequest
   'fetchOffsets.response': FetchOffsetsResponse
+  'forceRecover.request': ForceRecoverRequest
+  'forceRecover.response': ForceRecoverResponse
   'goAway.notice': GoAwayNotice
   'heartbeatGroup.request': HeartbeatGroupRequest
   'heartbeatGroup.response': HeartbeatGroupResponse
@@ -2082,6 +2237,8 @@ export const SCHEMAS = {
   'cancelRecords.v1.response': {"type":"record","name":"CancelRecordsResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"CancelResult","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"answer","type":{"type":"enum","name":"ChangeAnswer","symbols":["ok","requested","leased","alreadyTerminal","unknown","busy"]}},{"name":"offset","type":"long"}]}}}]},
   'cancelRedrive.v1.request': {"type":"record","name":"CancelRedriveRequest","namespace":"sluice.v1","fields":[{"name":"redriveId","type":"string"}]},
   'cancelRedrive.v1.response': {"type":"record","name":"CancelRedriveResponse","namespace":"sluice.v1","fields":[{"name":"state","type":{"type":"enum","name":"RedriveState","symbols":["running","done","cancelled","failed"]}},{"name":"moved","type":"long"}]},
+  'changePlacement.v1.request': {"type":"record","name":"ChangePlacementRequest","namespace":"sluice.v1","fields":[{"name":"action","type":{"type":"enum","name":"PlacementAction","symbols":["rebalance","leaders","drain","undrain","cancel"]}},{"name":"brokerId","type":"int"},{"name":"dryRun","type":"boolean"}]},
+  'changePlacement.v1.response': {"type":"record","name":"ChangePlacementResponse","namespace":"sluice.v1","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"moves","type":{"type":"array","items":{"type":"record","name":"PlannedMove","fields":[{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"from","type":{"type":"array","items":"int"}},{"name":"to","type":{"type":"array","items":"int"}}]}}},{"name":"copies","type":"int"},{"name":"copiesLeast","type":"int"},{"name":"leaderChanges","type":"int"}]},
   'closeSession.v1.request': {"type":"record","name":"CloseSessionRequest","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"}]},
   'closeSession.v1.response': {"type":"record","name":"CloseSessionResponse","namespace":"sluice.v1","fields":[]},
   'commitOffsets.v1.request': {"type":"record","name":"CommitOffsetsRequest","namespace":"sluice.v1","fields":[{"name":"group","type":"string"},{"name":"memberId","type":"string"},{"name":"generation","type":"int"},{"name":"offsets","type":{"type":"array","items":{"type":"record","name":"OffsetToCommit","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"offset","type":"long"},{"name":"leaderEpoch","type":"int"},{"name":"metadata","type":["null","string"]}]}}}]},
@@ -2098,6 +2255,8 @@ export const SCHEMAS = {
   'deleteTopics.v1.response': {"type":"record","name":"DeleteTopicsResponse","namespace":"sluice.v1","fields":[{"name":"topics","type":{"type":"array","items":{"type":"record","name":"DeletedTopic","fields":[{"name":"name","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"}]}}}]},
   'describeBroker.v1.request': {"type":"record","name":"DescribeBrokerRequest","namespace":"sluice.v1","fields":[]},
   'describeBroker.v1.response': {"type":"record","name":"DescribeBrokerResponse","namespace":"sluice.v1","fields":[{"name":"brokerId","type":"int"},{"name":"clusterId","type":"string"},{"name":"version","type":"string"},{"name":"startedAt","type":"long"},{"name":"config","type":{"type":"array","items":{"type":"record","name":"BrokerSetting","fields":[{"name":"name","type":"string"},{"name":"value","type":"string"},{"name":"source","type":{"type":"enum","name":"BrokerSettingSource","symbols":["default","file","environment","flag"]}}]}}},{"name":"topics","type":"int"},{"name":"partitions","type":"int"},{"name":"failedPartitions","type":"int"},{"name":"connections","type":"int"},{"name":"dataBytes","type":"long"},{"name":"diskFreeBytes","type":"long"},{"name":"diskTotalBytes","type":"long"},{"name":"rssBytes","type":"long"},{"name":"eventLoopDelayP99Us","type":"long"}]},
+  'describeCluster.v1.request': {"type":"record","name":"DescribeClusterRequest","namespace":"sluice.v1","fields":[]},
+  'describeCluster.v1.response': {"type":"record","name":"DescribeClusterResponse","namespace":"sluice.v1","fields":[{"name":"clusterId","type":"string"},{"name":"controllerId","type":"int"},{"name":"brokers","type":{"type":"array","items":{"type":"record","name":"BrokerDescription","fields":[{"name":"brokerId","type":"int"},{"name":"host","type":"string"},{"name":"port","type":"int"},{"name":"rack","type":["null","string"]},{"name":"capacity","type":"int"},{"name":"version","type":"string"},{"name":"startedAt","type":"long"},{"name":"state","type":{"type":"enum","name":"BrokerState","symbols":["online","suspected","gone"]}},{"name":"draining","type":"boolean"},{"name":"replicas","type":"int"},{"name":"leaders","type":"int"},{"name":"learners","type":"int"},{"name":"ringSharePermille","type":"int"}]}}},{"name":"topics","type":"int"},{"name":"partitions","type":"int"},{"name":"leaderless","type":"int"},{"name":"underReplicated","type":"int"},{"name":"moves","type":{"type":"array","items":{"type":"record","name":"MoveDescription","fields":[{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"from","type":{"type":"array","items":"int"}},{"name":"to","type":{"type":"array","items":"int"}},{"name":"state","type":{"type":"enum","name":"MoveState","symbols":["waiting","copying"]}}]}}}]},
   'describeGroups.v1.request': {"type":"record","name":"DescribeGroupsRequest","namespace":"sluice.v1","fields":[{"name":"groups","type":{"type":"array","items":"string"}}]},
   'describeGroups.v1.response': {"type":"record","name":"DescribeGroupsResponse","namespace":"sluice.v1","fields":[{"name":"groups","type":{"type":"array","items":{"type":"record","name":"GroupDescription","fields":[{"name":"group","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"state","type":{"type":"enum","name":"GroupState","symbols":["empty","rebalancing","stable"]}},{"name":"generation","type":"int"},{"name":"assignor","type":"string"},{"name":"members","type":{"type":"array","items":{"type":"record","name":"GroupMember","fields":[{"name":"memberId","type":"string"},{"name":"instanceId","type":["null","string"]},{"name":"clientName","type":"string"},{"name":"clientAddress","type":"string"},{"name":"topics","type":{"type":"array","items":"string"}},{"name":"assigned","type":{"type":"array","items":{"type":"record","name":"MemberPartitions","fields":[{"name":"topic","type":"string"},{"name":"topicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}}]}}},{"name":"sessionTimeoutMs","type":"int"},{"name":"lastHeartbeatAgoMs","type":"int"}]}}}]}}}]},
   'describeRedrives.v1.request': {"type":"record","name":"DescribeRedrivesRequest","namespace":"sluice.v1","fields":[{"name":"redriveIds","type":{"type":"array","items":"string"}}]},
@@ -2111,6 +2270,8 @@ export const SCHEMAS = {
   'fetch.v1.response': {"type":"record","name":"FetchResponse","namespace":"sluice.v1","fields":[{"name":"throttleMs","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"FetchedPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"highWatermark","type":"long"},{"name":"logStartOffset","type":"long"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"resumeOffset","type":"long"},{"name":"size","type":"int"}]}}}]},
   'fetchOffsets.v1.request': {"type":"record","name":"FetchOffsetsRequest","namespace":"sluice.v1","fields":[{"name":"group","type":"string"},{"name":"partitions","type":["null",{"type":"array","items":{"type":"record","name":"OffsetOfPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"}]}}]}]},
   'fetchOffsets.v1.response': {"type":"record","name":"FetchOffsetsResponse","namespace":"sluice.v1","fields":[{"name":"offsets","type":{"type":"array","items":{"type":"record","name":"CommittedOffset","fields":[{"name":"topic","type":"string"},{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"offset","type":"long"},{"name":"leaderEpoch","type":"int"},{"name":"metadata","type":["null","string"]},{"name":"committedAt","type":"long"}]}}}]},
+  'forceRecover.v1.request': {"type":"record","name":"ForceRecoverRequest","namespace":"sluice.v1","fields":[{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"survivors","type":{"type":"array","items":"int"}},{"name":"dryRun","type":"boolean"}]},
+  'forceRecover.v1.response': {"type":"record","name":"ForceRecoverResponse","namespace":"sluice.v1","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"epoch","type":"int"},{"name":"leader","type":"int"},{"name":"givenUp","type":{"type":"array","items":"int"}}]},
   'goAway.v1.notice': {"type":"record","name":"GoAwayNotice","namespace":"sluice.v1","fields":[{"name":"reason","type":"string"},{"name":"closesInMs","type":"int"}]},
   'heartbeatGroup.v1.request': {"type":"record","name":"HeartbeatGroupRequest","namespace":"sluice.v1","fields":[{"name":"group","type":"string"},{"name":"memberId","type":"string"},{"name":"generation","type":"int"},{"name":"maxWaitMs","type":"int"},{"name":"owned","type":{"type":"array","items":{"type":"record","name":"OwnedPartitions","fields":[{"name":"topicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}}]}}}]},
   'heartbeatGroup.v1.response': {"type":"record","name":"HeartbeatGroupResponse","namespace":"sluice.v1","fields":[{"name":"generation","type":"int"},{"name":"heartbeatIntervalMs","type":"int"},{"name":"assigned","type":{"type":"array","items":{"type":"record","name":"AssignedPartitions","fields":[{"name":"topic","type":"string"},{"name":"topicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}}]}}}]},

@@ -25,6 +25,8 @@ export interface BrokerProcessOptions {
   port?: number
   /** Options of the broker by name: `{ 'max-connections': '10' }`. */
   options?: Readonly<Record<string, string>>
+  /** In a process group of its own: Ctrl-C on a terminal is for whoever started it to pass on. */
+  detached?: boolean
   /** Most memory that V8 may use for its heap, in MiB: the process dies where it needs more. */
   heapMaxMib?: number
   /** Most open files that the system grants the process. */
@@ -76,7 +78,10 @@ export class BrokerProcess {
     // `exec` keeps the pid: what is killed is the broker, not a shell in front of it.
     this.child = spawn(limited ? '/bin/sh' : process.execPath,
       limited ? ['-c', `ulimit -n ${options.openFilesMax} && exec "$0" "$@"`, process.execPath, ...args] : args,
-      { stdio: isProbed ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'] })
+      {
+        stdio: isProbed ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
+        detached: options.detached === true,
+      })
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.log = (this.log + text).slice(-STDERR_CHARS_MAX)
     })

@@ -30,7 +30,10 @@ const BROKER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   control: ['runtime', 'partition', 'group', 'replica', 'queue', 'queue-host'], // of queue the settings
   placement: [],
   cluster: ['runtime', 'control', 'placement', 'replica', 'replica-host'],
-  api: ['runtime', 'net', 'log', 'partition', 'control', 'group', 'queue', 'queue-host', 'replica-host', 'peer'],
+  forward: ['runtime', 'control', 'placement'],
+  api: [
+    'runtime', 'net', 'log', 'partition', 'control', 'group', 'queue', 'queue-host', 'replica-host', 'peer', 'cluster', 'forward',
+  ],
   security: ['runtime', 'control'],
 }
 

@@ -1,19 +1,20 @@
-// Opens the control store that the options name: etcd for a cluster, else a table of the broker's own meta store.
+// Opens the control store that brokers share, where the options name one.
 
 import { readFile } from 'node:fs/promises'
-import type { MetaStore } from '@sluice/storage'
 import { ConfigError, type BrokerConfig } from '../config.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Logger } from '../runtime/logger.js'
 import type { ControlStore } from './control-store.js'
-import { LmdbControlStore } from './lmdb-control-store.js'
 
-/** @throws ControlStoreError where etcd cannot be used, ConfigError where a file of the options cannot be read. */
-export async function openControlStore (
-  config: BrokerConfig, meta: MetaStore, { clock, logger }: { clock: Clock, logger: Logger },
-): Promise<ControlStore> {
+/**
+ * @returns null for a broker that is alone: it keeps everything in its data folder.
+ * @throws ControlStoreError where etcd cannot be used, ConfigError where a file of the options cannot be read.
+ */
+export async function openSharedControl (
+  config: BrokerConfig, { clock, logger }: { clock: Clock, logger: Logger },
+): Promise<ControlStore | null> {
   const { control, cluster, controlUser: user } = config
-  if (control === null) return new LmdbControlStore(meta)
+  if (control === null) return null
   const [ca, cert, key] = await Promise.all([
     readOptionFile('control-ca', config.controlCa),
     readOptionFile('control-cert', config.controlCert),

@@ -1,0 +1,299 @@
+// What administrators ask of a cluster: how it is, who is to hold what, and to go on without a majority.
+//
+// What is asked for is written down (moves, drains) and done by the controller and the leaders, in their time: whoever
+// has asked may go.
+
+import { ERROR } from '@sluice/protocol'
+import { ControlStoreError, type ControlStore } from '../control/control-store.js'
+import type { Refusal } from '../control/topics.js'
+import { HashRing } from '../placement/hash-ring.js'
+import type { PlacedPartition } from '../placement/placement-types.js'
+import { planLeaders, planRebalance, type RebalancePlan } from '../placement/rebalance-plan.js'
+import { majorityOf } from '../replica/member.js'
+import { forceRecover } from '../replica/partition-record.js'
+import type { Logger } from '../runtime/logger.js'
+import { drainKey, moveKey, type DrainRecord, type ReplicaMove } from './cluster-records.js'
+import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
+import { ableBroker } from './controller-core.js'
+import { placementBroker } from './placement-broker.js'
+import { commitSwaps, type KeySwap } from './record-commits.js'
+import { memberOf } from './wanted-members.js'
+
+export interface ClusterAdministrationOptions {
+  readonly clusterId: string
+  readonly control: ControlStore
+  readonly metadata: ClusterMetadata
+  readonly makeNonce: () => string
+  readonly wallMs: () => number
+  readonly logger: Logger
+}
+
+export type PlacementAction = 'rebalance' | 'leaders' | 'drain' | 'undrain' | 'cancel'
+
+export interface BrokerStatus {
+  readonly brokerId: number
+  readonly host: string
+  readonly port: number
+  readonly rack: string | null
+  readonly capacity: number
+  readonly version: string
+  readonly startedAt: number
+  readonly state: 'online' | 'suspected' | 'gone'
+  readonly draining: boolean
+  readonly replicas: number
+  readonly leaders: number
+  readonly learners: number
+  readonly ringSharePermille: number
+}
+
+export interface NamedMove {
+  readonly topic: string
+  readonly partition: number
+  /** The leader first. */
+  readonly from: number[]
+  /** The first is to lead. */
+  readonly to: number[]
+}
+
+export interface MoveStatus extends NamedMove { readonly state: 'waiting' | 'copying' }
+
+export interface ClusterStatus {
+  readonly clusterId: string
+  readonly controllerId: number
+  readonly brokers: BrokerStatus[]
+  readonly topics: number
+  readonly partitions: number
+  readonly leaderless: number
+  readonly underReplicated: number
+  readonly moves: MoveStatus[]
+}
+
+export interface PlacementChange extends Omit<RebalancePlan, 'moves'> { readonly moves: NamedMove[] }
+
+export interface ForcedRecovery { readonly epoch: number, readonly leader: number, readonly givenUp: number[] }
+
+const NOTHING: PlacementChange = { moves: [], copies: 0, copiesLeast: 0, leaderChanges: 0 }
+
+export class ClusterAdministration {
+  private readonly options: ClusterAdministrationOptions
+
+  constructor (options: ClusterAdministrationOptions) {
+    this.options = options
+  }
+
+  /** The cluster as this broker knows it. */
+  describe (): ClusterStatus {
+    const { clusterId, metadata } = this.options
+    const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
+    let leaderless = 0
+    let underReplicated = 0
+    let partitions = 0
+    for (const { record } of metadata.allPlacements()) {
+      partitions++
+      const leader = ableBroker(view, record.leader)
+      if (leader?.incarnation !== record.leaderIncarnation) leaderless++
+      if (record.replicas.some(member => ableBroker(view, member) === null)) underReplicated++
+    }
+    return {
+      clusterId,
+      controllerId: metadata.controller?.brokerId ?? -1,
+      brokers: this.brokers(view.deposed),
+      topics: metadata.topics.entries.size,
+      partitions,
+      leaderless,
+      underReplicated,
+      moves: this.moves(),
+    }
+  }
+
+  /** Moves that are to be made; with `dryRun` nothing is written down. */
+  async change (action: PlacementAction, brokerId: number, dryRun: boolean): Promise<PlacementChange | Refusal> {
+    return await this.guarded(async () => {
+      const { metadata, control, wallMs } = this.options
+      await metadata.refresh()
+      if (action === 'cancel') return await this.cancel(dryRun)
+      const draining = metadata.draining()
+      if (action === 'drain' || action === 'undrain') {
+        if (!this.isKnown(brokerId)) {
+          return { error: ERROR.INVALID_REQUEST, message: `there is no broker ${brokerId} in this cluster; see sluice cluster status` }
+        }
+        if (action === 'drain') draining.add(brokerId)
+        else draining.delete(brokerId)
+      }
+      const takers = [...metadata.brokersById().values()].filter(broker => !draining.has(broker.brokerId))
+      if (takers.length === 0) {
+        return { error: ERROR.INVALID_REQUEST, message: 'no broker would be left to hold anything; start another one first' }
+      }
+      const brokers = takers.map(placementBroker)
+      const plan = action === 'undrain'
+        ? { ...NOTHING, moves: [] }
+        : action === 'leaders' ? planLeaders(brokers, this.placed()) : planRebalance(brokers, this.placed())
+      const change = this.named(plan)
+      if (dryRun) return change
+      if (action === 'drain') {
+        const value: DrainRecord = { since: wallMs() }
+        await control.commit([{ key: drainKey(brokerId), value }])
+      } else if (action === 'undrain') {
+        await control.commit([{ key: drainKey(brokerId), value: null }])
+      }
+      await this.ask(plan)
+      await metadata.refresh()
+      return change
+    })
+  }
+
+  /** Lets `survivors` go on by themselves. What only the others have is lost. */
+  async forceRecover (
+    topic: string, partition: number, survivors: readonly number[], dryRun: boolean,
+  ): Promise<ForcedRecovery | Refusal> {
+    return await this.guarded(async () => {
+      const { control, metadata, makeNonce, logger } = this.options
+      await metadata.refresh()
+      const topicId = metadata.topics.get(topic)?.topicId
+      const placement = topicId === undefined ? undefined : metadata.placement(topicId, partition)
+      if (topicId === undefined || placement === undefined) {
+        return { error: ERROR.UNKNOWN_PARTITION, message: `there is no partition ${partition} of a topic ${topic}; see sluice topic describe` }
+      }
+      const { record } = placement
+      const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
+      const able = record.replicas.filter(member => ableBroker(view, member) !== null)
+      if (able.length >= majorityOf(record.replicas.length) && record.active) {
+        return { error: ERROR.INVALID_REQUEST, message: `${able.length} of ${record.replicas.length} replicas of ${topic}/${partition} are there, a majority: it goes on by itself and loses nothing` }
+      }
+      const kept = able.filter(({ brokerId }) => survivors.includes(brokerId))
+      if (kept.length === 0 || kept.length < survivors.length) {
+        const names = able.map(({ brokerId }) => brokerId).join(', ')
+        return { error: ERROR.INVALID_REQUEST, message: `replicas of ${topic}/${partition} that are there are on brokers ${names === '' ? '(none)' : names}; name one or more of these` }
+      }
+      const leader = ableBroker(view, kept[0]!)!
+      const after = forceRecover(record, kept, memberOf(leader), leader.incarnation, makeNonce())
+      const givenUp = record.replicas.filter(member => !kept.includes(member)).map(({ brokerId }) => brokerId)
+      const recovery = { epoch: after.epoch, leader: leader.brokerId, givenUp }
+      if (dryRun) return recovery
+      const name = `${topicId}/${partition}`
+      const swap: KeySwap = {
+        change: { key: PARTITION_PREFIX + name, value: after }, revision: metadata.records.revisionOf(name),
+      }
+      if (await commitSwaps(control, [swap]) === 0) {
+        return { error: ERROR.BUSY, message: `${topic}/${partition} was changed by the controller just now; look at it and retry` }
+      }
+      logger.error({ topic, partition, ...recovery }, 'an administrator let a partition go on without a majority; records may be lost')
+      await metadata.refresh()
+      return recovery
+    })
+  }
+
+  private isKnown (brokerId: number): boolean {
+    const { metadata } = this.options
+    if (metadata.brokersById().has(brokerId)) return true
+    for (const { record } of metadata.allPlacements()) {
+      if (record.replicas.some(member => member.brokerId === brokerId)) return true
+    }
+    return metadata.draining().has(brokerId)
+  }
+
+  /** Who is to hold what, by moves that were asked for and by what is. */
+  private placed (): PlacedPartition[] {
+    const { metadata } = this.options
+    return metadata.partitionEntries().map(({ topicId, partition, record: { replicas, leader } }) => {
+      const move = metadata.moves.get(`${topicId}/${partition}`)
+      if (move !== null) return { topicId, partition, replicas: move.replicas }
+      const others = replicas.map(({ brokerId }) => brokerId).filter(brokerId => brokerId !== leader.brokerId)
+      return { topicId, partition, replicas: [leader.brokerId, ...others] }
+    })
+  }
+
+  private async ask ({ moves }: RebalancePlan): Promise<void> {
+    const { control, metadata, wallMs } = this.options
+    const askedAt = wallMs()
+    await commitSwaps(control, moves.map(({ topicId, partition, to }) => {
+      const value: ReplicaMove = { replicas: to, askedAt }
+      const revision = metadata.moves.revisionOf(`${topicId}/${partition}`)
+      return { change: { key: moveKey(topicId, partition), value }, revision }
+    }))
+  }
+
+  private async cancel (dryRun: boolean): Promise<PlacementChange> {
+    const { control, metadata } = this.options
+    const moves = this.moves().map(({ topic, partition, from, to }) => ({ topic, partition, from: to, to: from }))
+    if (!dryRun) {
+      await commitSwaps(control, [...metadata.moves.entries].map(([name, { revision }]) =>
+        ({ change: { key: metadata.moves.prefix + name, value: null }, revision })))
+      await metadata.refresh()
+    }
+    return { ...NOTHING, moves }
+  }
+
+  private named ({ moves, ...counts }: RebalancePlan): PlacementChange {
+    const { metadata } = this.options
+    const named = moves.map(({ topicId, partition, from, to }) =>
+      ({ topic: metadata.topicById(topicId)?.name ?? topicId, partition, from: [...from], to: [...to] }))
+    return { ...counts, moves: named.sort(byTopic) }
+  }
+
+  private moves (): MoveStatus[] {
+    const { metadata } = this.options
+    const moves: MoveStatus[] = []
+    for (const { topic, partition, record } of metadata.allPlacements()) {
+      const move = metadata.moves.get(`${topic.topicId}/${partition}`)
+      if (move === null) continue
+      const others = record.replicas.map(({ brokerId }) => brokerId).filter(id => id !== record.leader.brokerId)
+      const from = [record.leader.brokerId, ...others]
+      const state = record.learners.length > 0 ? 'copying' : 'waiting'
+      moves.push({ topic: topic.name, partition, from, to: [...move.replicas], state })
+    }
+    return moves.sort(byTopic)
+  }
+
+  private brokers (deposed: ReadonlySet<number>): BrokerStatus[] {
+    const { metadata } = this.options
+    const registered = metadata.brokersById()
+    const draining = metadata.draining()
+    const counts = new Map<number, { replicas: number, leaders: number, learners: number }>()
+    const count = (brokerId: number): { replicas: number, leaders: number, learners: number } => {
+      const known = counts.get(brokerId) ?? { replicas: 0, leaders: 0, learners: 0 }
+      counts.set(brokerId, known)
+      return known
+    }
+    for (const { record } of metadata.allPlacements()) {
+      for (const { brokerId } of record.replicas) count(brokerId).replicas++
+      for (const { brokerId } of record.learners) count(brokerId).learners++
+      count(record.leader.brokerId).leaders++
+    }
+    const takers = [...registered.values()].filter(({ brokerId }) => !draining.has(brokerId))
+    const shares = new HashRing(takers.map(placementBroker)).shares()
+    const ids = new Set([...registered.keys(), ...counts.keys()])
+    return [...ids].sort((a, b) => a - b).map(brokerId => {
+      const broker = registered.get(brokerId)
+      return {
+        brokerId,
+        host: broker?.host ?? '',
+        port: broker?.port ?? 0,
+        rack: broker === undefined || broker.rack === '' ? null : broker.rack,
+        capacity: broker?.capacity ?? 0,
+        version: broker?.version ?? '',
+        startedAt: broker?.startedAt ?? -1,
+        state: broker === undefined ? 'gone' : deposed.has(brokerId) ? 'suspected' : 'online',
+        draining: draining.has(brokerId),
+        ...count(brokerId),
+        ringSharePermille: Math.round(1000 * (shares.get(brokerId) ?? 0)),
+      }
+    })
+  }
+
+  private async guarded<T> (operation: () => Promise<T | Refusal>): Promise<T | Refusal> {
+    try {
+      return await operation()
+    } catch (cause) {
+      if (!(cause instanceof ControlStoreError)) throw cause
+      return {
+        error: ERROR.STORAGE_UNAVAILABLE,
+        message: `the control store of the cluster cannot be reached: ${cause.message}; some of it may be done: look, and retry`,
+      }
+    }
+  }
+}
+
+function byTopic (a: NamedMove, b: NamedMove): number {
+  return a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1
+}
