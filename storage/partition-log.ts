@@ -28,6 +28,7 @@ import { findOffsetByTime } from './time-lookup.js'
 import type { StoreContext } from './store-context.js'
 
 const REPLAY_BYTES = 1024 * 1024
+const SMALL_REPLAY_BYTES = 64 * 1024
 
 /** Written anew for every append: see BatchStamp. */
 const STAMP = { baseOffset: 0, leaderEpoch: 0, committedOffset: 0, prevCrc: 0 }
@@ -204,14 +205,15 @@ export class PartitionLog {
 
   /**
    * Visits every batch from the one that holds `from` to the log end, in order, with bounded memory. Damaged ranges are
-   * left out. `between` is waited for now and then: whoever keeps what it is given can put that away.
+   * left out. `between` is waited for after a few batches each: whoever keeps what it is given can put that away.
    */
   async replay (from: number, visit: (batch: Buffer) => void, between?: () => Promise<void>): Promise<void> {
     let offset = Math.max(from, this.logStartOffset)
     const endOffset = this.nextOffset
+    const sliceBytes = between === undefined ? REPLAY_BYTES : SMALL_REPLAY_BYTES
     while (offset < endOffset) {
       try {
-        const slice = await this.readSlice(offset, REPLAY_BYTES, endOffset)
+        const slice = await this.readSlice(offset, sliceBytes, endOffset)
         for (const bytes of slice.buffers) visitBatches(bytes, visit)
         if (slice.sizeBytes === 0) return
         offset = slice.nextOffset

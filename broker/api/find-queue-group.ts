@@ -25,7 +25,7 @@ export function findQueueGroup (services: BrokerServices, name: QueueGroupName):
       group: null,
       partition,
       error: ERROR.NOT_A_QUEUE,
-      message: `topic ${partition.topicName} is a stream, which has no queue group ${JSON.stringify(name.group.slice(0, 100))}; use a topic that was created as a queue, and its own group`,
+      message: notAQueue(partition.topicName, name.group, queues !== null),
     }
   }
   const { blockedBy } = queues
@@ -46,4 +46,11 @@ export function findQueueGroup (services: BrokerServices, name: QueueGroupName):
       ? `the disk does not keep up with ${partition.label}; retry with back-off`
       : `the state log of ${partition.label} takes nothing for now: ${partition.stateLog?.stateReason ?? 'it is not open'}`,
   }
+}
+
+function notAQueue (topic: string, group: string, isQueue: boolean): string {
+  const own = 'the group of a queue itself has the empty name'
+  return isQueue
+    ? `queue ${topic} has no group ${JSON.stringify(group.slice(0, 100))}; ${own}`
+    : `topic ${topic} is a stream; read it by offsets, or create a queue of another name and use that`
 }

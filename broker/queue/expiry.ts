@@ -20,6 +20,8 @@ export class Expiry {
   private readonly lifecycle: Lifecycle
   private readonly picker: Picker
   private readonly notices: LeaseNotices
+  /** Sessions that are losing their leases, by number: the offsets that are left, ascending, from `position` on. */
+  private readonly leaving = new Map<number, { readonly offsets: readonly number[], position: number }>()
   /** No session is silent or gone before this queue time. */
   private sessionsDueMs = 0
 
@@ -67,6 +69,7 @@ export class Expiry {
   heard (session: Session): void {
     session.heardMs = this.clock.nowMs
     session.goneAtMs = Infinity
+    this.leaving.delete(session.number)
     this.sessionsDueMs = Math.min(this.sessionsDueMs, session.heardMs + this.lifecycle.config.sessionTimeoutMs)
   }
 
@@ -88,7 +91,10 @@ export class Expiry {
 
   /** A session ends by its own word: its leases are given back, but for those that outlive it. */
   close (session: Session): void {
-    if (!isOutlived(session)) return this.endSession(session, false)
+    if (!isOutlived(session)) {
+      this.endLeases(session, false, Infinity)
+      return
+    }
     session.goneAtMs = this.clock.nowMs
     this.sessionsDueMs = Math.min(this.sessionsDueMs, session.goneAtMs)
   }
@@ -105,31 +111,51 @@ export class Expiry {
     }
   }
 
-  private endSession (session: Session, isGone: boolean): void {
-    const { ledger } = this.state
-    for (const offset of this.state.sessions.leasesOf(session, ledger)) {
-      const slot = ledger.find(offset)
+  /**
+   * Ends the leases of a session, at most `max`, and the session when none is left.
+   *
+   * @returns how many it has looked at
+   */
+  private endLeases (session: Session, isGone: boolean, max: number): number {
+    const { ledger, sessions } = this.state
+    const { number } = session
+    const list = this.leaving.get(number) ?? { offsets: sessions.leasesOf(session, ledger), position: 0 }
+    const { offsets, position } = list
+    const count = Math.min(max, offsets.length - position)
+    for (let index = position; index < position + count; index++) {
+      const slot = ledger.find(offsets[index]!)
       // It may have gone with an earlier record of its run.
-      if (slot === NO_SLOT || ledger.sessions[slot] !== session.number) continue
+      if (slot === NO_SLOT || ledger.sessions[slot] !== number) continue
       const hadStarted = (ledger.flags[slot]! & RECORD_FLAG.started) !== 0
       if (isGone && hadStarted) this.lifecycle.fail(slot, REASON.disconnect, -1, '')
       else this.lifecycle.giveBack(slot)
     }
-    this.journal.sessionEnd(session.number)
-    this.notices.forget(session.number)
+    list.position += count
+    this.leaving.delete(number)
+    if (list.position < offsets.length) this.leaving.set(number, list)
+    else if (session.leaseCount === 0) {
+      this.journal.sessionEnd(number)
+      this.notices.forget(number)
+    }
+    return count
   }
 
   private checkSessions (): void {
     if (this.clock.passedMs < this.sessionsDueMs) return
     const { sessionTimeoutMs, disconnectGraceMs } = this.lifecycle.config
     let dueMs = Infinity
+    let left = QUEUE_LIMITS.recordsPerTick as number
     for (const session of [...this.state.sessions.all()]) {
       const silentAtMs = session.heardMs + sessionTimeoutMs
       const isSilent = session.goneAtMs === Infinity && this.clock.passedMs >= silentAtMs
       if (isSilent) session.goneAtMs = silentAtMs + disconnectGraceMs
       if (this.clock.passedMs >= session.goneAtMs) {
-        if (!isOutlived(session)) this.endSession(session, true)
-        else dueMs = Math.min(dueMs, this.clock.passedMs + sessionTimeoutMs)
+        if (isOutlived(session)) dueMs = Math.min(dueMs, this.clock.passedMs + sessionTimeoutMs)
+        else {
+          left -= this.endLeases(session, true, left)
+          // What is left of it has its turn at once, after others.
+          if (this.state.sessions.numbered(session.number) !== undefined) dueMs = this.clock.passedMs
+        }
       } else dueMs = Math.min(dueMs, session.goneAtMs, session.goneAtMs === Infinity ? silentAtMs : Infinity)
     }
     this.sessionsDueMs = dueMs
@@ -159,7 +185,7 @@ export class Expiry {
     const { ledger } = this.state
     const session = this.state.sessions.numbered(ledger.sessions[slot]!)!
     const endMs = this.renewedUntil(session, ledger.leasedAt[slot]!)
-    if (endMs > this.clock.nowMs) this.journal.extend(offset, 1, endMs - this.state.timeMs)
+    if (endMs > this.clock.nowMs) this.journal.extend(offset, 1, endMs - this.journal.timeMs)
     else this.lifecycle.fail(slot, REASON.timeout, -1, '')
   }
 

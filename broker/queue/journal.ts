@@ -29,6 +29,9 @@ export class Journal implements Mutations {
 
   get isOpen (): boolean { return this.header !== null }
 
+  /** Queue time of the delta that what is said next goes into: durations in it count from there. */
+  get timeMs (): number { return this.header?.timeMs ?? Math.max(this.clock.nowMs, this.state.timeMs) }
+
   /** From now on deltas are of this epoch. */
   startEpoch (epoch: number): void { this.epoch = epoch }
 
@@ -179,7 +182,7 @@ export class Journal implements Mutations {
     this.header = {
       epoch: this.epoch,
       sequence: this.state.sequence + 1,
-      timeMs: Math.max(this.clock.nowMs, this.state.timeMs),
+      timeMs: this.timeMs,
       skewMs: this.clock.skewMs,
     }
     this.state.begin(this.header)

@@ -383,6 +383,72 @@ t.test('QueueGroup: keys of a fair queue take turns, however long one of them is
   t.same(offsetsOf(receive(world, 1, 5)), [0, 20, 1, 21, 2])
 })
 
+t.test('QueueGroup: an extension counts from now, however long nothing has changed', async t => {
+  const world = worldOf({ visibilityMs: 300_000, leaseTotalMs: 600_000, sessionTimeoutMs: 300_000 })
+  world.append()
+  const [handle] = receive(world, 1)
+  world.pass(120_000)
+  t.equal(world.settleNow(extend, handle!, { delayMs: 10_000 }), OK)
+  t.match(world.group.explain(0), { state: 'leased', timeLeftMs: 10_000 })
+  world.pass(11_000)
+  t.match(world.group.explain(0), { failures: 1 }, 'its time is over')
+})
+
+t.test('QueueGroup: a heartbeat renews a lease from the time it came, however long nothing has changed', async t => {
+  const world = worldOf({ visibilityMs: 60_000, sessionTimeoutMs: 60_000, leaseTotalMs: 600_000 })
+  world.append()
+  world.group.openSession(9, SESSION_FLAG.renews)
+  receive(world, 9)
+  world.pass(50_000)
+  world.group.heartbeat(9)
+  world.pass(10_500)
+  t.match(world.group.explain(0), { state: 'leased', timeLeftMs: 49_500 })
+})
+
+t.test('QueueGroup: a session that vanishes with very many leases loses them over several ticks', async t => {
+  const world = worldOf({ maxInFlight: 50_000, visibilityMs: 300_000, backoffMinMs: 0, backoffMaxMs: 0 })
+  for (let count = 0; count < 25_000; count++) world.append()
+  world.group.openSession(9, 0)
+  for (let count = 0; count < 25_000;) count += receive(world, 9, 10_000).length
+  world.group.sessionDisconnected(9)
+  const left: number[] = []
+  world.pass(2_500)
+  for (let tick = 0; tick < 4; tick++) {
+    left.push(world.group.stats().leased)
+    t.equal(world.group.nextDueMs <= world.monotonicMs, tick < 2, 'more is due at once while there is more')
+    world.tick()
+  }
+  t.same(left, [15_000, 5_000, 0, 0])
+  t.notOk(world.group.heartbeat(9), 'it is forgotten')
+  t.match(world.group.explain(24_999), { failures: 1 })
+})
+
+t.test('QueueGroup: a session that comes back while it loses its leases keeps the others', async t => {
+  const world = worldOf({ maxInFlight: 50_000, visibilityMs: 300_000 })
+  for (let count = 0; count < 25_000; count++) world.append()
+  world.group.openSession(9, 0)
+  for (let count = 0; count < 25_000;) count += receive(world, 9, 10_000).length
+  world.group.sessionDisconnected(9)
+  world.pass(2_500)
+  t.ok(world.group.heartbeat(9))
+  world.tick()
+  world.tick()
+  t.equal(world.group.stats().leased, 15_000)
+})
+
+t.test('QueueGroup: a quiet key behind a very long backlog of another has its turn soon (fair)', async t => {
+  const world = worldOf({ order: 'fair', maxInFlight: 100_000, sessionTimeoutMs: 300_000, visibilityMs: 300_000 })
+  for (let count = 0; count < 40_000; count++) world.append({ lane: 1 })
+  world.append({ lane: 2 })
+  let received = 0
+  for (let isThere = false; !isThere;) {
+    const offsets = offsetsOf(receive(world, 1, 10))
+    received += offsets.length
+    isThere = offsets.includes(40_000)
+  }
+  t.ok(received <= 250, `it came after ${received} records of the other`)
+})
+
 t.test('QueueGroup: a bound of leases per key holds (fair)', async t => {
   const world = worldOf({ order: 'fair', keyConcurrency: 2 })
   for (let count = 0; count < 5; count++) world.append({ lane: 1 })

@@ -196,7 +196,8 @@ t.test('Queue settings: the defaults are valid; what is out of range is told wit
   t.match(defaults, { visibilityMs: 30_000, maxAttempts: 5, maxInFlight: 20_000, order: 'none' })
   t.same(parseQueueSetting('visibility.ms', '90s'), { value: '90000' })
   t.match(parseQueueSetting('visibility.ms', '13h'), { fault: 'visibility.ms is "13h"; it must be 1000 to 43200000 ms' })
-  t.match(parseQueueSetting('max.attempts', '0'), { fault: /must be 1 to 1000/ })
+  t.match(parseQueueSetting('max.attempts', '0'), { fault: /must be a whole number, 1 to 1000/ })
+  t.match(parseQueueSetting('max.attempts', '1.5'), { fault: /must be a whole number, 1 to 1000/ })
   t.match(parseQueueSetting('order', 'random'), { fault: /must be one of none, key, fair, priority/ })
   for (const text of ['', '-1', '1.5', 'NaN', '5 parsecs']) t.match(parseQueueSetting('visibility.ms', text), { fault: /visibility/ })
   t.match(parseQueueSetting('__proto__', '1'), { fault: /unknown setting/ })
@@ -217,8 +218,8 @@ t.test('Queue settings: each range is refused on both sides, with the range in t
   for (const [name, row] of Object.entries(QUEUE_SETTINGS)) {
     if (!('min' in row)) continue
     for (const value of [row.min - 1, row.max + 1]) {
-      const unit = row.kind === 'duration' ? ' ms' : ''
-      const fault = `${name} is "${value}"; it must be ${row.min} to ${row.max}${unit}`
+      const range = `${row.min} to ${row.max}`
+      const fault = `${name} is "${value}"; it must be ${row.kind === 'duration' ? `${range} ms` : `a whole number, ${range}`}`
       t.same(parseQueueSetting(name, String(value)), { fault }, fault)
     }
     for (const value of [row.min, row.max].map(String)) t.same(parseQueueSetting(name, value), { value }, name)

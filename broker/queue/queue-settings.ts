@@ -186,8 +186,8 @@ export function parseQueueSetting (name: string, text: string): { value: string 
   }
   const value = quantityOf(row.kind, text)
   if (value !== null && value >= row.min! && value <= row.max!) return { value: String(value) }
-  const unit = row.kind === 'duration' ? ' ms' : ''
-  return { fault: `${name} is ${JSON.stringify(text)}; it must be ${row.min} to ${row.max}${unit}` }
+  const range = row.kind === 'duration' ? `${row.min} to ${row.max} ms` : `a whole number, ${row.min} to ${row.max}`
+  return { fault: `${name} is ${JSON.stringify(text)}; it must be ${range}` }
 }
 
 function quantityOf (kind: 'integer' | 'duration', text: string): number | null {

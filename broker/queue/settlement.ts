@@ -162,7 +162,7 @@ export class Settlement {
     const { ledger } = this.state
     const lastMs = ledger.leasedAt[slot]! + this.lifecycle.config.leaseTotalMs
     const endMs = Math.min(this.clock.nowMs + Math.max(0, extensionMs), lastMs)
-    this.journal.extend(ledger.offsets[slot]!, 1, Math.max(0, endMs - this.state.timeMs))
+    this.journal.extend(ledger.offsets[slot]!, 1, Math.max(0, endMs - this.journal.timeMs))
     return OK
   }
 

@@ -18,6 +18,12 @@ import { FactsPage, readFactsOf } from './record-facts.js'
 import { NO_SLOT } from './record-ledger.js'
 
 const PRIORITIES = 10
+/**
+ * Records that a call looks at, and more for each that it may hand out: what is behind a long backlog of others must be
+ * found long before all of them are handed out.
+ */
+const SCAN_AHEAD = 2_000
+const SCAN_AHEAD_PER_RECORD = 8
 
 /** Records without a key share a lane of a fair queue. Above every key hash of 52 bits. */
 export const KEYLESS_LANE = 2 ** 52
@@ -45,7 +51,7 @@ export class WeightedPicker implements Picker {
   fill (batch: GrantBatch): void {
     const { scan, laneIndex } = this.parts
     scan.begin()
-    this.scanAhead(16 + 4 * batch.room)
+    this.scanAhead(SCAN_AHEAD + SCAN_AHEAD_PER_RECORD * batch.room)
     scan.commit()
     laneIndex.advanceTo(scan.position)
     this.fillRetries(batch, this.ring.length > 0 ? Math.max(1, batch.room >> 1) : batch.room)

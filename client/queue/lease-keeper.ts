@@ -17,6 +17,8 @@ type AnyLease = Lease<any, any>
 
 /** Shortest time between two looks at what is over, in milliseconds. */
 const LOOK_MS_MIN = 20
+/** A notice does not say which. */
+const ENDED_BY_BROKER = 'its time was over, or the record was purged or has expired'
 
 /** See the head of this file. */
 export class LeaseKeeper {
@@ -86,7 +88,7 @@ export class LeaseKeeper {
     const isMeant = lease !== undefined && lease.topicId === notice.topicId &&
       lease.leaseEpoch === notice.leaseEpoch && lease.leaseSequence === notice.leaseSequence
     if (!isMeant) return
-    this.drop(lease, notice.kind === 'lost' ? leaseOver(lease, 'its time is over') : cancelled(lease))
+    this.drop(lease, notice.kind === 'lost' ? leaseOver(lease, ENDED_BY_BROKER) : cancelled(lease))
   }
 
   /** All are lost. */

@@ -56,11 +56,17 @@ export function durationOption (text: string): number {
   return ms
 }
 
-/** Parser of options that are durations or 0. */
-export function delayOption (text: string): number {
-  const ms = parseDuration(text)
-  if (ms === null) throw new InvalidArgumentError('It must be a duration such as 30s or 5m, or 0.')
-  return ms
+/** Parser of options that are durations within a range, both ends included: `least` and `most` as people write them. */
+export function durationBetween (least: string, most: string): (text: string) => number {
+  const min = parseDuration(least)!
+  const max = parseDuration(most)!
+  return text => {
+    const ms = parseDuration(text)
+    if (ms === null || ms < min || ms > max) {
+      throw new InvalidArgumentError(`It must be a duration from ${least} to ${most}, such as 30s or 1h30m.`)
+    }
+    return ms
+  }
 }
 
 /** Parser of options that are a moment: ISO 8601, or milliseconds since 1970-01-01 UTC. */

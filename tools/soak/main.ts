@@ -5,7 +5,7 @@
 //
 // Exit code 0: within the bounds. 1: some are missed, or something failed. 2: wrong arguments.
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -16,6 +16,8 @@ const COUNTS = { records: 10_000_000, 'in-flight': 1_000_000, delayed: 10_000_00
 /** Fewer would make the scenarios meaningless. */
 const RECORDS_MIN = 10_000
 
+// Brokers end with this process, and its folder goes with it, also where it is told to end.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 process.exit(await main())
 
 async function main (): Promise<number> {
@@ -24,7 +26,8 @@ async function main (): Promise<number> {
     process.stderr.write(`soak: ${given}\n`)
     return 2
   }
-  const folder = await mkdtemp(join(given.folder, 'sluice-soak-'))
+  const folder = mkdtempSync(join(given.folder, 'sluice-soak-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   try {
     const say: QueueMemoryOptions['say'] = figure => process.stdout.write(`${formatFigure(figure)}\n`)
     const figures = await soakQueueMemory({ ...given, folder, say })
@@ -34,8 +37,6 @@ async function main (): Promise<number> {
   } catch (error) {
     process.stderr.write(`soak: ${(error as Error).stack}\n`)
     return 1
-  } finally {
-    await rm(folder, { recursive: true, force: true })
   }
 }
 

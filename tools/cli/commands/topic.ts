@@ -15,6 +15,7 @@ import type { RunAction } from '../command-module.js'
 import { countOf, note } from '../messages.js'
 import { formatBytes, formatTime } from '../quantities.js'
 import { formatObject, formatRows, type Row } from '../rows.js'
+import { queueSettingsOf, withQueueSettings, type QueueSettingOptions } from '../queue/settings-options.js'
 import { withClient } from '../session.js'
 import { checkTopicName } from '../names.js'
 
@@ -144,26 +145,30 @@ export function alter (run: RunAction, noun: Noun): Command {
   const command = newCommand('alter', `Change settings of a ${noun}, or add partitions. More partitions move keys to other ones.`, [
     noun === 'topic'
       ? 'sluice topic alter orders --set retention.ms=30d --unset retention.bytes'
-      : 'sluice queue alter emails --set visibility.ms=1m --unset max.attempts',
+      : 'sluice queue alter emails --visibility 1m --unset max.attempts',
     `sluice ${noun} alter orders --partitions 8`,
     `sluice ${noun} alter orders --set flush=interval --dry-run`,
   ])
   command.argument('<name>', `name of the ${noun}`)
     .option('-p, --partitions <number>', 'new number of partitions, not below the present one', integerOption(1, 10_000))
-    .option('-s, --set <name=value>', 'a setting; may be given several times', settingOption, {})
+  if (noun === 'queue') withQueueSettings(command)
+  else command.option('-s, --set <name=value>', 'a setting; may be given several times', settingOption, {})
+  command
     .option('-u, --unset <name>', 'a setting to put back to its default; may be given several times',
       (name: string, names: string[]) => [...names, name], [])
     .option('--dry-run', 'check everything and change nothing')
   withBrokers(command)
-  interface Options extends BrokerOptions {
-    partitions?: number, set: Record<string, string>, unset: string[], dryRun?: boolean
+  interface Options extends BrokerOptions, QueueSettingOptions {
+    partitions?: number, unset: string[], dryRun?: boolean
   }
   return command.action((name: string, options: Options) => run(() =>
     withClient(options, async client => {
       checkTopicName(name)
-      const { partitions, set, unset, dryRun } = options
+      const { partitions, unset, dryRun } = options
+      const set = noun === 'queue' ? queueSettingsOf(options) : options.set
       if (partitions === undefined && Object.keys(set).length === 0 && unset.length === 0) {
-        throw new CliError(EXIT.usage, 'nothing to change: give --partitions, --set or --unset')
+        const more = noun === 'queue' ? ', or a setting such as --visibility' : ''
+        throw new CliError(EXIT.usage, `nothing to change: give --partitions, --set or --unset${more}`)
       }
       await client.admin.alterTopic(name, { partitions, set, unset, dryRun })
       note(dryRun === true ? `${noun} ${name} could be changed so; nothing was done` : `changed ${noun} ${name}`)

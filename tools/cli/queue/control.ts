@@ -4,7 +4,7 @@ import type { ChangeOutcome } from '@sluice/client'
 import type { Command } from 'commander'
 import { CliError } from '../cli-error.js'
 import {
-  delayOption, newCommand, timeOption, withBrokers, withConfirmation, withOutput,
+  durationBetween, newCommand, timeOption, withBrokers, withConfirmation, withOutput,
   type BrokerOptions, type OutputOptions,
 } from '../command.js'
 import type { RunAction } from '../command-module.js'
@@ -41,8 +41,8 @@ export function reschedule (run: RunAction): Command {
     'sluice queue reschedule emails --dedup-id reminder-17 --at 2026-12-24T18:00:00Z',
   ])
   command.argument('<name>', 'name of the queue')
-    .option('--delay <duration>', 'time from now on, such as 1h, or 0', delayOption)
-    .option('--at <time>', 'a time such as 2026-12-24T18:00:00Z', timeOption)
+    .option('--delay <duration>', 'time from now on, such as 1h: 0 to 365d', durationBetween('0', '365d'))
+    .option('--at <time>', 'a time such as 2026-12-24T18:00:00Z, up to 365d from now', timeOption)
   withOutput(withBrokers(withTarget(command, KEY_OF_DEDUP_ID)))
   interface Options extends BrokerOptions, OutputOptions, TargetOptions { delay?: number, at?: Date }
   return command.action((name: string, options: Options) => run(async () => {

@@ -7,7 +7,7 @@ import type { Queue, QueueRecord, QueueSendResult } from '@sluice/client'
 import type { Command } from 'commander'
 import { CliError } from '../cli-error.js'
 import {
-  durationOption, integerOption, newCommand, settingOption, timeOption, withBrokers, withOutput,
+  durationBetween, integerOption, newCommand, settingOption, timeOption, withBrokers, withOutput,
   type BrokerOptions, type OutputOptions,
 } from '../command.js'
 import type { RunAction } from '../command-module.js'
@@ -49,10 +49,12 @@ export function send (run: RunAction): Command {
   ])
   command.argument('<name>', 'name of the queue')
     .option('-k, --key-separator <text>', 'split each line at the first of these: key before it, value behind')
-    .option('--delay <duration>', 'hand out after so long at the earliest, such as 5s; up to 365d', durationOption)
-    .option('--at <time>', 'hand out at this time at the earliest, such as 2026-12-24T18:00:00Z', timeOption)
+    .option('--delay <duration>', 'hand out after so long at the earliest, such as 5s: 0 to 365d',
+      durationBetween('0', '365d'))
+    .option('--at <time>', 'hand out at this time at the earliest, such as 2026-12-24T18:00:00Z, up to 365d from now',
+      timeOption)
     .option('--dedup-id <id>', 'a record whose id is taken is not handed out again; meant for one line')
-    .option('--ttl <duration>', 'of no use after so long: then it expires', durationOption)
+    .option('--ttl <duration>', 'of no use after so long: then it expires; 1ms to 365d', durationBetween('1ms', '365d'))
     .option('--priority <number>', '0 (low) to 9 (high), where the order of the queue is priority', integerOption(0, 9))
     .option('--header <name=value>', 'a header for every record; may be given several times', settingOption, {})
     .option('-q, --quiet', 'report failures only')

@@ -1,11 +1,11 @@
-// The settings of a queue as options of `sluice queue create`.
+// The settings of a queue as options of `sluice queue create` and `alter`.
 //
 // The frequent ones have an option of their own; `--set` takes every setting by its name. Ranges are the broker's: it
 // refuses what is outside of them and says the range.
 
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { CliError } from '../cli-error.js'
-import { durationOption, settingOption } from '../command.js'
+import { durationBetween, settingOption } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { parseDuration } from '../quantities.js'
 
@@ -27,7 +27,8 @@ export interface QueueSettingOptions {
 
 export function withQueueSettings (command: Command): Command {
   return command
-    .option('--visibility <duration>', 'how long a consumer has for a record before others get it: 1s to 12h (default: 30s)', durationOption)
+    .option('--visibility <duration>', 'how long a consumer has for a record before others get it: 1s to 12h (default: 30s)',
+      durationBetween('1s', '12h'))
     .option('--max-attempts <number>', 'failed attempts after which a record is given up: 1 to 1000 (default: 5)')
     .option('--backoff <range>', 'bounds of the growing random delay before the next attempt (default: 1s..5m)', backoffOption)
     .option('--ordered', 'hand out the records of a key one after the other; the same as --order key')
@@ -37,7 +38,7 @@ export function withQueueSettings (command: Command): Command {
     .addOption(new Option('--keyless <mode>', 'ordered: what becomes of records without a key').choices(['refuse', 'unordered']))
     .option('--dead-letter <queue>', 'queue for records that are given up (default: they are dropped and counted)')
     .addOption(new Option('--dedup-scope <scope>', 'how long a dedup id is taken').choices(['window', 'until-settled']))
-    .option('--dedup-window <duration>', 'scope window: for how long: 1s to 24h (default: 5m)', durationOption)
+    .option('--dedup-window <duration>', 'scope window: for how long: 1s to 24h (default: 5m)', durationBetween('1s', '24h'))
     .option('--max-in-flight <number>', 'records leased at the same time, per partition: 1 to 1000000 (default: 20000)')
     .option('-s, --set <name=value>', 'any setting by its name, such as lease.total.ms=1h; may be given several times', settingOption, {})
 }

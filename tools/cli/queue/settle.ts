@@ -7,7 +7,7 @@ import type { Queue, SettleOutcome } from '@sluice/client'
 import type { Command } from 'commander'
 import { CliError } from '../cli-error.js'
 import {
-  delayOption, durationOption, newCommand, withBrokers, withOutput, type BrokerOptions, type OutputOptions,
+  durationBetween, newCommand, withBrokers, withOutput, type BrokerOptions, type OutputOptions,
 } from '../command.js'
 import type { RunAction } from '../command-module.js'
 import { EXIT, type ExitCode } from '../exit-code.js'
@@ -36,7 +36,8 @@ export function nack (run: RunAction): Command {
     "sluice queue nack emails HANDLE --delay 30s --reason 'mail server is down'",
     'sluice queue nack emails HANDLE HANDLE --delay 0',
   ])
-  command.option('--delay <duration>', "time until the next attempt, such as 30s, or 0 (default: the queue's back-off)", delayOption)
+  command.option('--delay <duration>', "time until the next attempt, such as 30s: 0 to 365d (default: the queue's back-off)",
+    durationBetween('0', '365d'))
     .option('--reason <text>', 'kept with the attempt, for queue explain and the dead letter')
   return settling(run, command, (queue, handle, { delay, reason }) => queue.nack(handle, { delayMs: delay, reason }))
 }
@@ -64,7 +65,7 @@ export function extend (run: RunAction): Command {
     'sluice queue extend emails HANDLE HANDLE --for 1h',
     'sluice queue extend emails - --for 30s < handles',
   ])
-  command.requiredOption('--for <duration>', 'how long from now on, such as 5m; up to 12h', durationOption)
+  command.requiredOption('--for <duration>', 'how long from now on, such as 5m: 1ms to 12h', durationBetween('1ms', '12h'))
   return settling(run, command, (queue, handle, options) => queue.extend(handle, options.for!))
 }
 
