@@ -162,6 +162,8 @@ export class ClusterWorld {
     for (const { topic: { topicId }, partition } of this.placements.values()) this.tell(topicId, partition)
   }
 
+  isCut (id: number): boolean { return this.cut.has(id) }
+
   /** A topic with a replica on each broker, or on some, led by the first. Resolves when it is open. */
   async createTopic (
     kind: 'stream' | 'queue' = 'stream', overrides: Record<string, string> = {}, ids = this.brokers.map(({ id }) => id),

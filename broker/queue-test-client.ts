@@ -82,16 +82,17 @@ export class QueueTestClient implements Disposable {
 
   /** Settles leases one by one in one request; the answers in their order. */
   async settle (
-    kind: SettleKind, leases: readonly TestLease[], options: { delayMs?: number, reason?: string } = {},
+    kind: SettleKind, leases: readonly TestLease[],
+    options: { delayMs?: number, reason?: string, timeoutMs?: number } = {},
   ): Promise<SettleAnswer[]> {
-    const { delayMs = -1, reason = '' } = options
+    const { delayMs = -1, reason = '', timeoutMs = 10_000 } = options
     const partitions = leases.map(({ partition, offset, leaseEpoch, leaseSequence }) => ({
       topicId: this.topicId,
       partition,
       group: '',
       items: [{ kind, offset, count: 1, leaseEpoch, leaseSequence, delayMs, reason }],
     }))
-    const { results } = await this.client.call('settle', { acks: 'quorum', timeoutMs: 10_000, partitions })
+    const { results } = await this.client.call('settle', { acks: 'quorum', timeoutMs, partitions })
     return results.map(result => {
       if (result.error !== 0) throw new Error(result.message)
       return result.answers[0]!.answer

@@ -35,6 +35,8 @@ export interface LedLog {
   append (batch: Buffer): number
   /** After the high watermark or the log's own end of what is safe has moved. */
   onAdvance: () => void
+  /** `hasQuorum` is false now: who waits should look elsewhere. */
+  onQuorumLost: () => void
   /** After the log's `state` has changed. */
   onStateChange: () => void
   /** After the log's start has moved. */

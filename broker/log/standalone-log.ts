@@ -11,6 +11,7 @@ export class StandaloneLog implements LedLog {
   readonly hasQuorum = true
   onAdvance = NOTHING
   onStateChange = NOTHING
+  onQuorumLost = NOTHING
   onStartOffsetChange = NOTHING
   private readonly epoch: number
 

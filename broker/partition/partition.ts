@@ -123,6 +123,10 @@ export class Partition implements QueuePartition, StateImageSource {
     this.queues = queues === null || !this.isQueue ? null : new PartitionQueues(this, queues)
     data.onAdvance = () => this.onAdvance()
     data.onStateChange = () => this.onStateChange(data.log, this.acks)
+    data.onQuorumLost = () => {
+      const { error, message } = this.undecided
+      this.acks.failAll(error, message)
+    }
     data.onStartOffsetChange = () => {
       this.queues?.onStartOffset(this.log.logStartOffset)
       this.wake()
@@ -226,6 +230,10 @@ export class Partition implements QueuePartition, StateImageSource {
       this.queues.onAppended = bytes => images.onAppended(bytes)
     }
     state.onAdvance = () => this.onStateAdvance(state)
+    state.onQuorumLost = () => {
+      const { error, message } = this.undecided
+      this.stateAnswers.failAll(error, message)
+    }
     state.onStateChange = () => {
       this.onStateChange(state.log, this.stateAnswers)
       this.queues?.onStateLogChange()
@@ -360,6 +368,12 @@ export class Partition implements QueuePartition, StateImageSource {
     waiting.completeUpTo(log.acknowledgedOffset)
     const { error, message } = unavailable(log, this.label)
     waiting.failAll(error, message)
+  }
+
+  /** What is told to who waits for a majority that cannot be reached. */
+  private get undecided (): LogRefusal {
+    const message = `a majority of the replicas of ${this.label} cannot be reached; it may still be stored: retry`
+    return { error: ERROR.NOT_ENOUGH_REPLICAS, message }
   }
 
   private wake (): void {

@@ -198,6 +198,7 @@ export class HostedReplica implements ReplicaHost {
     const { logger } = this.surroundings
     if (!hasQuorum) {
       logger.warn({ partition: this.label }, 'a majority of the replicas cannot be reached; no records are taken')
+      for (const log of this.led) log.onQuorumLost()
       return
     }
     logger.info({ partition: this.label }, 'a majority of the replicas is back; records are taken again')

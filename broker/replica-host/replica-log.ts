@@ -14,6 +14,7 @@ export class ReplicaLog implements LedLog {
   readonly isReplicated = true
   onAdvance = NOTHING
   onStateChange = NOTHING
+  onQuorumLost = NOTHING
   onStartOffsetChange = NOTHING
   private readonly replica: Replica
   private readonly replicated: ReplicatedLog
