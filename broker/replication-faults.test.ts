@@ -37,10 +37,8 @@ async function trouble (
     await world.failOver(topicId, next[Math.floor(random() * next.length)]!.id)
     const before = progress()
     await until(() => progress() >= before + 3)
-    if (random() < 0.7) world.heal()
-    else if (world.brokers.filter(({ id }) => world.isCut(id)).length > 0) world.heal()
+    world.heal()
   }
-  world.heal()
 }
 
 /** Talks to whoever leads, and tries again elsewhere when that fails. */
