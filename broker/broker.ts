@@ -15,6 +15,7 @@ import {
   type Disk, type LogEvent, type MetaStore,
 } from '@sluice/storage'
 import { Dispatcher } from './api/dispatcher.js'
+import { clusterHandlers } from './api/cluster-handlers.js'
 import { Groups } from './api/groups.js'
 import { apiHandlers } from './api/handlers.js'
 import { QueueSessions } from './api/queue-sessions.js'
@@ -35,6 +36,7 @@ import { Redrives } from './control/redrives.js'
 import { SingleBrokerView } from './control/single-broker-view.js'
 import { TopicCatalog } from './control/topic-catalog.js'
 import { TopicFiles } from './control/topic-files.js'
+import { Forwarder } from './forward/forwarder.js'
 import { GROUP_LIMITS, type GroupLimits } from './group/group-limits.js'
 import { LIMITS } from './limits.js'
 import { TcpServer } from './net/tcp-server.js'
@@ -152,9 +154,9 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   partitions.deadLetters = new DeadLetterQueues(topics, partitions, logger)
   if (topics instanceof TopicCatalog) await topics.load()
   const limits = groupLimits(config)
-  const isShared = shared !== null
+  const sharing = shared === null ? {} : { shared: shared.cluster }
   const groups = await Groups.start(
-    { control, topics, partitions, clock, deadlines, endOfTurn, logger, limits, isShared })
+    { control, topics, partitions, clock, deadlines, endOfTurn, logger, limits, ...sharing })
   undo.push(() => groups.stop(STOPPING))
   const sessions = await QueueSessions.start({ control, partitions, clock, deadlines })
   const targets = new LocalRedriveTargets(topics, partitions)
@@ -212,6 +214,13 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     diskSpace: () => disk.space(directory.path),
   }, () => dispatcher.apis))
   if (member !== null) dispatcher.serve(member.handlers())
+  const forwarder = shared === null ? null : new Forwarder({ brokerId, view: services.view, clock })
+  if (shared !== null && forwarder !== null) {
+    undo.push(async () => forwarder.close())
+    dispatcher.serve(clusterHandlers(services, forwarder))
+    const keep = (): void => groups.keep(group => forwarder.coordinatorOf(group) === brokerId)
+    shared.cluster.metadata.subscribe({ onAny: keep })
+  }
 
   const concurrency = config.backgroundConcurrency
   const copies = member?.replicas ?? null
@@ -241,6 +250,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     if (member !== null) await atMost(leftMs(), member.stop())
     partitions.closeAll(ERROR.SHUTTING_DOWN, STOPPING)
     await server.closeAll(leftMs())
+    forwarder?.close()
     for (const timer of timers) clearInterval(timer)
     delay.disable()
     await atMost(leftMs(), partitions.flush())

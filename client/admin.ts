@@ -2,11 +2,13 @@
 
 import { partitionNumbers } from './partition-numbers.js'
 import type {
-  DescribeBrokerResponse, GroupDescription, ListedGroup, ListedTopic, MetadataResponse, TopicDescription,
+  ChangePlacementRequest, ChangePlacementResponse, DescribeBrokerResponse, DescribeClusterResponse,
+  ForceRecoverResponse, GroupDescription, ListedGroup, ListedTopic, MetadataResponse, TopicDescription,
 } from '@sluice/protocol'
 import { BrokerError, serverError } from './broker-error.js'
 import type { Cluster } from './connection/cluster.js'
 import type { TopicInfo } from './connection/metadata.js'
+import { whileRetriable } from './retrying.js'
 import { checkStart, listOffsets, parseDurationMs, resolveStart, type Start } from './start.js'
 
 /** Options that every call takes. */
@@ -85,6 +87,17 @@ export interface DeletedRecords { readonly partition: number, readonly logStartO
 
 /** The brokers of the cluster. */
 export type ClusterDescription = Pick<MetadataResponse, 'clusterId' | 'controllerId' | 'brokers'>
+
+export type PlacementAction = ChangePlacementRequest['action']
+
+/** Moves that are going to be made, and what they cost. */
+export type PlacementChange = Omit<ChangePlacementResponse, 'error' | 'message'>
+
+/** Where a partition goes on. */
+export type ForcedRecovery = Omit<ForceRecoverResponse, 'error' | 'message'>
+
+/** Brokers of a cluster with what they hold, and moves under way. */
+export type ClusterStatus = DescribeClusterResponse
 
 /** Settings of a queue; what is left out takes the broker's default. Values out of range are refused with the range. */
 export interface QueueSettings {
@@ -363,19 +376,63 @@ export class Admin {
     return { clusterId, controllerId, brokers }
   }
 
+  /** Brokers with what they hold, and the moves that are under way. */
+  async clusterStatus (options: CallOptions = {}): Promise<DescribeClusterResponse> {
+    const { message } = await this.cluster.request('describeCluster', {}, options)
+    return message
+  }
+
+  /**
+   * Changes which brokers hold what. The moves go on by themselves; `clusterStatus` shows how far they are.
+   *
+   * @param action even out replicas and leaders, or leaders only; empty a broker, which takes no new replicas from then
+   *   on, or let it take some again; call off all moves that are not done.
+   * @param options broker: the one to drain or undrain. dryRun: tell what would be done and do nothing.
+   */
+  async changePlacement (
+    action: PlacementAction, options: CallOptions & { broker?: number, dryRun?: boolean } = {},
+  ): Promise<PlacementChange> {
+    const { broker: brokerId = -1, dryRun = false } = options
+    const { timeoutMs, signal } = options
+    const { message } = await this.cluster.request('changePlacement', { action, brokerId, dryRun },
+      { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) })
+    throwOnError(message, {})
+    const { moves, copies, copiesLeast, leaderChanges } = message
+    return { moves, copies, copiesLeast, leaderChanges }
+  }
+
+  /**
+   * Lets a partition go on without a majority of its replicas, which is gone for ever. Records that were acknowledged
+   * may be lost.
+   *
+   * @param survivors ids of the brokers whose replicas go on.
+   */
+  async forceRecover (
+    topic: string, partition: number, survivors: readonly number[], options: CallOptions & { dryRun?: boolean } = {},
+  ): Promise<ForcedRecovery> {
+    const { dryRun = false, ...rest } = options
+    const { message } = await this.cluster.request('forceRecover', { topic, partition, survivors: [...survivors], dryRun }, rest)
+    throwOnError(message, { topic, partition })
+    const { epoch, leader, givenUp } = message
+    return { epoch, leader, givenUp }
+  }
+
   private async commit (
     group: string, info: TopicInfo, offsets: readonly (readonly [number, number])[], options: CallOptions,
   ): Promise<void> {
     if (offsets.length === 0) return
-    const { message } = await this.cluster.request('commitOffsets', {
+    const request = {
       group,
       memberId: '',
       generation: -1,
       offsets: offsets.map(([partition, offset]) => ({
         topicId: info.id, partition, offset, leaderEpoch: -1, metadata: null,
       })),
-    }, options)
-    for (const result of message.results) throwOnError(result, { topic: info.name, partition: result.partition })
+    }
+    await whileRetriable(this.cluster, options.signal, async () => {
+      const { message } = await this.cluster.request('commitOffsets', request, options)
+      for (const result of message.results) throwOnError(result, { topic: info.name, partition: result.partition })
+    })
   }
 
   /** The topic as it is now: administration never works on a remembered id. */

@@ -1,7 +1,8 @@
 // The public face of @sluice/client.
 
 export {
-  Admin, type AlterTopicOptions, type CallOptions, type ClusterDescription, type CreatedTopicInfo,
+  Admin, type AlterTopicOptions, type CallOptions, type ClusterDescription, type ClusterStatus,
+  type CreatedTopicInfo, type ForcedRecovery, type PlacementAction, type PlacementChange,
   type CreateQueueOptions, type CreateTopicOptions, type DeletedRecords, type GroupLag, type GroupOffset,
   type OffsetMove, type QueueSettings,
 } from './admin.js'

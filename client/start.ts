@@ -5,6 +5,7 @@ import { BrokerError, serverError } from './broker-error.js'
 import { invalidOption } from './client-options.js'
 import type { Cluster } from './connection/cluster.js'
 import type { TopicInfo } from './connection/metadata.js'
+import { whileRetriable } from './retrying.js'
 
 /**
  * Where to begin reading:
@@ -105,15 +106,17 @@ export async function committedOffsets (
   cluster: Cluster, topic: TopicInfo, partitions: readonly number[], group: string, signal?: AbortSignal,
 ): Promise<Offsets> {
   const asked = partitions.map(partition => ({ topicId: topic.id, partition }))
-  const { message } = await cluster.request('fetchOffsets', { group, partitions: asked }, { signal })
-  const offsets: Offsets = new Map()
-  for (const answer of message.offsets) {
-    if (answer.error !== 0) {
-      throw serverError(answer.error, answer.message, { topic: topic.name, partition: answer.partition })
+  return await whileRetriable(cluster, signal, async () => {
+    const { message } = await cluster.request('fetchOffsets', { group, partitions: asked }, { signal })
+    const offsets: Offsets = new Map()
+    for (const answer of message.offsets) {
+      if (answer.error !== 0) {
+        throw serverError(answer.error, answer.message, { topic: topic.name, partition: answer.partition })
+      }
+      if (answer.offset >= 0) offsets.set(answer.partition, answer.offset)
     }
-    if (answer.offset >= 0) offsets.set(answer.partition, answer.offset)
-  }
-  return offsets
+    return offsets
+  })
 }
 
 /**
@@ -128,15 +131,16 @@ export async function listOffsets (
   const position: OffsetPosition = typeof at === 'number' ? 'timestamp' : at
   const timestamp = typeof at === 'number' ? Math.ceil(at) : -1
   const timeoutMs = cluster.settings.requestTimeoutMs
-  const { message } = await cluster.request('listOffsets', {
-    timeoutMs, partitions: partitions.map(partition => ({ topicId: topic.id, partition, position, timestamp })),
-  }, { signal: options.signal })
-  const offsets: Offsets = new Map()
-  for (const answer of message.partitions) {
-    if (answer.error !== 0) {
-      throw serverError(answer.error, answer.message, { topic: topic.name, partition: answer.partition })
+  const asked = partitions.map(partition => ({ topicId: topic.id, partition, position, timestamp }))
+  return await whileRetriable(cluster, options.signal, async () => {
+    const { message } = await cluster.request('listOffsets', { timeoutMs, partitions: asked }, { signal: options.signal })
+    const offsets: Offsets = new Map()
+    for (const answer of message.partitions) {
+      if (answer.error !== 0) {
+        throw serverError(answer.error, answer.message, { topic: topic.name, partition: answer.partition })
+      }
+      offsets.set(answer.partition, answer.offset)
     }
-    offsets.set(answer.partition, answer.offset)
-  }
-  return offsets
+    return offsets
+  })
 }

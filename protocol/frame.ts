@@ -30,6 +30,10 @@ export const FRAME_FLAG = {
   error: 1 << 2,
   /** Together with `response`: a message without a request; correlation is 0. */
   notice: 1 << 3,
+  /** Request: passed on by a broker, which has found out who is to answer it: it goes no further. */
+  forwarded: 1 << 4,
+  /** Request: passed on by a broker to the coordinator of a group, which may ask leaders of partitions in its turn. */
+  relayed: 1 << 5,
 } as const
 
 /** A frame in some buffer. Readers reuse one object: take out what must outlive the callback. */

@@ -11,15 +11,16 @@ import type { ApiHandler, Call } from '../net/call.js'
 import { findPartition } from './find-partition.js'
 import type { BrokerServices } from './services.js'
 
+/** @param knowsMembers false in a cluster, where the coordinator of the group has looked at the member already. */
 export function commitOffsetsHandler (
-  services: BrokerServices,
+  services: BrokerServices, knowsMembers = true,
 ): ApiHandler<CommitOffsetsRequest, CommitOffsetsResponse> {
   return {
     api: 'commitOffsets',
     handle (request, call) {
       const fault = groupNameFault(request.group) ?? countFault(request)
       if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
-      new OffsetCommits(services, request, call).start()
+      new OffsetCommits(services, request, call, knowsMembers).start()
     },
   }
 }
@@ -34,11 +35,15 @@ class OffsetCommits {
   private readonly services: BrokerServices
   private readonly request: CommitOffsetsRequest
   private readonly call: Call<CommitOffsetsResponse>
+  private readonly knowsMembers: boolean
   private readonly results: CommitResult[]
   /** Offsets not answered yet, and one for the request while it is being taken in. */
   private waiting: number
 
-  constructor (services: BrokerServices, request: CommitOffsetsRequest, call: Call<CommitOffsetsResponse>) {
+  constructor (
+    services: BrokerServices, request: CommitOffsetsRequest, call: Call<CommitOffsetsResponse>, knowsMembers: boolean,
+  ) {
+    this.knowsMembers = knowsMembers
     this.services = services
     this.request = request
     this.call = call
@@ -63,8 +68,13 @@ class OffsetCommits {
     if (fault !== null) return done(ERROR.INVALID_REQUEST, fault)
     const found = findPartition(this.services, topicId, index)
     if (found.partition === null) return done(found.error, found.message)
-    const refusal = this.services.groups.table.commitRefusal(group, memberId, generation, topicId, index)
-    if (refusal !== null) return done(refusal.error, refusal.message)
+    if (this.knowsMembers) {
+      const refusal = this.services.groups.table.commitRefusal(group, memberId, generation, topicId, index)
+      if (refusal !== null) return done(refusal.error, refusal.message)
+    } else if (generation !== -1 && (found.partition.committedOffset(group)?.generation ?? -1) > generation) {
+      // Allowed by a coordinator that another one has taken the group from since.
+      return done(ERROR.STALE_GENERATION, `group ${group} is past generation ${generation}; join again`)
+    }
     const committedAt = this.services.clock.wallMs()
     found.partition.commitOffset(
       group, offset === -1 ? null : { offset, leaderEpoch, metadata, generation, committedAt }, done)

@@ -1,6 +1,7 @@
 // The stream groups of a broker, joined to the rest of it: topics, time, the control store, committed offsets.
 
 import { randomUUID } from 'node:crypto'
+import { GroupTakenError, SharedGroupRecords } from '../control/shared-group-records.js'
 import type { ControlStore } from '../control/control-store.js'
 import { GroupRecords } from '../control/group-records.js'
 import type { Topics } from '../control/topics.js'
@@ -18,7 +19,7 @@ export interface GroupsOptions {
   control: ControlStore
   topics: Topics
   /** Other brokers of a cluster have offsets of groups too: nobody can say here that a record is not used any more. */
-  isShared?: boolean
+  shared?: { makeNonce (): string }
   partitions: PartitionTable
   clock: Clock
   deadlines: DeadlineQueue
@@ -33,21 +34,22 @@ const TICK_MS = 50
 export class Groups implements GroupHost {
   readonly table: GroupTable
   private readonly options: GroupsOptions
-  private readonly records: GroupRecords
+  private readonly records: GroupRecords | SharedGroupRecords
   private settling = false
   private stopped = false
 
   private constructor (options: GroupsOptions) {
     this.options = options
-    this.records = new GroupRecords(options.control)
-    this.table = new GroupTable(this, options.clock.monotonicMs(), options.limits)
+    const { control, shared, clock, limits } = options
+    this.records = shared === undefined ? new GroupRecords(control) : new SharedGroupRecords(control, shared.makeNonce)
+    this.table = new GroupTable(this, clock.monotonicMs(), limits, shared !== undefined)
   }
 
   /** To be called when all topics are open, since committed offsets say which groups there are. */
   static async start (options: GroupsOptions): Promise<Groups> {
     const groups = new Groups(options)
     await groups.records.load()
-    if (options.isShared !== true) groups.dropUnusedRecords()
+    if (options.shared === undefined) groups.dropUnusedRecords()
     options.topics.onChanged(() => groups.table.onTopicsChanged())
     groups.tick()
     return groups
@@ -58,6 +60,13 @@ export class Groups implements GroupHost {
     this.stopped = true
     this.table.stop(message)
     await this.records.atRest()
+  }
+
+  /** Lets go of groups that other brokers coordinate now. */
+  keep (isOurs: (group: string) => boolean): void {
+    for (const { group } of this.table.list()) {
+      if (!isOurs(group)) this.table.release(group, `group ${group} is coordinated by another broker now; join again`)
+    }
   }
 
   /** Groups that have committed an offset somewhere. Looks at every partition. */
@@ -101,6 +110,7 @@ export class Groups implements GroupHost {
     this.records.save(group, record).then(
       () => this.table.onRecordSaved(group, record),
       (cause: Error) => {
+        if (cause instanceof GroupTakenError) return this.table.release(group, cause.message)
         this.options.logger.error({ group, err: cause }, 'the record of a group could not be stored; its next assignment waits for that')
         this.table.onRecordNotSaved(group, record, cause.message, this.options.clock.monotonicMs())
       })
@@ -114,7 +124,7 @@ export class Groups implements GroupHost {
   }
 
   groupRetired (group: string): void {
-    if (this.options.isShared === true) return
+    if (this.options.shared !== undefined) return
     for (const partition of this.options.partitions.all()) if (partition.offsets.get(group) !== undefined) return
     this.removeRecord(group)
   }

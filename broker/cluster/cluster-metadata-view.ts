@@ -2,6 +2,7 @@
 
 import type { BrokerView, ClusterView, PartitionView } from '../control/cluster-view.js'
 import type { TopicRecord } from '../control/topic-record.js'
+import type { PartitionRecord } from '../replica/partition-record.js'
 import type { ClusterMetadata } from './cluster-metadata.js'
 
 export class ClusterMetadataView implements ClusterView {
@@ -18,6 +19,16 @@ export class ClusterMetadataView implements ClusterView {
       .map(({ brokerId, host, port, rack }) => ({ brokerId, host, port, rack: rack === '' ? null : rack }))
   }
 
+  reachable (): number[] {
+    const deposed = this.metadata.deposed()
+    return this.brokers().map(({ brokerId }) => brokerId).filter(brokerId => !deposed.has(brokerId))
+  }
+
+  leaderOf (topicId: string, partition: number): number {
+    const record = this.metadata.placement(topicId, partition)?.record
+    return record === undefined ? -1 : this.leaderIn(record)
+  }
+
   partitionsOf ({ topicId, partitions }: TopicRecord): PartitionView[] {
     const { metadata } = this
     const views: PartitionView[] = []
@@ -27,12 +38,15 @@ export class ClusterMetadataView implements ClusterView {
         views.push({ partition, leader: -1, leaderEpoch: -1, replicas: [] })
         continue
       }
-      const { leader: { brokerId }, leaderIncarnation, epoch, replicas } = record
-      // A process that is gone answers nobody: better to ask again soon than to call on it until its timeout.
-      const isThere = metadata.brokers.get(String(brokerId))?.incarnation === leaderIncarnation
-      const leader = isThere ? brokerId : -1
-      views.push({ partition, leader, leaderEpoch: epoch, replicas: replicas.map(member => member.brokerId) })
+      const { epoch, replicas } = record
+      const ids = replicas.map(member => member.brokerId)
+      views.push({ partition, leader: this.leaderIn(record), leaderEpoch: epoch, replicas: ids })
     }
     return views
+  }
+
+  /** A process that is gone answers nobody: better to ask again soon than to call on it until a timeout. */
+  private leaderIn ({ leader: { brokerId }, leaderIncarnation }: PartitionRecord): number {
+    return this.metadata.brokers.get(String(brokerId))?.incarnation === leaderIncarnation ? brokerId : -1
   }
 }

@@ -26,6 +26,10 @@ export interface ClusterView {
   readonly controllerId: number
   /** Those that are there, by id. */
   brokers (): BrokerView[]
+  /** Ids of those that the others can reach, in order. */
+  reachable (): readonly number[]
+  /** Id of the broker that leads a partition; -1 where nobody does, or it is not known. */
+  leaderOf (topicId: string, partition: number): number
   /** In order; a partition that has no record yet is told as one without a leader. */
   partitionsOf (topic: TopicRecord): PartitionView[]
 }

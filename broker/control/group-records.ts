@@ -8,7 +8,7 @@
 import type { GroupRecord } from '../group/generation-reserve.js'
 import type { ControlStore } from './control-store.js'
 
-const PREFIX = '/groups/'
+export const GROUP_PREFIX = '/groups/'
 
 export class GroupRecords {
   private readonly store: ControlStore
@@ -22,9 +22,9 @@ export class GroupRecords {
   }
 
   async load (): Promise<void> {
-    const { entries } = await this.store.list(PREFIX)
+    const { entries } = await this.store.list(GROUP_PREFIX)
     for (const { key, value } of entries) {
-      if (isGroupRecord(value)) this.records.set(key.slice(PREFIX.length), value)
+      if (isGroupRecord(value)) this.records.set(key.slice(GROUP_PREFIX.length), value)
     }
   }
 
@@ -51,7 +51,7 @@ export class GroupRecords {
 
   private write (group: string, record: GroupRecord | null): Promise<void> {
     const before = this.writes.get(group)?.done ?? Promise.resolve()
-    const changes = [{ key: PREFIX + group, value: record }]
+    const changes = [{ key: GROUP_PREFIX + group, value: record }]
     const done = before.catch(() => {}).then(() => this.store.commit(changes)).then(() => {
       // A removal that was asked for meanwhile counts from when it was asked for.
       if (record !== null && this.writes.get(group)!.newest !== null) this.records.set(group, record)
@@ -64,7 +64,7 @@ export class GroupRecords {
 }
 
 /** What comes from a file is not trusted. */
-function isGroupRecord (value: unknown): value is GroupRecord {
+export function isGroupRecord (value: unknown): value is GroupRecord {
   if (typeof value !== 'object' || value === null) return false
   const { generationCeiling, sessionTimeoutMs } = value as Record<string, unknown>
   return Number.isSafeInteger(generationCeiling) && (generationCeiling as number) >= 0 &&

@@ -17,6 +17,10 @@ export class SingleBrokerView implements ClusterView {
 
   brokers (): BrokerView[] { return [this.self] }
 
+  reachable (): number[] { return [this.self.brokerId] }
+
+  leaderOf (): number { return this.self.brokerId }
+
   partitionsOf ({ topicId }: TopicRecord): PartitionView[] {
     const { brokerId } = this.self
     return this.partitions.partitionsOf(topicId).map(({ index, leaderEpoch }) =>

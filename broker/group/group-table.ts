@@ -23,11 +23,17 @@ export class GroupTable {
   private readonly host: GroupHost
   private readonly limits: GroupLimits
   private readonly startedMs: number
+  private readonly isShared: boolean
   private readonly groups = new Map<string, GroupState>()
   private readonly woken = new Set<GroupState>()
 
-  /** @param startedMs when the broker began to serve, in monotonic milliseconds like every other time here. */
-  constructor (host: GroupHost, startedMs: number, limits: GroupLimits = GROUP_LIMITS) {
+  /**
+   * @param startedMs when the broker began to serve, in monotonic milliseconds like every other time here.
+   * @param isShared groups come from other brokers and go to them: one that is loaded may have members elsewhere,
+   *   which get as long to come as after a restart.
+   */
+  constructor (host: GroupHost, startedMs: number, limits: GroupLimits = GROUP_LIMITS, isShared = false) {
+    this.isShared = isShared
     this.host = host
     this.startedMs = startedMs
     this.limits = limits
@@ -147,6 +153,14 @@ export class GroupTable {
     return null
   }
 
+  /** Another broker has the group now: its members are sent away, to join there. */
+  release (groupName: string, message: string): void {
+    const group = this.groups.get(groupName)
+    if (group === undefined) return
+    group.stop(message)
+    this.forget(group)
+  }
+
   /** Refuses all that wait. Call it when the broker stops and takes no new requests. */
   stop (message: string): void {
     for (const group of this.groups.values()) group.stop(message)
@@ -158,7 +172,7 @@ export class GroupTable {
     const group: GroupState = new GroupState(groupName, this.host, () => {
       this.woken.add(group)
       this.host.wake()
-    }, this.limits, this.startedMs, nowMs)
+    }, this.limits, this.isShared ? nowMs : this.startedMs, nowMs)
     this.groups.set(groupName, group)
     return group
   }

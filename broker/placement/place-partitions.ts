@@ -1,8 +1,8 @@
 // Where the partitions of a new topic go, or those that a topic grows by.
 //
-// Two bounds hold at once, both with the load factor: on all replicas of a broker, and on those of the topic, so that a
-// small topic is spread however the others lie. The first replica is to lead; it is the one of them whose broker has
-// the fewest to lead, in proportion to its capacity.
+// Two bounds hold at once: the fair share with the load factor on all replicas of a broker, and the fair share itself,
+// rounded up, on those of the topic, so that a small topic is spread however the others lie. The first replica is to
+// lead; it is the one of them whose broker has the fewest to lead, in proportion to its capacity.
 
 import { BrokerLoads } from './broker-loads.js'
 import { chooseReplicas } from './choose-replicas.js'
@@ -36,7 +36,8 @@ export function placePartitions (
   const topicLeads = new BrokerLoads(brokers, ofTopic.length + to - from)
   for (const { replicas } of existing) leads.add(replicas[0]!)
   for (const { replicas } of ofTopic) topicLeads.add(replicas[0]!)
-  const hasRoom = (brokerId: number): boolean => loads.hasRoom(brokerId) && topicLoads.hasRoom(brokerId)
+  const hasRoom = (brokerId: number): boolean =>
+    loads.hasRoom(brokerId) && topicLoads.count(brokerId) < Math.ceil(topicLoads.fairShare(brokerId))
   const placed: PlacedPartition[] = []
   for (let partition = from; partition < to; partition++) {
     const order = ring.order(topicId, partition)

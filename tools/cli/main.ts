@@ -17,6 +17,7 @@ export const COMMANDS: CommandTable = {
   queue: { summary: 'create queues, send, receive, settle, look inside, redrive', load: () => import('./commands/queue.js') },
   group: { summary: 'list, describe, reset and delete consumer groups, show their lag', load: () => import('./commands/group.js') },
   segment: { summary: 'look into the files of a stopped broker, verify and repair them', load: () => import('./commands/segment.js') },
+  cluster: { summary: 'run a cluster here, show its state, drain and rebalance', load: () => import('./commands/cluster.js') },
   doctor: { summary: 'check machine, folder, port and broker', load: () => import('./commands/doctor.js') },
   rtt: { summary: 'measure the round trip to a broker', load: () => import('./commands/rtt.js') },
   conformance: { summary: 'check that a broker speaks the protocol', load: () => import('./commands/conformance.js') },

@@ -1,0 +1,137 @@
+// A cluster of real processes: an etcd and three brokers. Producers and readers go on while brokers are killed.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect, string, type Client, type ClusterStatus } from '@sluice/client'
+import t, { type Test } from 'tap'
+import { LocalCluster } from '../../cluster/local-cluster.js'
+import { isEtcdInstalled } from '../../etcd/etcd-process.js'
+
+// Processes start and stop, which takes its time on a busy machine.
+t.setTimeout(180_000)
+
+const skip = await isEtcdInstalled() ? false : 'etcd is not installed'
+
+const TEXT = { key: string(), value: string() }
+
+async function startCluster (t: Test, brokers: number): Promise<LocalCluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-cluster-'))
+  const cluster = await LocalCluster.start({ folder, brokers, options: { 'log-level': 'info' } })
+  t.teardown(async () => {
+    await cluster.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  return cluster
+}
+
+async function readAll (client: Client, topic: string): Promise<string[]> {
+  const values: string[] = []
+  for await (const { value } of client.topic(topic, TEXT).read({ from: 'earliest', to: 'end' })) values.push(value!)
+  return values.sort()
+}
+
+t.test('Cluster: records outlive the leader of their partition (kill -9)', { skip }, async t => {
+  const cluster = await startCluster(t, 3)
+  const client = connect({ brokers: [cluster.addresses[2]!] })
+  t.teardown(() => client.close())
+  await client.admin.createTopic('orders', { partitions: 4, replicas: 3 })
+  const topic = await client.admin.describeTopic('orders')
+  t.same(topic.partitions.map(({ replicas }) => replicas.length), [3, 3, 3, 3])
+  const producer = client.topic('orders', TEXT).producer()
+  const sent: string[] = []
+  for (let index = 0; index < 100; index++) {
+    const value = `before-${index}`
+    await producer.send({ key: String(index), value })
+    sent.push(value)
+  }
+  const victim = topic.partitions[0]!.leader
+  await cluster.broker(victim).kill()
+  for (let index = 0; index < 100; index++) {
+    const value = `after-${index}`
+    await producer.send({ key: String(index), value })
+    sent.push(value)
+  }
+  await producer.close()
+  t.strictSame(await readAll(client, 'orders'), sent.sort())
+  await cluster.startBroker(victim)
+  t.strictSame(await readAll(client, 'orders'), sent.sort(), 'with the dead one back')
+})
+
+t.test('Cluster: a group reads each record through any broker, also while a broker is killed', { skip }, async t => {
+  const cluster = await startCluster(t, 3)
+  const client = connect({ brokers: [cluster.addresses[0]!] })
+  t.teardown(() => client.close())
+  await client.admin.createTopic('jobs', { partitions: 6, replicas: 3 })
+  const members = [1, 2].map(index => connect({ brokers: [cluster.addresses[index]!] }))
+  t.teardown(() => Promise.all(members.map(member => member.close())))
+  const seen = new Set<string>()
+  const sent = new Set<string>()
+  const consumers = members.map(member => member.topic('jobs', TEXT).consumer({ group: 'workers', from: 'earliest' }))
+  const reading = consumers.map(async consumer => {
+    for await (const { value } of consumer) seen.add(value!)
+  })
+  const producer = client.topic('jobs', TEXT).producer()
+  const send = async (prefix: string): Promise<void> => {
+    for (let index = 0; index < 60; index++) {
+      const value = `${prefix}-${index}`
+      await producer.send({ key: value, value })
+      sent.add(value)
+    }
+  }
+  await send('before')
+  await until(() => seen.size === sent.size)
+  await cluster.broker(3).kill()
+  await send('after')
+  await until(() => seen.size === sent.size)
+  await producer.close()
+  await Promise.all(consumers.map(consumer => consumer.close()))
+  await Promise.all(reading)
+  t.strictSame([...seen].sort(), [...sent].sort())
+  const lag = await client.admin.groupLag('workers')
+  t.equal(lag.reduce((sum, { records }) => sum + records, 0), 0, 'all of it is committed')
+})
+
+t.test('Cluster: a broker joins and one is drained while records come, and no request fails', { skip }, async t => {
+  const cluster = await startCluster(t, 3)
+  const client = connect({ brokers: cluster.addresses })
+  t.teardown(() => client.close())
+  await client.admin.createTopic('events', { partitions: 6, replicas: 3 })
+  const producer = client.topic('events', TEXT).producer()
+  const sent: string[] = []
+  const over = new AbortController()
+  const sending = (async () => {
+    for (let index = 0; !over.signal.aborted; index++) {
+      const value = String(index)
+      await producer.send({ key: value, value })
+      sent.push(value)
+    }
+  })()
+  await cluster.addBroker()
+  const plan = await client.admin.changePlacement('rebalance')
+  t.ok(plan.moves.length > 0 && plan.moves.some(({ to }) => to.includes(4)), 'the new one gets some')
+  t.equal(plan.copies, plan.copiesLeast)
+  await atRest(client)
+  await client.admin.changePlacement('drain', { broker: 1 })
+  const drained = await atRest(client)
+  t.equal(drained.brokers.find(({ brokerId }) => brokerId === 1)!.replicas, 0)
+  over.abort()
+  await sending
+  await cluster.broker(1).stop()
+  await producer.close()
+  t.strictSame(await readAll(client, 'events'), [...sent].sort())
+})
+
+/** Resolves when no move is left. */
+async function atRest (client: Client): Promise<ClusterStatus> {
+  for (;;) {
+    const status = await client.admin.clusterStatus()
+    if (status.moves.length === 0) return status
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+}
+
+/** Waits for something that must come; a test that waits in vain ends by tap's timeout. */
+async function until (holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise(resolve => setTimeout(resolve, 20))
+}
