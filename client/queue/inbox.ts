@@ -3,6 +3,8 @@
 //   receive ──▶ poll, poll, …  ── the first with records ──▶ the caller
 //                    └── what comes from the others after that ──▶ leftovers ──▶ the next receive, or released
 //
+// Receives that wait at the same time share their polls.
+//
 // Its leases last for the visibility time of the queue and outlive session, connection and process: their handles can
 // be given away. Records that come when nobody wants them any more are released.
 
@@ -15,6 +17,7 @@ import type { ReceiveSettings } from './queue-options.js'
 import { Receiver, type PollBounds, type QueueSource } from './receiver.js'
 import type { LeaseName } from './settle-lane.js'
 import type { Settler } from './settler.js'
+import { SharedPolls } from './shared-polls.js'
 
 /** How long records wait for the next receive, in milliseconds. */
 const LEFTOVER_MS = 500
@@ -24,6 +27,8 @@ export class Inbox<K, V> {
   private readonly cluster: Cluster
   private readonly source: QueueSource<K, V>
   private readonly receiver: Receiver<K, V>
+  /** By leader. */
+  private readonly polls = new Map<number, SharedPolls<K, V>>()
   private leftovers: Lease<K, V>[] = []
   private timer: NodeJS.Timeout | null = null
   private readonly stop = new AbortController()
@@ -76,6 +81,7 @@ export class Inbox<K, V> {
   /** Releases what nobody has asked for and ends the session. Leases that were handed out stay. */
   async close (): Promise<void> {
     this.stop.abort(closedError('queue'))
+    for (const polls of this.polls.values()) polls.close()
     this.dropLeftovers()
     await this.receiver.close()
   }
@@ -111,9 +117,23 @@ export class Inbox<K, V> {
         else resolve([])
       }
       for (const leader of leaders) {
-        this.receiver.poll(leader, bounds).then(leases => land(leases, null), error => land([], error))
+        this.pollsTo(leader).ask(bounds).then(leases => land(leases, null), error => land([], error))
       }
     })
+  }
+
+  private pollsTo (leader: number): SharedPolls<K, V> {
+    let polls = this.polls.get(leader)
+    if (polls === undefined) {
+      polls = new SharedPolls(bounds => this.receiver.poll(leader, bounds), leases => this.onUnclaimed(leases))
+      this.polls.set(leader, polls)
+    }
+    return polls
+  }
+
+  private onUnclaimed (leases: readonly Lease<K, V>[]): void {
+    if (this.stop.signal.aborted) release(leases)
+    else this.keepLeftovers(leases)
   }
 
   private keepLeftovers (leases: readonly Lease<K, V>[]): void {
