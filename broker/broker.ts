@@ -160,7 +160,8 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   undo.push(() => groups.stop(STOPPING))
   const sessions = await QueueSessions.start({ control, partitions, clock, deadlines })
   const targets = new LocalRedriveTargets(topics, partitions)
-  const redrives = await Redrives.open({ control, partitions, targets, clock, deadlines, logger })
+  const redrives = await Redrives.open(
+    { control, isShared: shared !== null, partitions, targets, clock, deadlines, logger })
   undo.push(async () => redrives.stop())
 
   const { brokerId } = directory.identity

@@ -51,8 +51,8 @@ export interface BrokerCluster {
    * @param hasCaughtUp whether a learner of a partition that this broker leads has what the others have.
    */
   completeMoves (hasCaughtUp: (topicId: string, partition: number, member: Member) => boolean): Promise<void>
-  /** Hands what this broker leads to others, as far as there are any. */
-  resign (): Promise<void>
+  /** Hands what this broker leads to others, as far as there are any; only some of it where `isMeant` says so. */
+  resign (isMeant?: (topicId: string, partition: number) => boolean): Promise<void>
   /** Leaves; this broker leads nothing any more. */
   stop (): Promise<void>
 }
@@ -73,6 +73,8 @@ const TICK_MS = 25
 const SILENT_MS = 1_500
 /** This process has stood still itself: what it has not heard meanwhile may be waiting in its sockets. */
 const STALLED_MS = 500
+/** A record that was just read is acted on at once; so much later nothing comes of it, in milliseconds. */
+const GIVEN_UP_MS = 1_000
 /** How often it is looked whether learners have caught up, in milliseconds. */
 const MOVES_MS = 250
 
@@ -87,6 +89,8 @@ export class ClusterMember {
   private timer: NodeJS.Timeout | null = null
   private tickedMs = 0
   private movesMs = 0
+  /** Partitions that this broker leads by name only, since when that was seen. */
+  private readonly givenUpMs = new Map<string, number>()
   /** Brokers that were said to be gone for their silence, with the process. */
   private readonly silent = new Map<number, string>()
 
@@ -167,6 +171,18 @@ export class ClusterMember {
     this.movesMs = nowMs
     this.cluster.completeMoves((topicId, partition, member) => this.replicas.hasCaughtUp(topicId, partition, member))
       .catch((cause: Error) => this.logger.debug({ err: cause }, 'a move could not be ended; it is tried again'))
+    this.handOverGivenUp(nowMs)
+  }
+
+  /** Nobody else can know that a leader which is there leads no more: it says so itself. */
+  private handOverGivenUp (nowMs: number): void {
+    const names = new Set(this.replicas.givenUp())
+    for (const name of this.givenUpMs.keys()) if (!names.has(name)) this.givenUpMs.delete(name)
+    for (const name of names) if (!this.givenUpMs.has(name)) this.givenUpMs.set(name, nowMs)
+    const isDue = (sinceMs: number | undefined): boolean => sinceMs !== undefined && nowMs - sinceMs >= GIVEN_UP_MS
+    if (![...this.givenUpMs.values()].some(isDue)) return
+    this.cluster.resign((topicId, partition) => isDue(this.givenUpMs.get(`${topicId}/${partition}`)))
+      .catch((cause: Error) => this.logger.debug({ err: cause }, 'a partition could not be handed over; it is tried again'))
   }
 
   /** A process that stands still keeps its connections: only its silence tells. */

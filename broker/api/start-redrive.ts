@@ -15,7 +15,7 @@ export function startRedriveHandler (services: BrokerServices): ApiHandler<Start
   return {
     api: 'startRedrive',
     handle (request, call) {
-      const fault = filterFault(request) ?? topicsFault(services, request)
+      const fault = clusterFault(services) ?? filterFault(request) ?? topicsFault(services, request)
       if (fault !== null) return call.fail(fault.error, fault.message)
       const ranges = rangesOf(services, request)
       if ('error' in ranges) return call.fail(ranges.error, ranges.message)
@@ -25,6 +25,11 @@ export function startRedriveHandler (services: BrokerServices): ApiHandler<Start
       })
     },
   }
+}
+
+/** A redrive reads and writes partitions of several queues, which in a cluster are led by different brokers. */
+function clusterFault ({ replicas }: BrokerServices): Fault | null {
+  return replicas === null ? null : invalid('redrives need a broker that is alone: a cluster has none yet; receive the letters and send them again')
 }
 
 function filterFault (request: StartRedriveRequest): Fault | null {

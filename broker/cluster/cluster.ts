@@ -170,8 +170,12 @@ export class Cluster {
     }
   }
 
-  /** Hands what this broker leads to those that lead least, where they have it too and can be reached. */
-  async resign (): Promise<void> {
+  /**
+   * Hands what this broker leads to those that lead least, where they have it too and can be reached.
+   *
+   * @param isMeant default: all of it.
+   */
+  async resign (isMeant: (topicId: string, partition: number) => boolean = () => true): Promise<void> {
     const { metadata, makeNonce, self } = this
     if (self === null) return
     const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
@@ -180,7 +184,7 @@ export class Cluster {
     for (const { record: { leader: { brokerId } } } of entries) leads.set(brokerId, (leads.get(brokerId) ?? 0) + 1)
     const swaps: KeySwap[] = []
     for (const { topicId, partition, record, revision } of entries) {
-      if (record.leaderIncarnation !== self.incarnation) continue
+      if (record.leaderIncarnation !== self.incarnation || !isMeant(topicId, partition)) continue
       const able = record.replicas.flatMap(member => ableBroker(view, member) ?? [])
         .filter(({ brokerId }) => brokerId !== self.brokerId)
         .sort((a, b) => (leads.get(a.brokerId) ?? 0) - (leads.get(b.brokerId) ?? 0))

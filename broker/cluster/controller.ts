@@ -32,6 +32,8 @@ export interface ControllerOptions {
 const LOOK_MS = 500
 /** Records of deleted topics, and deleted topics themselves, are looked for so often. */
 const SWEEP_MS = 10_000
+/** What a creation that failed has left is removed after so long: it may still be under way. */
+const ORPHAN_MS = 120_000
 /** Brokers that were away for longer than this keep files of topics that were deleted meanwhile. */
 const DELETED_TOPIC_KEPT_MS = 30 * 24 * 3_600_000
 
@@ -43,6 +45,8 @@ export class Controller {
   private looking: Promise<void> | null = null
   private again = false
   private sweptMs = -Infinity
+  /** Records of topics that nobody knows, and since when that has been seen. */
+  private readonly orphansMs = new Map<string, number>()
   private closed = false
 
   constructor (options: ControllerOptions) {
@@ -170,7 +174,8 @@ export class Controller {
     const swaps: KeySwap[] = []
     for (const mirror of [metadata.records, metadata.moves]) {
       for (const [name, { revision }] of mirror.entries) {
-        if (!metadata.wasDeleted(name.slice(0, name.lastIndexOf('/')))) continue
+        const topicId = name.slice(0, name.lastIndexOf('/'))
+        if (!metadata.wasDeleted(topicId) && !this.isOrphan(mirror.prefix + name, topicId, nowMs)) continue
         swaps.push({ change: { key: mirror.prefix + name, value: null }, revision })
       }
     }
@@ -180,5 +185,16 @@ export class Controller {
     }
     if (swaps.length === 0) return
     await commitSwaps(control, swaps, [{ key: CONTROLLER_KEY, revision: metadata.controllers.revisionOf('') }])
+  }
+
+  /** Records come before their topic when that is created. No file is deleted for it: that takes a DeletedTopic. */
+  private isOrphan (key: string, topicId: string, nowMs: number): boolean {
+    if (this.options.metadata.topicById(topicId) !== undefined) {
+      this.orphansMs.delete(key)
+      return false
+    }
+    const sinceMs = this.orphansMs.get(key)
+    if (sinceMs === undefined) this.orphansMs.set(key, nowMs)
+    return sinceMs !== undefined && nowMs - sinceMs >= ORPHAN_MS
   }
 }

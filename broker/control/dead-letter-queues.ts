@@ -89,7 +89,7 @@ export class DeadLetterQueues implements DeadLetterSink {
     if (this.making.has(target)) return null
     this.making.add(target)
     try {
-      const partitions = this.partitions.partitionsOf(source.topicId).length
+      const partitions = this.topics.byId(source.topicId)?.partitions ?? 1
       const made = await this.topics.create(
         { name: target, kind: 'queue', partitions, replicationFactor: 0, config: {} }, false)
       if ('error' in made) throw new Error(`dead-letter queue ${target} cannot be made: ${made.message}`)

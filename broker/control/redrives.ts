@@ -15,6 +15,8 @@ import type { Refusal } from './topics.js'
 
 export interface RedrivesOptions extends Omit<RedriveSurroundings, 'claims' | 'entries'> {
   readonly control: ControlStore
+  /** Other brokers have the same control store: nothing there is this broker's alone. */
+  readonly isShared?: boolean
 }
 
 export class Redrives {
@@ -28,10 +30,10 @@ export class Redrives {
   }
 
   /** Takes up what was stored. The topics must be open. */
-  static async open ({ control, ...options }: RedrivesOptions): Promise<Redrives> {
+  static async open ({ control, isShared = false, ...options }: RedrivesOptions): Promise<Redrives> {
     const entries = new RedriveEntries(control)
     const redrives = new Redrives({ ...options, entries, claims: new RedriveClaims() })
-    redrives.takeUp(await entries.load())
+    if (!isShared) redrives.takeUp(await entries.load())
     return redrives
   }
 

@@ -124,6 +124,12 @@ export class HostedReplica implements ReplicaHost {
     }
   }
 
+  /** True where the control store has this process lead, and it has given that up: its disk has failed, say. */
+  get hasGivenUp (): boolean {
+    const { leader, leaderIncarnation } = this.placement.record
+    return leaderIncarnation === this.incarnation && sameMember(leader, this.self) && this.replica.roleName === 'idle'
+  }
+
   /** True where the files may go, by what the control store says. */
   get mayDelete (): boolean { return mayDelete(this.placement.record, this.self) }
 

@@ -68,6 +68,13 @@ export class ReplicaTable {
     return this.marks.hasCaughtUp(name, nowMs, progress.matchOffsets, highWatermarks, endOffsets)
   }
 
+  /** Names, as `topicId/partition`, of what the control store has this process lead and what it has given up. */
+  givenUp (): string[] {
+    const names: string[] = []
+    for (const replica of this.all()) if (replica.hasGivenUp) names.push(nameOf(replica.topicId, replica.index))
+    return names
+  }
+
   /** Who leads and holds a partition, whether this broker is among them or not. */
   placementOf (topicId: string, partition: number): PartitionPlacement | undefined {
     return this.surroundings.placements.get(topicId, partition)

@@ -1,0 +1,173 @@
+// Brokers with all that makes them a cluster, on one control store in memory.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ERROR } from '@sluice/protocol'
+import { MemoryMetaStore } from '@sluice/storage/testing'
+import t, { type Test } from 'tap'
+import { Broker } from './broker.js'
+import { parseConfig } from './config.js'
+import { LmdbControlStore } from './control/lmdb-control-store.js'
+import { silentLogger } from './runtime/logger.js'
+import { TestClient } from './test-client.js'
+
+t.setTimeout(120_000)
+
+class TestCluster {
+  readonly brokers: (Broker | null)[] = []
+  private readonly control = new LmdbControlStore(new MemoryMetaStore())
+  private readonly folder: string
+  private readonly clients: TestClient[] = []
+
+  private constructor (folder: string) { this.folder = folder }
+
+  static async start (t: Test, count: number): Promise<TestCluster> {
+    const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'sluice-brokers-')))
+    t.teardown(() => cluster.stop())
+    for (let id = 1; id <= count; id++) await cluster.startBroker(id)
+    return cluster
+  }
+
+  async startBroker (id: number): Promise<void> {
+    const flags = { data: join(this.folder, String(id)), listen: '127.0.0.1:0', id: String(id) }
+    this.brokers[id - 1] = await Broker.start(parseConfig({ flags }), { logger: silentLogger, control: this.control })
+  }
+
+  async stopBroker (id: number): Promise<void> {
+    const broker = this.broker(id)
+    this.brokers[id - 1] = null
+    await broker.stop()
+  }
+
+  broker (id: number): Broker { return this.brokers[id - 1]! }
+
+  async client (id: number): Promise<TestClient> {
+    const client = await TestClient.connect(this.broker(id).address.port)
+    this.clients.push(client)
+    return client
+  }
+
+  /** Id of the broker that leads the partition and is open, once there is one. */
+  async leader (topicId: string, isMeant: (id: number) => boolean = () => true, partition = 0): Promise<number> {
+    for (;;) {
+      const index = this.brokers.findIndex((broker, index) =>
+        broker?.services.partitions.find(topicId, partition) !== undefined && isMeant(index + 1))
+      if (index >= 0) return index + 1
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+  }
+
+  private async stop (): Promise<void> {
+    for (const client of this.clients) client.socket.destroy()
+    for (const broker of this.brokers) await broker?.stop()
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+t.test('Cluster: a broker that stops hands over what it leads, and nothing is lost', async t => {
+  const cluster = await TestCluster.start(t, 3)
+  const topicId = await (await cluster.client(1)).createTopic('orders')
+  const first = await cluster.leader(topicId)
+  const { error } = await (await cluster.client(first)).produce(topicId, 0, ['a', 'b'])
+  t.equal(error, 0)
+  await cluster.stopBroker(first)
+  const second = await cluster.leader(topicId)
+  t.not(second, first)
+  const client = await cluster.client(second)
+  t.strictSame((await client.fetch(topicId, 0, 0)).records.map(({ value }) => value), ['a', 'b'])
+  t.equal((await client.produce(topicId, 0, ['c'])).error, 0)
+})
+
+t.test('Cluster: a leader that has given up says so, and another one leads', async t => {
+  const cluster = await TestCluster.start(t, 3)
+  const topicId = await (await cluster.client(1)).createTopic('orders')
+  const first = await cluster.leader(topicId)
+  // As it does when its disk fails.
+  cluster.broker(first).services.replicas!.find(topicId, 0)!.replica.stepDown()
+  const second = await cluster.leader(topicId, id => id !== first)
+  t.equal((await (await cluster.client(second)).produce(topicId, 0, ['a'])).error, 0)
+})
+
+t.test('Cluster: any broker answers for any partition and group', async t => {
+  const cluster = await TestCluster.start(t, 3)
+  const topicId = await (await cluster.client(1)).createTopic('orders', 6)
+  for (let partition = 0; partition < 6; partition++) {
+    const leader = await cluster.client(await cluster.leader(topicId, () => true, partition))
+    t.equal((await leader.produce(topicId, partition, Array.from({ length: 9 }, String))).error, 0)
+  }
+  for (const id of [1, 2, 3]) {
+    const client = await cluster.client(id)
+    const partitions = [0, 1, 2, 3, 4, 5].map(partition =>
+      ({ topicId, partition, position: 'latest' as const, timestamp: -1 }))
+    const listed = await client.call('listOffsets', { timeoutMs: 10_000, partitions })
+    t.strictSame(listed.partitions.map(({ error, partition, offset }) => [error, partition, offset]),
+      [0, 1, 2, 3, 4, 5].map(partition => [0, partition, 9]), `offsets, asked of broker ${id}`)
+    const described = await client.call('describeTopics', { names: ['orders'] })
+    t.ok(described.topics[0]!.partitions.every(({ nextOffset, replicas }) => nextOffset === 9 && replicas.length === 3))
+    const offsets = [0, 3, 5].map(partition => ({ topicId, partition, offset: id, leaderEpoch: -1, metadata: null }))
+    const committed = await client.call('commitOffsets', { group: 'billing', memberId: '', generation: -1, offsets })
+    t.strictSame(committed.results.map(({ message }) => message), ['', '', ''], `commits, by broker ${id}`)
+    const fetched = await client.call('fetchOffsets', { group: 'billing', partitions: null })
+    t.strictSame(fetched.offsets.map(({ partition, offset }) => [partition, offset]), [[0, id], [3, id], [5, id]])
+    t.match(await client.call('listGroups', {}), { groups: [{ group: 'billing', members: 0 }] })
+  }
+  const [one, two] = [await cluster.client(1), await cluster.client(2)]
+  const join = {
+    group: 'billing',
+    memberId: '',
+    instanceId: null,
+    topics: ['orders'],
+    assignor: '',
+    sessionTimeoutMs: 10_000,
+    rebalanceTimeoutMs: 10_000,
+    generation: -1,
+    owned: [],
+  }
+  const member = await one.call('joinGroup', join)
+  t.equal(member.assigned.reduce((sum, { partitions }) => sum + partitions.length, 0), 6)
+  const { groups: [group] } = await two.call('describeGroups', { groups: ['billing'] })
+  t.strictSame(group!.members.map(({ memberId }) => memberId), [member.memberId], 'by another broker')
+  const commit = { group: 'billing', offsets: [{ topicId, partition: 1, offset: 9, leaderEpoch: -1, metadata: null }] }
+  const stranger = await two.call('commitOffsets', { ...commit, memberId: 'nobody', generation: 1 })
+  t.equal(stranger.results[0]!.error, ERROR.UNKNOWN_MEMBER)
+  const { memberId, generation } = member
+  t.equal((await two.call('commitOffsets', { ...commit, memberId, generation })).results[0]!.error, 0)
+  const deleted = await two.call('deleteGroups', { groups: ['billing', 'unknown'] })
+  t.strictSame(deleted.groups.map(({ error }) => error), [ERROR.GROUP_NOT_EMPTY, ERROR.UNKNOWN_GROUP])
+})
+
+t.test('Cluster: a partition goes on without a majority only where somebody asks for that', async t => {
+  const cluster = await TestCluster.start(t, 3)
+  const topicId = await (await cluster.client(1)).createTopic('orders')
+  const first = await cluster.leader(topicId)
+  await (await cluster.client(first)).produce(topicId, 0, ['a'])
+  const asked = { topic: 'orders', partition: 0, survivors: [1], dryRun: false }
+  t.match(await (await cluster.client(1)).call('forceRecover', asked), { error: ERROR.INVALID_REQUEST, message: /a majority/ })
+  await cluster.stopBroker(2)
+  await cluster.stopBroker(3)
+  const client = await cluster.client(1)
+  t.match(await client.call('forceRecover', { ...asked, survivors: [2] }), { error: ERROR.INVALID_REQUEST })
+  t.match(await client.call('forceRecover', { ...asked, dryRun: true }), { error: 0, leader: 1, givenUp: [2, 3] })
+  t.match(await client.call('describeCluster', {}), { underReplicated: 1 }, 'nothing was done')
+  t.match(await client.call('forceRecover', asked), { error: 0, leader: 1 })
+  for (;;) {
+    const { error } = await client.produce(topicId, 0, ['b'])
+    if (error === 0) break
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  t.match((await client.fetch(topicId, 0, 0)).records.map(({ value }) => value).filter(value => value !== null), ['a', 'b'])
+})
+
+t.test('Cluster: a broker that is alone describes itself, and has nothing to move', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-alone-'))
+  const broker = await Broker.start(parseConfig({ flags: { data: folder, listen: '127.0.0.1:0' } }), { logger: silentLogger })
+  t.teardown(async () => {
+    await broker.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  const client = await TestClient.connect(broker.address.port)
+  t.teardown(() => { client.socket.destroy() })
+  t.match(await client.call('describeCluster', {}), { brokers: [{ brokerId: 1, state: 'online', replicas: 0 }] })
+  t.match(await client.call('changePlacement', { action: 'rebalance', brokerId: -1, dryRun: true }), { error: ERROR.INVALID_REQUEST })
+})
