@@ -11,6 +11,8 @@ import { parseConfig, type OptionTexts } from './config.js'
 import { silentLogger } from './runtime/logger.js'
 
 export { EtcdControlStore, type EtcdControlStoreOptions } from './control/etcd/etcd-control-store.js'
+export { ControlStoreError } from './control/control-store.js'
+export { swap } from './control/swap.js'
 export { rejectsWith, testControlStoreContract, until } from './control/control-store-contract.js'
 
 export interface TestBrokerOptions {

@@ -1,6 +1,6 @@
 // `npm test`: makes the checkout ready, then checks style and generated files and runs every test of every package.
 //
-//   setup ─ eslint ─ protocol's generated files ─ tap over every dist/**/*.test.js that has a source
+//   setup ─ etcd ─ eslint ─ protocol's generated files ─ tap over every dist/**/*.test.js that has a source
 //
 // A line per test file on standard output, the failures in full, and last of all exactly `N passed, N failed`. What
 // counts is a named test (each `t.test` of a file; a file without any counts as one), and each of the two checks. A
@@ -12,6 +12,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { installEtcd } from './install-etcd.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const PACKAGES = ['protocol', 'storage', 'broker', 'client', 'tools', 'bench']
@@ -27,7 +28,9 @@ if (wanted.length === 0) {
   check('style (eslint)', [`${root}node_modules/eslint/bin/eslint.js`, '.'])
   check('generated files of the protocol', [`${root}protocol/dist/generate.js`, '--check'])
 }
-await runTap(testFiles())
+const files = testFiles()
+if (files.some(path => path.startsWith('tools/'))) installEtcd()
+await runTap(files)
 finish(total.passed, total.failed)
 
 /** Runs one check; what it says is shown where it fails. */

@@ -8,7 +8,9 @@
 // - `hasleader` makes a member that has lost its leader say so at once, on streams too.
 // - A token is fetched with the first call and again when etcd has forgotten it; to be refused for it changes nothing,
 //   so the call is then made once more.
-// - Pings find out what TCP does not, such as a member that is stopped. Etcd takes more than one in 5 s for an attack.
+// - A stream ends where a call to its member fails: what hangs on it goes on at another member at once. Where there are
+//   no calls pings find out what TCP does not, such as a member that is stopped; etcd takes more than one in 5 s for an
+//   attack.
 
 import {
   Client, credentials, Metadata, status, type ChannelCredentials, type ClientDuplexStream, type MethodDefinition,
@@ -59,8 +61,8 @@ export class EtcdConnection {
   readonly callTimeoutMs: number
   private readonly options: EtcdConnectionOptions
   private readonly members: readonly Member[]
-  /** Calls and streams that are open. */
-  private readonly open = new Set<{ cancel (): void }>()
+  private readonly calls = new Set<{ cancel (): void }>()
+  private readonly streams = new Set<{ readonly member: Member, end (error: Error | null): void }>()
   private currentIndex = 0
   private token: Promise<string> | null = null
   private closed = false
@@ -119,21 +121,21 @@ export class EtcdConnection {
     const end = (error: Error | null): void => {
       if (ended) return
       ended = true
-      this.open.delete(handle)
+      this.streams.delete(open)
       stream.cancel()
       if (error === null) return
       this.turnFrom(member)
       onEnd(error)
     }
-    const handle = {
-      write: (request: Request) => { if (!ended) stream.write(request) },
-      cancel: () => end(null),
-    }
-    this.open.add(handle)
+    const open = { member, end }
+    this.streams.add(open)
     stream.on('data', (response: Response) => { if (!ended) onData(response) })
     stream.on('error', error => end(error))
     stream.on('end', () => end(new Error('the member ended the stream')))
-    return handle
+    return {
+      write: (request: Request) => { if (!ended) stream.write(request) },
+      cancel: () => end(null),
+    }
   }
 
   /** Etcd has refused us although we have a token: the next call fetches another. */
@@ -144,7 +146,8 @@ export class EtcdConnection {
 
   close (): void {
     this.closed = true
-    for (const each of [...this.open]) each.cancel()
+    for (const stream of [...this.streams]) stream.end(null)
+    for (const call of [...this.calls]) call.cancel()
     for (const { client } of this.members) client.close()
   }
 
@@ -199,9 +202,10 @@ export class EtcdConnection {
     return new Promise((resolve, reject) => {
       this.checkOpen()
       const finish = (error: ServiceError | null, response?: Response): void => {
-        if (!this.open.delete(handle)) return
+        if (!this.calls.delete(handle)) return
         if (error !== null && isFailure(error)) {
           this.turnFrom(member)
+          for (const stream of [...this.streams]) if (stream.member === member) stream.end(error)
           this.noteFailure(member, error)
         } else {
           this.noteAnswer()
@@ -210,7 +214,7 @@ export class EtcdConnection {
         else reject(error)
       }
       const handle = { cancel: () => {} }
-      this.open.add(handle)
+      this.calls.add(handle)
       if (call.requestStream) {
         const stream = member.client.makeBidiStreamRequest(
           path, requestSerialize, responseDeserialize, metadata, options)
