@@ -26,6 +26,8 @@ class TestMember implements BrokerCluster, PartitionPlacements {
   self: ClusterSelf | null = null
   setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void = () => {}
   readonly lost: number[] = []
+  /** Runs when the broker has given up what it leads, and is about to leave. */
+  onStop: () => Promise<void> = async () => {}
   readonly listeners = new Set<(topicId: string, partition: number) => void>()
   private readonly world: ClusterWorld
 
@@ -45,7 +47,7 @@ class TestMember implements BrokerCluster, PartitionPlacements {
 
   async resign (): Promise<void> {}
 
-  async stop (): Promise<void> {}
+  async stop (): Promise<void> { await this.onStop() }
 
   get (topicId: string, partition: number): PartitionPlacement | undefined {
     return this.world.placements.get(`${topicId}/${partition}`)

@@ -285,6 +285,24 @@ t.test('Replication: a broker that a partition moves away from removes its files
   t.same(await valuesAt(await clientOf(t, world, 4), topicId), ['a', 'b'])
 })
 
+t.test('Replication: a broker that stops takes part in nothing any more', async t => {
+  const world = await clusterOf(t)
+  const topicId = await world.createTopic()
+  await (await clientOf(t, world, 1)).produce(topicId, 0, ['a'])
+  await settled(world, topicId)
+  const first = world.broker(1)
+  const { replica } = first.replica(topicId)
+  first.member.onStop = async () => {
+    await world.failOver(topicId, 2)
+    t.equal((await (await clientOf(t, world, 2)).produce(topicId, 0, ['b'])).error, 0)
+    t.same([replica.roleName, replica.promised], ['idle', 1], 'it has promised nothing that it could not keep')
+  }
+  await first.stop()
+  await first.start()
+  await settled(world, topicId)
+  t.same(await valuesAt(await clientOf(t, world, 1), topicId), ['a', 'b'])
+})
+
 t.test('Replication: a deleted topic leaves nothing, one that is unknown is left alone', async t => {
   const world = await clusterOf(t)
   const topicId = await world.createTopic()

@@ -96,14 +96,19 @@ export class HostedReplica implements ReplicaHost {
 
   /** The record, or the topic's settings, have changed. */
   onPlacement (placement: PartitionPlacement): void {
+    if (this.closed) return
     this.placement = placement
     this.configure()
     this.replica.onRecord(placement.record)
   }
 
-  onMessage (from: number, message: ReplicaMessage): void { this.replica.onMessage(from, message) }
+  onMessage (from: number, message: ReplicaMessage): void {
+    // Once it is closed it promises nothing and takes nothing: its logs are about to be closed too.
+    if (!this.closed) this.replica.onMessage(from, message)
+  }
 
   tick (nowMs: number): void {
+    if (this.closed) return
     this.replica.tick()
     if (this.led.length === 0 && nowMs >= this.trackAtMs) {
       this.trackAtMs = nowMs + TRACK_MS
