@@ -17,7 +17,7 @@ export const TOPIC_SETTINGS = {
     kind: 'choice',
     default: 'delete',
     choices: ['delete', 'compact', 'both'],
-    doc: 'How old records go: `delete` drops whole segments by age and size, `compact` keeps the newest record of each key, `both` does both.',
+    doc: 'How old records go: `delete` drops whole segments by age and size, `compact` keeps the newest record of each key, `both` does both. In a cluster nothing is compacted: all records stay.',
   },
   'retention.ms': {
     kind: 'duration',
