@@ -2,8 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { BrokerError, string, type Client, type LeasedRecord, type Queue } from '@sluice/client'
-import type { SeededRandom } from '../seeded-random.js'
-import { meetFate } from './fate.js'
+import { lanesOf, meetFate, meetInOrder, type Manner } from './fate.js'
 import type { Journal } from './journal.js'
 import { JournaledRecord } from './journaled-record.js'
 
@@ -21,17 +20,18 @@ const WAIT_MS = 400
 
 /** Consumes until the client is closed. */
 export async function consume (
-  client: Client, task: ConsumerTask, journal: Journal, random: SeededRandom, stopping: AbortSignal,
+  client: Client, task: ConsumerTask, journal: Journal, manner: Manner, stopping: AbortSignal,
 ): Promise<void> {
+  const { random } = manner
   const queue = client.queue(task.queue, { key: string(), value: string() })
-  if (task.way === 'work') return await work(queue, task, journal, random, stopping)
+  if (task.way === 'work') return await work(queue, task, journal, manner, stopping)
   for (let call = 0; !stopping.aborted; call++) {
     try {
       journal.write({ step: 'receiving', queue: task.queue, call })
       const maxRecords = random.between(1, task.concurrency + 1)
       const records = await queue.receive({ maxRecords, waitMs: WAIT_MS, signal: stopping })
       const leased = records.map(record => new JournaledRecord(journal, record, call))
-      await Promise.all(lanesOf(leased, task.isOrdered).map(lane => settleInOrder(lane, random)))
+      await Promise.all(lanesOf(leased, task.isOrdered).map(lane => meetInOrder(lane, manner)))
     } catch (error) {
       if (stopping.aborted) return
       if (!BrokerError.is(error) || !error.retriable) throw error
@@ -41,18 +41,18 @@ export async function consume (
 }
 
 async function work (
-  queue: Queue<string, string>, task: ConsumerTask, journal: Journal, random: SeededRandom, stopping: AbortSignal,
+  queue: Queue<string, string>, task: ConsumerTask, journal: Journal, manner: Manner, stopping: AbortSignal,
 ): Promise<void> {
   const handler = async (record: LeasedRecord<string, string>): Promise<void> => {
     const leased = new JournaledRecord(journal, record, null)
     // The client's own words at times: a return is an ack, a throw a nack.
-    const drawn = random.next()
+    const drawn = manner.random.next()
     if (drawn < 0.05) {
       leased.leaveToClient('nack')
       throw new Error('drawn')
     }
     if (drawn < 0.3) return leased.leaveToClient('ack')
-    if (await meetFate(leased, random) !== 'left') return
+    if (await meetFate(leased, manner) !== 'left') return
     leased.leaveToClient('nack')
     throw new Error('drawn: it hung')
   }
@@ -66,20 +66,4 @@ async function work (
       await delay(RETRY_MS)
     }
   }
-}
-
-/** Records that have to wait for each other, in the order of the log. */
-function lanesOf (leased: readonly JournaledRecord[], isOrdered: boolean): JournaledRecord[][] {
-  if (!isOrdered) return leased.map(one => [one])
-  const lanes = new Map<string, JournaledRecord[]>()
-  for (const one of leased) {
-    const name = `${one.record.partition}/${one.record.key}`
-    lanes.set(name, [...lanes.get(name) ?? [], one])
-  }
-  return [...lanes.values()].map(lane => lane.sort((a, b) => a.record.offset - b.record.offset))
-}
-
-/** When one does not end well, the broker gives the rest out again. */
-async function settleInOrder (lane: readonly JournaledRecord[], random: SeededRandom): Promise<void> {
-  for (const leased of lane) if (await meetFate(leased, random) !== 'done') return
 }

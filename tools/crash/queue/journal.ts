@@ -16,6 +16,20 @@ export interface RecordPlace { readonly queue: string, readonly partition: numbe
 /** The order in which leases were given: by epoch, then by sequence. */
 export interface LeaseNumber { readonly epoch: number, readonly sequence: number }
 
+/** Which move of which redrive has brought a record back. */
+export interface Move { readonly redriveId: string, readonly sequence: number }
+
+/** `visibility`: the lease lasts for that time whatever becomes of its consumer. `session`: it ends with the session. */
+export type LeaseKind = 'visibility' | 'session'
+
+/** What somebody tells a queue to do. */
+export type Command =
+  | { readonly action: 'pause' | 'resume' }
+  /** Lets a stopped key go on; `skipKey` without the record that it is stopped at. */
+  | { readonly action: 'resumeKey' | 'skipKey', readonly key: string }
+  /** Leases that are given from now on last for so long. */
+  | { readonly action: 'setVisibility', readonly visibilityMs: number }
+
 export type SettleStep = 'ack' | 'nack' | 'release' | 'reject' | 'extend'
 
 /** `refused`: nothing was changed. `unknown`: nobody knows whether it was. */
@@ -44,28 +58,44 @@ export type Step =
   | {
     readonly step: 'delivered'
     readonly call: number | null
+    readonly leases: LeaseKind
     readonly deliveries: number
     readonly key: string | null
     readonly value: string | null
+    /** Null for a record that was sent. */
+    readonly move: Move | null
   } & RecordPlace & LeaseNumber
   /** A nack says for how long at least the record is to wait; all others -1. */
   | { readonly step: 'settling', readonly kind: SettleStep, readonly delayMs: number } & RecordPlace & LeaseNumber
   | { readonly step: 'settled', readonly kind: SettleStep, readonly answer: SettleAnswer } & RecordPlace & LeaseNumber
   | { readonly step: 'cancelling' } & RecordPlace
   | { readonly step: 'cancelled', readonly answer: string } & RecordPlace
+  | { readonly step: 'rescheduling', readonly delayMs: number } & RecordPlace
+  | { readonly step: 'rescheduled', readonly answer: string } & RecordPlace
+  /** `command` numbers the commands of a run. */
+  | { readonly step: 'commanding', readonly queue: string, readonly command: number } & Command
+  /** `changed`: false where there was nothing to do. */
+  | { readonly step: 'commanded', readonly command: number, readonly changed: boolean }
   | { readonly step: 'brokerReady' }
   | { readonly step: 'brokerKilled' }
+  /** It was told to stop, and has. */
+  | { readonly step: 'brokerStopped' }
   /** A process that had been stopped for a while goes on. */
   | { readonly step: 'thawed' }
   | { readonly step: 'figures', readonly queue: string, readonly partition: number } & PartitionFigures
   /** Found in the dead-letter queue at the end; place and counts are those of the record that died. */
   | {
     readonly step: 'deadLetter'
+    readonly letter: { readonly partition: number, readonly offset: number }
+    /** No redrive has moved it. */
+    readonly isLeft: boolean
     readonly value: string | null
     readonly reason: string
     readonly failures: number
     readonly deliveries: number
   } & RecordPlace
+  /** How a redrive of the dead letters of a queue stood at the end. */
+  | { readonly step: 'redrive', readonly queue: string, readonly redriveId: string, readonly state: string, readonly moved: number }
   /** After all the waiting at the end, so many records of a partition were not done with, by state. */
   | { readonly step: 'leftOver', readonly queue: string, readonly partition: number, readonly states: string }
 
@@ -93,8 +123,9 @@ export class Journal implements Disposable {
     this.by = by
   }
 
-  write (step: Step): void {
-    writeSync(this.file, `${JSON.stringify({ atUs: nowUs(), by: this.by, ...step })}\n`)
+  /** @param atUs when it was, where that was before. */
+  write (step: Step, atUs = nowUs()): void {
+    writeSync(this.file, `${JSON.stringify({ atUs, by: this.by, ...step })}\n`)
   }
 
   [Symbol.dispose] (): void { closeSync(this.file) }

@@ -1,13 +1,14 @@
 // A leased record whose delivery and settles are written to a journal, before and after.
 
-import { readVarint } from '@sluice/protocol'
+import { REDRIVE_HEADER, decodeRedriveNote, readVarint } from '@sluice/protocol'
 import { BrokerError, type LeasedRecord, type SettleOutcome } from '@sluice/client'
+import type { HeldRecord } from './fate.js'
 import type { Journal, LeaseNumber, RecordPlace, SettleStep } from './journal.js'
 
 type QueueRecord = LeasedRecord<string, string>
 
 /** See the head of this file. */
-export class JournaledRecord {
+export class JournaledRecord implements HeldRecord {
   readonly record: QueueRecord
   private readonly journal: Journal
   private readonly lease: RecordPlace & LeaseNumber
@@ -17,11 +18,22 @@ export class JournaledRecord {
     this.journal = journal
     this.record = record
     this.lease = leaseOf(record.topic, record.handle)
-    const { deliveries, key, value } = record
-    journal.write({ step: 'delivered', ...this.lease, call, deliveries, key, value })
+    const { deliveries, key, value, headers } = record
+    const move = decodeRedriveNote(headers.get(REDRIVE_HEADER) ?? null)
+    const leases = call === null ? 'session' : 'visibility'
+    journal.write({ step: 'delivered', ...this.lease, call, leases, deliveries, key, value, move })
   }
 
-  /** Asks for it and waits for the answer; true where it was done. */
+  get partition (): number { return this.record.partition }
+
+  get offset (): number { return this.record.offset }
+
+  get key (): string | null { return this.record.key }
+
+  get value (): string | null { return this.record.value }
+
+  get signal (): AbortSignal { return this.record.signal }
+
   async settle (kind: SettleStep, delayMs = -1): Promise<boolean> {
     return journaledSettle(this.journal, this.lease, kind, delayMs, () => this.ask(kind, delayMs))
   }
@@ -44,7 +56,7 @@ export class JournaledRecord {
 }
 
 /** Asks for a settle and writes down what was asked and answered; true where it was done. */
-export async function journaledSettle (
+async function journaledSettle (
   journal: Journal, lease: RecordPlace & LeaseNumber, kind: SettleStep, delayMs: number,
   ask: () => Promise<SettleOutcome>,
 ): Promise<boolean> {

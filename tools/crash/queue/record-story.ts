@@ -1,12 +1,18 @@
 // All that a history tells about one record of a queue, and about what was sent.
 
-import type { JournalEntry, LeaseNumber, RecordPlace, SettleAnswer, SettleStep } from './journal.js'
+import type { JournalEntry, LeaseNumber, Move, RecordPlace, SettleAnswer, SettleStep } from './journal.js'
 
-type Entry<S extends JournalEntry['step']> = Extract<JournalEntry, { step: S }>
+/** Lines of one step. */
+export type Entry<S extends JournalEntry['step']> = Extract<JournalEntry, { step: S }>
 
 export type Delivery = Entry<'delivered'> & {
   /** When the call that brought it was begun; null where a handler was called. */
   readonly askedUs: number | null
+  /**
+   * The lease was certainly given later: this call or that of an earlier lease of the partition was begun then.
+   * -Infinity where nobody knows.
+   */
+  grantedUsMin: number
 }
 
 export interface Settle extends LeaseNumber {
@@ -18,7 +24,8 @@ export interface Settle extends LeaseNumber {
   answer: SettleAnswer
 }
 
-export interface Cancel { readonly begunUs: number, answeredUs: number, answer: string }
+/** A cancel, or a reschedule by `delayMs`. No answer (yet): '' and Infinity. */
+export interface Change { readonly begunUs: number, readonly delayMs: number, answeredUs: number, answer: string }
 
 export interface Sending {
   readonly terms: Entry<'sending'>
@@ -28,17 +35,24 @@ export interface Sending {
   place: RecordPlace | null
 }
 
+/** Answers to a cancel after which a record is not handed out any more; one that is leased ends with its lease. */
+const CANCELLED: ReadonlySet<string> = new Set(['ok', 'requested', 'already-terminal'])
+
 /** One record of a queue. Deliveries and settles are in the order of their leases. */
 export class RecordStory {
   readonly place: RecordPlace
   readonly deliveries: Delivery[] = []
   readonly settles: Settle[] = []
-  readonly cancels: Cancel[] = []
+  readonly cancels: Change[] = []
+  readonly reschedules: Change[] = []
   readonly deadLetters: Entry<'deadLetter'>[] = []
   sending: Sending | null = null
+  /** False where a reject stops its key instead of ending it. */
+  private readonly rejectEnds: boolean
 
-  constructor (place: RecordPlace) {
+  constructor (place: RecordPlace, rejectEnds: boolean) {
     this.place = place
+    this.rejectEnds = rejectEnds
   }
 
   get name (): string { return `${this.place.queue} ${this.place.partition}:${this.place.offset}` }
@@ -47,20 +61,25 @@ export class RecordStory {
 
   get value (): string | null { return this.sending?.terms.value ?? this.deliveries[0]?.value ?? null }
 
+  /** How a redrive has brought it; null where it was sent, or nobody had it. */
+  get move (): Move | null { return this.deliveries[0]?.move ?? null }
+
   /** The settle that has ended it, or null. */
-  get lastWord (): Settle | null { return this.settles.find(settle => isFinal(settle) && isAccepted(settle)) ?? null }
+  get lastWord (): Settle | null { return this.settles.find(settle => this.isFinal(settle) && isAccepted(settle)) ?? null }
 
   /** When somebody was first told that it has ended; Infinity where nobody was. */
   get endToldUs (): number {
-    const words = this.settles.filter(settle => isFinal(settle) && isAccepted(settle))
-    const settled = words.map(({ answeredUs }) => answeredUs)
-    const cancelled = this.cancels.filter(({ answer }) => answer === 'ok').map(({ answeredUs }) => answeredUs)
+    const words = this.settles.filter(settle => this.isFinal(settle) && isAccepted(settle))
+    // To acknowledge what is over changes nothing, and tells that it is.
+    const over = this.settles.filter(({ kind, answer }) => kind === 'ack' && answer === 'already-settled')
+    const settled = [...words, ...over].map(({ answeredUs }) => answeredUs)
+    const cancelled = this.cancels.filter(({ answer }) => CANCELLED.has(answer)).map(({ answeredUs }) => answeredUs)
     return Math.min(Infinity, ...settled, ...cancelled)
   }
 
   /** The earliest time at which it may have ended by what its consumers did; Infinity where it cannot have. */
   get endedUsMin (): number {
-    const tried = this.settles.filter(settle => isFinal(settle) && settle.answer !== 'refused')
+    const tried = this.settles.filter(settle => this.isFinal(settle) && settle.answer !== 'refused')
     const begun = tried.map(({ begunUs }) => begunUs)
     const cancelled = this.cancels.filter(({ answer }) => answer !== 'unknown').map(({ begunUs }) => begunUs)
     return Math.min(Infinity, ...begun, ...cancelled)
@@ -74,6 +93,8 @@ export class RecordStory {
 
   /** A last word was tried, and may have been heard. */
   get mayHaveEnded (): boolean { return this.endedUsMin < Infinity }
+
+  private isFinal ({ kind }: Settle): boolean { return kind === 'ack' || (kind === 'reject' && this.rejectEnds) }
 }
 
 export function compareLeases (a: LeaseNumber, b: LeaseNumber): number {
@@ -81,93 +102,3 @@ export function compareLeases (a: LeaseNumber, b: LeaseNumber): number {
 }
 
 export function isAccepted ({ answer }: Settle): boolean { return answer === 'ok' || answer === 'late' }
-
-function isFinal ({ kind }: Settle): boolean { return kind === 'ack' || kind === 'reject' }
-
-/** The history by records and by sends. */
-export interface Stories {
-  /** By place, partition and offset ascending. */
-  readonly records: readonly RecordStory[]
-  readonly sendings: readonly Sending[]
-}
-
-/** Reads a history, which is in the order of time. */
-export function tellStories (entries: readonly JournalEntry[]): Stories {
-  const records = new Map<string, RecordStory>()
-  const sendings = new Map<string, Sending>()
-  const calls = new Map<string, number>()
-  const open = new Map<string, Settle>()
-  const storyOf = (place: RecordPlace): RecordStory => {
-    const name = `${place.queue}/${place.partition}/${place.offset}`
-    let story = records.get(name)
-    if (story === undefined) records.set(name, story = new RecordStory(place))
-    return story
-  }
-  for (const entry of entries) {
-    switch (entry.step) {
-      case 'sending':
-        sendings.set(entry.value, { terms: entry, answeredUs: Infinity, outcome: 'unknown', place: null })
-        break
-      case 'sent': {
-        const sending = sendings.get(entry.value)!
-        sending.outcome = entry.duplicate ? 'duplicate' : 'acknowledged'
-        sending.answeredUs = entry.atUs
-        sending.place = entry
-        if (!entry.duplicate) storyOf(entry).sending = sending
-        break
-      }
-      case 'notSent':
-        sendings.get(entry.value)!.outcome = entry.maybe ? 'unknown' : 'refused'
-        sendings.get(entry.value)!.answeredUs = entry.atUs
-        break
-      case 'receiving':
-        calls.set(`${entry.by}/${entry.queue}/${entry.call}`, entry.atUs)
-        break
-      case 'delivered': {
-        const askedUs = entry.call === null ? null : calls.get(`${entry.by}/${entry.queue}/${entry.call}`) ?? null
-        storyOf(entry).deliveries.push({ ...entry, askedUs })
-        break
-      }
-      case 'settling': {
-        const { kind, delayMs, epoch, sequence, atUs: begunUs } = entry
-        const settle: Settle = { kind, delayMs, epoch, sequence, begunUs, answeredUs: Infinity, answer: 'unknown' }
-        storyOf(entry).settles.push(settle)
-        open.set(settleName(entry), settle)
-        break
-      }
-      case 'settled': {
-        const settle = open.get(settleName(entry))!
-        settle.answeredUs = entry.atUs
-        settle.answer = entry.answer
-        break
-      }
-      case 'cancelling':
-        storyOf(entry).cancels.push({ begunUs: entry.atUs, answeredUs: Infinity, answer: '' })
-        break
-      case 'cancelled': {
-        const cancel = storyOf(entry).cancels.at(-1)!
-        cancel.answer = entry.answer
-        cancel.answeredUs = entry.atUs
-        break
-      }
-      case 'deadLetter':
-        storyOf(entry).deadLetters.push(entry)
-        break
-      default:
-    }
-  }
-  const sorted = [...records.values()].sort((a, b) => a.place.queue < b.place.queue
-    ? -1
-    : a.place.queue > b.place.queue ? 1 : a.place.partition - b.place.partition || a.place.offset - b.place.offset)
-  for (const { deliveries, settles } of sorted) {
-    deliveries.sort(compareLeases)
-    settles.sort(compareLeases)
-  }
-  return { records: sorted, sendings: [...sendings.values()] }
-}
-
-type SettleName = RecordPlace & LeaseNumber & { readonly by: string, readonly kind: SettleStep }
-
-function settleName ({ by, queue, partition, offset, epoch, sequence, kind }: SettleName): string {
-  return `${by}/${queue}/${partition}/${offset}/${epoch}/${sequence}/${kind}`
-}
