@@ -79,7 +79,7 @@ class Produce {
     this.results.push(result)
     const { acks } = this.request
     if (!outcome.ok || acks === 'none') return
-    if (outcome.duplicates.length > 0 && !outcome.duplicate) this.awaitDuplicates(partition!, result)
+    if (outcome.duplicates.length > 0) this.awaitDuplicates(partition!, outcome, result)
     this.waiting++
     partition!.whenAcknowledged(outcome.endOffset, acks, (error, message) => {
       if (result.error === ERROR.REQUEST_TIMED_OUT) {
@@ -92,9 +92,11 @@ class Produce {
   }
 
   /** What is a duplicate must be terminal before anybody is told so. */
-  private awaitDuplicates (partition: Partition, result: ProduceResult): void {
+  private awaitDuplicates (
+    partition: Partition, { baseOffset, duplicates }: AppendOutcome & { ok: true }, result: ProduceResult,
+  ): void {
     this.waiting++
-    partition.queues!.dedup!.whenEnded(isDurable => {
+    partition.queues!.dedup!.whenEnded(baseOffset, duplicates, isDurable => {
       if (!isDurable) {
         result.error = ERROR.STORAGE_UNAVAILABLE
         result.message = `nobody can tell whether the duplicates for ${partition.label} are known as such; send the batch again`

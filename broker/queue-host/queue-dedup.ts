@@ -32,11 +32,11 @@ export interface DuplicateRecord {
   readonly offset: number
 }
 
-/** Duplicates that are to end, up to `endOffset`. */
+/** Duplicates of a batch, which ends at `endOffset`, that are not durably terminal. */
 interface Ending {
   readonly offsets: readonly number[]
   readonly endOffset: number
-  done: ((isDurable: boolean) => void) | null
+  readonly waiting: ((isDurable: boolean) => void)[]
 }
 
 /** Snapshots so small are written with every round; larger ones once in so many rounds. */
@@ -55,7 +55,10 @@ export class QueueDedup {
   private readonly key: Buffer
   private readonly window: DedupWindow
   private readonly extras = new RecordExtrasReader()
+  /** Those that wait for their batch to be committed, in order. */
   private endings: Ending[] = []
+  /** A duplicate that is not durably terminal: the record that had its id, and its batch's ending. */
+  private readonly dying = new Map<number, { readonly holder: number, readonly ending: Ending }>()
   /** The first duplicate of each batch in which not all are durably terminal. */
   private readonly open = new Set<number>()
   private pendingCount = 0
@@ -103,8 +106,8 @@ export class QueueDedup {
 
   /**
    * The records of a batch whose ids are taken, also by earlier ones of the same batch at `baseOffset`. Of a batch that
-   * is stored already, also those that have ended since, and whose ids are free: whether they were duplicates nobody
-   * knows any more, and they are no news.
+   * is stored already, also those that were duplicates when they came, whoever has their ids by now; and those that
+   * have ended since: whether they were duplicates nobody knows any more, and they are no news.
    */
   duplicatesIn (batch: Buffer, baseOffset: number, isStored = false): readonly DuplicateRecord[] {
     const { extras, window, group } = this
@@ -116,10 +119,11 @@ export class QueueDedup {
       if (!extras.hasDedup(index)) continue
       const id = this.idOf(index)
       const key = id.join()
-      const offset = own.get(key) ?? window.find(id, queueTimeMs)
       const place = baseOffset + index
+      const dying = isStored ? this.dying.get(place) : undefined
+      const offset = dying?.holder ?? own.get(key) ?? window.find(id, queueTimeMs)
       if (offset >= 0 && offset !== place) duplicates.push({ index, offset })
-      else if (offset < 0 && isStored && group.idle.isSettledDurably(place)) duplicates.push({ index, offset: place })
+      else if (isStored && group.idle.isSettledDurably(place)) duplicates.push({ index, offset: place })
       else own.set(key, place)
     }
     return duplicates
@@ -147,27 +151,39 @@ export class QueueDedup {
     }
     window.advanceTo(endOffset)
     if (duplicates.length === 0) return
-    this.endLater(duplicates.map(({ index }) => baseOffset + index), endOffset)
+    const offsets = duplicates.map(({ index }) => baseOffset + index)
+    this.endLater(offsets, duplicates.map(({ offset }) => offset), endOffset)
   }
 
-  /** Ends duplicates when the batch that they are in is committed. */
-  private endLater (offsets: readonly number[], endOffset: number): void {
+  /** Ends duplicates, of the records `holders`, when the batch that they are in is committed. */
+  private endLater (offsets: readonly number[], holders: readonly number[], endOffset: number): void {
+    const ending: Ending = { offsets, endOffset, waiting: [] }
     this.pendingCount += offsets.length
     this.open.add(offsets[0]!)
-    this.endings.push({ offsets, endOffset, done: null })
+    offsets.forEach((offset, index) => { this.dying.set(offset, { holder: holders[index]!, ending }) })
+    this.endings.push(ending)
   }
 
-  /** Calls back when the duplicates of the batch that was appended last are terminal, and durably so. */
-  whenEnded (done: (isDurable: boolean) => void): void { this.endings.at(-1)!.done = done }
+  /** Calls back when the duplicates of the batch at `baseOffset` are terminal, and durably so. */
+  whenEnded (baseOffset: number, duplicates: readonly DuplicateRecord[], done: (isDurable: boolean) => void): void {
+    for (const { index } of duplicates) {
+      const dying = this.dying.get(baseOffset + index)
+      if (dying !== undefined) {
+        dying.ending.waiting.push(done)
+        return
+      }
+    }
+    done(true)
+  }
 
   /** Records below are committed, and the group does not know it yet. */
   onHighWatermark (offset: number): void {
     while (this.endings.length > 0 && this.endings[0]!.endOffset <= offset) {
-      const { offsets, done } = this.endings.shift()!
-      this.pendingCount -= offsets.length
-      this.group.turn().endDuplicates(offsets, isDurable => {
-        if (isDurable) this.open.delete(offsets[0]!)
-        done?.(isDurable)
+      const ending = this.endings.shift()!
+      this.pendingCount -= ending.offsets.length
+      this.group.turn().endDuplicates(ending.offsets, isDurable => {
+        if (isDurable) this.open.delete(ending.offsets[0]!)
+        this.tell(ending, isDurable)
       })
     }
   }
@@ -176,7 +192,12 @@ export class QueueDedup {
   close (): void {
     const { endings } = this
     this.endings = []
-    for (const { done } of endings) done?.(false)
+    for (const ending of endings) this.tell(ending, false)
+  }
+
+  private tell ({ offsets, waiting }: Ending, isDurable: boolean): void {
+    for (const offset of offsets) this.dying.delete(offset)
+    for (const done of waiting) done(isDurable)
   }
 
   /** The record that has the id, or -1. */
@@ -225,17 +246,21 @@ export class QueueDedup {
     if (!extras.open(batch) || extras.columns === 0) return
     const { baseOffset } = readBatchHeader(batch)
     const left: number[] = []
+    const holders: number[] = []
     for (let index = 0; index < extras.rows; index++) {
       const offset = baseOffset + index
       if (!extras.hasDedup(index) || offset < snapshotEnd) continue
       const id = this.idOf(index)
       const holder = window.find(id, nowMs)
       const seen = this.seenAs(offset)
-      if (seen === 'none' && holder >= 0 && this.wasTaken(holder, nowMs, snapshotEnd)) left.push(offset)
+      if (seen === 'none' && holder >= 0 && this.wasTaken(holder, nowMs, snapshotEnd)) {
+        left.push(offset)
+        holders.push(holder)
+      }
       // What was handed out is no duplicate; of what has ended nobody knows, and the record that has the id keeps it.
       else if (seen === 'none' || seen === 'outstanding' || holder < 0) window.onAppended(id, offset, nowMs)
     }
-    if (left.length > 0) this.endLater(left, baseOffset + extras.rows)
+    if (left.length > 0) this.endLater(left, holders, baseOffset + extras.rows)
   }
 
   /** What the state log says of a record: nothing, that it is not settled, or that it has ended or waits in a lane. */

@@ -231,10 +231,13 @@ class CrashRun {
     if (drawn < 0.25) {
       const { name, partitions } = random.pick(TOPICS)
       const partition = random.between(0, partitions)
-      const { promisedEnd } = this.history.partition(name, partition)
+      const place = this.history.partition(name, partition)
+      const { promisedEnd } = place
       const address = { topicId: this.ids.get(name)!, partition }
       const done = await damageTail(data, address, promisedEnd, random.pick(TAIL_DAMAGE), random)
-      return done === null ? null : `tail of ${name}/${partition}: ${done}`
+      if (done === null) return null
+      place.damagedTails.push({ from: promisedEnd, to: done.endOffset })
+      return `tail of ${name}/${partition}: ${done.text}`
     }
     if (drawn < 0.45) {
       const kind = random.pick(META_DAMAGE)

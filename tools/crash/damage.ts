@@ -57,14 +57,14 @@ export async function batchesOfPartition (data: string, topicId: string, partiti
 export const TAIL_DAMAGE = ['cut', 'garbage', 'stale', 'flip'] as const
 export type TailDamage = typeof TAIL_DAMAGE[number]
 
-/**
- * Damages the newest segment of a partition behind everything below `promisedEnd`; the answer says what was done, null
- * where the partition has no file.
- */
+/** What was done to the end of a log: something at or behind `promisedEnd`, and before `endOffset`, is damaged. */
+export interface DamagedTail { readonly text: string, readonly endOffset: number }
+
+/** Damages the newest segment of a partition behind everything below `promisedEnd`; null where it has no file. */
 export async function damageTail (
   data: string, address: { topicId: string, partition: number }, promisedEnd: number, kind: TailDamage,
   random: SeededRandom,
-): Promise<string | null> {
+): Promise<DamagedTail | null> {
   const path = (await segmentFiles(data, address.topicId, address.partition)).at(-1)
   if (path === undefined) return null
   const batches = await batchesOf(path)
@@ -94,7 +94,7 @@ export async function damageTail (
       if (end > safePosition) await flipBit(path, random.between(safePosition, end), random.between(0, 8))
       break
   }
-  return `${kind} at byte ${position} of ${address.partition}/${base}`
+  return { text: `${kind} at byte ${position} of ${address.partition}/${base}`, endOffset: batches.at(-1)?.endOffset ?? base }
 }
 
 /** Turns one bit of a file. */

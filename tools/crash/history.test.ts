@@ -88,6 +88,11 @@ const BREAKS: readonly [string, Break, RegExp][] = [
     history.onAcknowledged(producer, 0, 0, 5)
     history.onHole('orders', 0, { from: 5, to: 6 })
   }, /said to be damaged/],
+  ['damage reaches beyond what a test has done', ({ history, producer }) => {
+    history.partition('orders', 0).damagedTails.push({ from: 5, to: 6 })
+    history.onAcknowledged(producer, 0, 0, 7)
+    history.onHole('orders', 0, { from: 5, to: 7 })
+  }, /offsets 5 to 6 are said to be damaged/],
   ['a group skips a record', ({ producer, group }) => {
     group.onDelivered(0, record(producer, 0, 0))
     group.onDelivered(0, record(producer, 2, 2))
@@ -110,3 +115,11 @@ for (const [name, run, expected] of BREAKS) {
     t.match(world.history.violations[0], expected)
   })
 }
+
+t.test('History: damage that a test did where nobody had been told of anything is none of the broker, whoever is told later', async t => {
+  const { history, producer } = newHistory()
+  history.partition('orders', 0).damagedTails.push({ from: 5, to: 7 })
+  history.onAcknowledged(producer, 0, 0, 7)
+  history.onHole('orders', 0, { from: 5, to: 7 })
+  t.strictSame(history.violations, [])
+})

@@ -133,6 +133,7 @@ export class History {
     place.holes.push(hole)
     place.readEnd = Math.max(place.readEnd, hole.to)
     if (hole.from >= place.promisedEnd) return
+    if (place.damagedTails.some(({ from, to }) => from <= hole.from && to >= hole.to)) return
     const text = `offsets ${hole.from} to ${hole.to - 1} are said to be damaged`
     this.report(`${place.label}: ${text}; up to ${place.promisedEnd} all was sound`)
   }

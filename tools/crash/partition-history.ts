@@ -20,6 +20,11 @@ export class PartitionHistory {
   /** Offset up to which `read` has been called. */
   readEnd = 0
   holes: Hole[] = []
+  /**
+   * Where a test has damaged the end of the log when nobody had been told of it. By the time that a hole is seen there,
+   * what came after it may have been acknowledged.
+   */
+  readonly damagedTails: Hole[] = []
   /** By producer: the sequence that was read last. */
   readonly lastSequence = new Map<number, number>()
 

@@ -46,7 +46,8 @@ export function checkHeld (
     }
     if (record.deadLetters.length > 0) report(`held: ${record.name} has a dead letter, and its key should have stopped`)
   }
-  const missing = lane.filter(({ sending, mayHaveEnded }) => sending !== null && sending.terms.ttlMs === undefined && !mayHaveEnded)
+  const missing = lane.filter(({ sending, mayHaveEnded }) =>
+    sending !== null && sending.terms.ttlMs === undefined && !mayHaveEnded)
   const skips = commands.filter(({ terms, changed }) => terms.action === 'skipKey' && changed !== false).length
   if (missing.length <= skips) return
   report(`lost: of the key of ${missing[0]!.name} nobody has ended ${missing.length} records, and ${skips} were skipped`)
@@ -64,8 +65,9 @@ export function checkQuarantined (lane: readonly RecordStory[], commands: readon
     for (const record of lane.slice(index + 1)) {
       const begun = record.deliveries.find(delivery => compareLeases(delivery, last) > 0 && isBegun(record, delivery))
       if (begun === undefined) continue
-      const isResumed = commands.some(({ terms, answeredUs }) => answeredUs > last.grantedUsMin && terms.atUs < begun.atUs)
-      if (!isResumed) report(`quarantine: ${record.name} was worked on, and ${dead.name} of the same key was given up before`)
+      const isResumed = commands.some(({ terms, answeredUs }) =>
+        answeredUs > last.grantedUsMin && terms.atUs < begun.atUs)
+      if (!isResumed) report(`quarantine: ${record.name} was worked on after ${dead.name} of the same key was given up`)
     }
   })
   let before: RecordStory | null = null
@@ -73,7 +75,8 @@ export function checkQuarantined (lane: readonly RecordStory[], commands: readon
     const [letter] = record.deadLetters
     if (letter === undefined) continue
     const other = before?.deadLetters[0]?.letter
-    if (letter.reason === 'quarantine' && other?.partition === letter.letter.partition && other.offset > letter.letter.offset) {
+    const { partition, offset } = letter.letter
+    if (letter.reason === 'quarantine' && other?.partition === partition && other.offset > offset) {
       report(`quarantine: the letter of ${record.name} comes before that of ${before!.name} of the same key`)
     }
     before = record

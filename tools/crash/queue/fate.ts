@@ -60,7 +60,7 @@ export async function meetFate (held: HeldRecord, { random, slowness }: Manner):
   return await held.settle('ack') ? 'done' : 'failed'
 }
 
-/** Settles records that have to wait for each other; when one does not end well, the broker gives the rest out again. */
+/** Settles records that wait for each other; when one does not end well, the broker gives the rest out again. */
 export async function meetInOrder (lane: readonly HeldRecord[], manner: Manner): Promise<void> {
   for (const held of lane) if (await meetFate(held, manner) !== 'done') return
 }

@@ -19,7 +19,7 @@ export interface LeaseNumber { readonly epoch: number, readonly sequence: number
 /** Which move of which redrive has brought a record back. */
 export interface Move { readonly redriveId: string, readonly sequence: number }
 
-/** `visibility`: the lease lasts for that time whatever becomes of its consumer. `session`: it ends with the session. */
+/** `visibility`: the lease lasts for that time, whatever becomes of its consumer. `session`: it ends with that. */
 export type LeaseKind = 'visibility' | 'session'
 
 /** What somebody tells a queue to do. */
@@ -76,7 +76,8 @@ export type Step =
   | { readonly step: 'commanding', readonly queue: string, readonly command: number } & Command
   /** `changed`: false where there was nothing to do. */
   | { readonly step: 'commanded', readonly command: number, readonly changed: boolean }
-  | { readonly step: 'brokerReady' }
+  /** So long after it was started. */
+  | { readonly step: 'brokerReady', readonly startMs: number }
   | { readonly step: 'brokerKilled' }
   /** It was told to stop, and has. */
   | { readonly step: 'brokerStopped' }

@@ -52,7 +52,7 @@ export class Operator {
     }
   }
 
-  /** Redrives all dead letters of all queues, once those that run have ended; false where they do not within the time. */
+  /** Redrives all dead letters, once the redrives that run have ended; false where they do not within the time. */
   async redriveAll (withinMs: number): Promise<boolean> {
     const deadlineMs = performance.now() + withinMs
     const all = await this.deadLetterQueues()

@@ -27,7 +27,7 @@ import type { RecordStory } from './record-story.js'
 import { checkRedrives } from './redrive-rules.js'
 import { checkDedup, checkPlaces } from './send-rules.js'
 import { tellStories, type Commanded } from './stories.js'
-import { checkLeaseTimes, checkTimes, type BrokerTimes } from './time-rules.js'
+import { brokerTimesOf, checkLeaseTimes, checkTimes } from './time-rules.js'
 
 /** What a queue of the run promises. */
 export interface QueueRules {
@@ -73,9 +73,7 @@ export function checkHistory (
   const report: Report = violation => { if (violations.length < VIOLATIONS_MAX) violations.push(violation) }
   const holding = new Set([...queues].filter(([, { poison }]) => poison === 'hold').map(([queue]) => queue))
   const stories = tellStories(entries, holding)
-  const times: BrokerTimes = {
-    readyUs: timesOf(entries, 'brokerReady', 'thawed'), killedUs: timesOf(entries, 'brokerKilled'),
-  }
+  const times = brokerTimesOf(entries)
   let lateMsMax = 0
   for (const [queue, rules] of queues) {
     const records = stories.records.filter(({ place }) => place.queue === queue)
@@ -93,7 +91,7 @@ export function checkHistory (
     }
     if (rules.isOrdered) for (const lane of lanesOf(records)) checkLane(lane, rules, commands, report)
     if (rules.isByPriority) checkPriorities(records, report)
-    if (rules.dedup !== null) checkDedup(records, sendings, rules.dedup, times.readyUs, report)
+    if (rules.dedup !== null) checkDedup(records, sendings, rules.dedup, times.ready, report)
     checkPauses(records, commands, report)
     checkRedrives(queue, records, stories.redrives.filter(redrive => redrive.queue === queue), report)
     checkFigures(entries, queue, records, report)
@@ -110,10 +108,6 @@ export function checkHistory (
     lateMsMax: Math.round(lateMsMax),
   }
   return { violations, figures }
-}
-
-function timesOf (entries: readonly JournalEntry[], ...steps: readonly JournalEntry['step'][]): number[] {
-  return entries.filter(({ step }) => steps.includes(step)).map(({ atUs }) => atUs)
 }
 
 function checkLane (

@@ -7,8 +7,9 @@
 //   connections  ████████████ ⌁ ██████████████████ ⌁ █████████████   cut in the proxy that the broker advertises
 //   broker       ██████████████ ✗ ▁██████ ▒▒▒ ████ ✗ ▁✗ ▁███ ■ ▁███   SIGKILL, also while it starts; SIGSTOP; SIGTERM ■
 //
-// Each process writes a journal. At the end the senders stop, the queues are drained, all dead letters are redriven, the
-// broker is stopped and started once more, and the journals together are held against the rules of `queue-checker.ts`.
+// Each process writes a journal. At the end the senders stop, the queues are drained, all dead letters are redriven,
+// the broker is stopped and started once more, and the journals together are held against the rules of
+// `queue-checker.ts`.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect, string, type Client } from '@sluice/client'
@@ -189,7 +190,9 @@ class QueueCrashRun {
       const letter = { partition: record.partition, offset: record.offset }
       const isLeft = left.has(`${letter.partition}:${letter.offset}`)
       const { value } = record
-      this.processes.journal.write({ step: 'deadLetter', queue, partition, offset, letter, isLeft, value, reason, failures, deliveries })
+      this.processes.journal.write({
+        step: 'deadLetter', queue, partition, offset, letter, isLeft, value, reason, failures, deliveries,
+      })
     }
   }
 
@@ -200,7 +203,7 @@ class QueueCrashRun {
     const left = new Set<string>()
     for (const { partition } of partitions) {
       for (let from = 0; from >= 0;) {
-        const peeked = await queue.peek({ partitions: [partition], maxRecords: PEEKED_MAX, ...from > 0 ? { from } : {} })
+        const peeked = await queue.peek({ partitions: [partition], maxRecords: PEEKED_MAX, from })
         for (const { id } of peeked) left.add(id)
         from = peeked.length < PEEKED_MAX ? -1 : peeked.at(-1)!.offset + 1
       }

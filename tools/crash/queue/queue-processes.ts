@@ -33,7 +33,10 @@ const SLOWNESS = 20
 const STOP_MS_MAX = 30_000
 
 export class QueueProcesses {
-  readonly counts: FaultCounts = { brokerKills: 0, brokerStops: 0, workerKills: 0, commandKills: 0, cuts: 0, freezes: 0 }
+  readonly counts: FaultCounts = {
+    brokerKills: 0, brokerStops: 0, workerKills: 0, commandKills: 0, cuts: 0, freezes: 0,
+  }
+
   readonly journalPaths: string[] = []
   /** Of the run itself. */
   readonly journal: Journal
@@ -79,8 +82,7 @@ export class QueueProcesses {
   /** @throws BrokerStartError */
   async startBroker (): Promise<void> {
     this.broker = this.spawnBroker()
-    await this.broker.ready
-    this.journal.write({ step: 'brokerReady' })
+    this.journal.write({ step: 'brokerReady', startMs: Math.round(await this.broker.ready) })
   }
 
   cut (): string {
@@ -96,7 +98,8 @@ export class QueueProcesses {
     const isLong = random.chance(0.2)
     const isBroker = random.chance(0.25)
     const target = isBroker ? this.broker : random.pick(this.workers)
-    const forMs = isLong ? random.between(5_000, 10_000) : isBroker ? random.between(50, 1_000) : random.between(200, 4_000)
+    const shortMs = isBroker ? random.between(50, 1_000) : random.between(200, 4_000)
+    const forMs = isLong ? random.between(5_000, 10_000) : shortMs
     target.signal('SIGSTOP')
     const thaw = delay(forMs).then(() => {
       target.signal('SIGCONT')

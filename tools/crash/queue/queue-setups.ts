@@ -50,7 +50,13 @@ export const QUEUES: Readonly<Record<string, QueueSetup>> = {
   reminders: {
     create: { ...SHORT, partitions: 2 },
     sender: {
-      keys: 0, burstMax: 3, pauseMsMax: 150, delayedShare: 1, delayMsMax: 5_000, cancelledShare: 0.2, rescheduledShare: 0.2,
+      keys: 0,
+      burstMax: 3,
+      pauseMsMax: 150,
+      delayedShare: 1,
+      delayMsMax: 5_000,
+      cancelledShare: 0.2,
+      rescheduledShare: 0.2,
     },
     isPunctual: true,
   },

@@ -65,7 +65,9 @@ export class RecordStory {
   get move (): Move | null { return this.deliveries[0]?.move ?? null }
 
   /** The settle that has ended it, or null. */
-  get lastWord (): Settle | null { return this.settles.find(settle => this.isFinal(settle) && isAccepted(settle)) ?? null }
+  get lastWord (): Settle | null {
+    return this.settles.find(settle => this.isFinal(settle) && isAccepted(settle)) ?? null
+  }
 
   /** When somebody was first told that it has ended; Infinity where nobody was. */
   get endToldUs (): number {

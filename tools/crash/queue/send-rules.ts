@@ -2,6 +2,7 @@
 
 import type { QueueRules, Report } from './queue-checker.js'
 import type { RecordStory, Sending } from './record-story.js'
+import type { Ready } from './time-rules.js'
 
 /** What is delivered is what was sent. */
 export function checkPlaces (records: readonly RecordStory[], report: Report): void {
@@ -22,7 +23,7 @@ const WINDOW_OVER_MS_MAX = 1_000
  */
 export function checkDedup (
   records: readonly RecordStory[], sendings: readonly Sending[], dedup: NonNullable<QueueRules['dedup']>,
-  readyUs: readonly number[], report: Report,
+  ready: readonly Ready[], report: Report,
 ): void {
   const byValue = new Map<string, RecordStory>()
   for (const record of records) {
@@ -51,7 +52,7 @@ export function checkDedup (
         if (holder.ackToldUs >= terms.atUs) continue
         report(`dedup: ${terms.value} was refused for id ${id} after ${holder.name}, which had it, was settled`)
       } else {
-        const startUs = Math.max(thereByUs(holder), readyUs.findLast(atUs => atUs < terms.atUs) ?? 0)
+        const startUs = Math.max(thereByUs(holder), ready.findLast(({ atUs }) => atUs < terms.atUs)?.atUs ?? 0)
         const overMs = (terms.atUs - startUs) / 1_000 - dedup.windowMs
         if (overMs > WINDOW_OVER_MS_MAX) report(`dedup: ${terms.value} was refused for id ${id} ${Math.round(overMs)} ms after its window`)
       }

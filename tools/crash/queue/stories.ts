@@ -89,7 +89,8 @@ class StoryTeller {
       settles.sort(compareLeases)
     }
     boundGrants(records)
-    return { records, sendings: [...this.sendings.values()], commands: [...this.commands.values()], redrives: this.redrives }
+    const { redrives } = this
+    return { records, sendings: [...this.sendings.values()], commands: [...this.commands.values()], redrives }
   }
 
   private storyOf ({ queue, partition, offset }: RecordPlace): RecordStory {

@@ -1,5 +1,6 @@
 // The rules about when: nothing comes before it is due, nor long after, nor when it has expired; and a lease lasts.
 
+import type { JournalEntry } from './journal.js'
 import type { QueueRules, Report } from './queue-checker.js'
 import { compareLeases, isAccepted, type Change, type Delivery, type RecordStory } from './record-story.js'
 import type { Commanded } from './stories.js'
@@ -7,15 +8,29 @@ import type { Commanded } from './stories.js'
 /** Clocks are read before and after what they are compared with; this much is between them on a busy machine. */
 const EARLY_MS_MAX = 25
 
+/** A broker takes so long to start on a machine that has time for it; longer, and everything takes longer. */
+const START_MS = 1_000
+
+/** A broker came up, or a process that had been stopped went on. */
+export interface Ready { readonly atUs: number, readonly slowness: number }
+
 /** When what happened to the brokers of a history, in its order. */
-export interface BrokerTimes {
-  /** A broker came up, or a process that had been stopped went on. */
-  readonly readyUs: readonly number[]
-  readonly killedUs: readonly number[]
+export interface BrokerTimes { readonly ready: readonly Ready[], readonly killedUs: readonly number[] }
+
+export function brokerTimesOf (entries: readonly JournalEntry[]): BrokerTimes {
+  const ready: Ready[] = []
+  const killedUs: number[] = []
+  for (const entry of entries) {
+    const { step, atUs } = entry
+    if (step === 'brokerKilled') killedUs.push(atUs)
+    else if (step === 'thawed') ready.push({ atUs, slowness: ready.at(-1)?.slowness ?? 1 })
+    else if (step === 'brokerReady') ready.push({ atUs, slowness: Math.max(1, entry.startMs / START_MS) })
+  }
+  return { ready, killedUs }
 }
 
 /** Not before it is due, not after it has expired. @returns how late it came at most, in milliseconds. */
-export function checkTimes (record: RecordStory, rules: QueueRules, { readyUs }: BrokerTimes, report: Report): number {
+export function checkTimes (record: RecordStory, rules: QueueRules, { ready }: BrokerTimes, report: Report): number {
   checkNacks(record, report)
   const { sending, deliveries, name } = record
   const first = deliveries[0]
@@ -32,9 +47,9 @@ export function checkTimes (record: RecordStory, rules: QueueRules, { readyUs }:
   if (earlyMs > EARLY_MS_MAX) report(`early: ${name} came ${Math.round(earlyMs)} ms before it was due`)
   // Others may have had it before and died without a word.
   if (rules.lateMsMax === null || first.deliveries > 1) return 0
-  const startUs = readyUs.findLast(atUs => atUs < first.atUs) ?? 0
-  const lateMs = (first.atUs - Math.max(startUs, due.toUs)) / 1_000
-  if (lateMs > rules.lateMsMax) report(`late: ${name} came ${Math.round(lateMs)} ms after it was due and the broker was there`)
+  const start = ready.findLast(({ atUs }) => atUs < first.atUs) ?? { atUs: 0, slowness: 1 }
+  const lateMs = (first.atUs - Math.max(start.atUs, due.toUs)) / 1_000
+  if (lateMs > rules.lateMsMax * start.slowness) report(`late: ${name} came ${Math.round(lateMs)} ms after it was due and the broker was there`)
   return lateMs
 }
 

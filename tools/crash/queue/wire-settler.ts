@@ -1,4 +1,4 @@
-// Settles leases over the wire: what is said in one turn goes in one request, handles that follow each other as a range.
+// Settles leases over the wire: what is said in one turn goes in one request, handles in a row as a range.
 
 import { ERROR, errorRow, type MessageOf, type SettleAnswer as ToldAnswer, type SettleKind } from '@sluice/protocol'
 import { WireError, type WirePeer } from '../wire-peer.js'
@@ -68,7 +68,8 @@ export class WireSettler {
     this.peer.request('settle', { acks: 'quorum', timeoutMs: TIMEOUT_MS, partitions }).then(
       ({ message }) => message.results.forEach((result, index) => {
         const mine = asked[index]!
-        const answers = result.answers.flatMap(({ count, answer }) => Array.from({ length: count }, () => ANSWERS[answer]))
+        const answers = result.answers.flatMap(({ count, answer }) =>
+          new Array<WireAnswer>(count).fill(ANSWERS[answer]))
         mine.forEach(({ resolve }, at) => resolve(result.error === 0 ? answers[at]! : failureOf(result.error)))
       }),
       (error: unknown) => {

@@ -3,8 +3,8 @@
 // hide behind one of the SDK.
 //
 //   open session ─▶ receive ─▶ [start] ─▶ fate ─▶ settle          one connection; heartbeats beside it
-//        ▲                         │ lost: again, with the token
-//        └─────────────────────────┘ UNKNOWN_SESSION: as somebody new, holding nothing
+//        ▲                         │ lost: again, with the token; in the mode `session` as somebody new, since nobody
+//        └─────────────────────────┘ knows what the receive under way has leased. UNKNOWN_SESSION: as somebody new
 
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -25,12 +25,18 @@ export interface WireTask {
   readonly queues: readonly { readonly queue: string, readonly isOrdered: boolean }[]
 }
 
-interface Topic { readonly queue: string, readonly isOrdered: boolean, readonly topicId: string, readonly partitions: number }
+interface Topic {
+  readonly queue: string
+  readonly isOrdered: boolean
+  readonly topicId: string
+  readonly partitions: number
+}
 
 type Received = MessageOf<'receive', 'response'>
 
 const CONCURRENCY = 24
-const QUEUES_PER_RECEIVE_MAX = 4
+/** On average. */
+const QUEUES_PER_RECEIVE = 4
 const WAIT_MS = 300
 const BYTES_MAX = 1024 * 1024
 const RECONNECT_DELAY_MS = 20
@@ -67,6 +73,7 @@ export class WireWorker {
         await delay(RECONNECT_DELAY_MS)
       } finally {
         this.settler = null
+        if (this.task.leases === 'session') this.session = null
       }
     }
   }
@@ -110,11 +117,11 @@ export class WireWorker {
 
   private async receive (peer: WirePeer): Promise<void> {
     const { random } = this.manner
-    const chosen = this.topics.filter(() => random.chance(QUEUES_PER_RECEIVE_MAX / this.topics.length)).slice(0, QUEUES_PER_RECEIVE_MAX)
+    const chosen = this.topics.filter(() => random.chance(QUEUES_PER_RECEIVE / this.topics.length))
     if (chosen.length === 0) return
     const call = this.call++
     for (const { queue } of chosen) this.journal.write({ step: 'receiving', queue, call })
-    const { message, payload } = await peer.request('receive', {
+    const { message: response, payload } = await peer.request('receive', {
       sessionId: this.session!.sessionId,
       maxRecords: CONCURRENCY - this.held.size,
       maxBytes: BYTES_MAX,
@@ -122,10 +129,11 @@ export class WireWorker {
       partitions: chosen.flatMap(({ topicId, partitions }) =>
         Array.from({ length: partitions }, (_, partition) => ({ topicId, partition, group: '' }))),
     }, { unordered: true })
-    this.heartbeatMs = message.heartbeatMs
+    this.heartbeatMs = response.heartbeatMs
     let position = 0
-    for (const item of message.partitions) {
-      if (item.error !== 0 && !errorRow(item.error).retriable) throw new WireError('receive', { code: item.error, message: item.message, retryAfterMs: 0 })
+    for (const item of response.partitions) {
+      const { error: code, message } = item
+      if (code !== 0 && !errorRow(code).retriable) throw new WireError('receive', { code, message, retryAfterMs: 0 })
       const topic = this.topics.find(({ topicId }) => topicId === item.topicId)!
       const leased = leasesOf(topic, item, payload.subarray(position, position + item.size))
       position += item.size
@@ -147,13 +155,21 @@ export class WireWorker {
   }
 
   private async handle (lane: readonly WireRecord[]): Promise<void> {
-    for (const record of lane) {
-      if (this.task.leases === 'started' && !await record.start()) return
-      const outcome = await meetFate(record, this.manner)
-      // A session would keep for ever what nobody settles.
-      if (outcome === 'left' && this.task.leases !== 'visibility') await record.settle('nack')
-      if (outcome !== 'done') return
+    for (const [index, record] of lane.entries()) {
+      if (await this.workOn(record)) continue
+      // A session would keep for ever what nobody settles; after a reject the key goes on with the next one.
+      if (this.task.leases !== 'visibility') for (const later of lane.slice(index + 1)) await later.settle('release')
+      return
     }
+  }
+
+  /** True where the next of its key may be begun. */
+  private async workOn (record: WireRecord): Promise<boolean> {
+    const { leases } = this.task
+    if (leases === 'started' && !await record.start()) return false
+    const outcome = await meetFate(record, this.manner)
+    if (outcome === 'left' && leases !== 'visibility') await record.settle('nack')
+    return outcome === 'done'
   }
 
   private readonly ask = async (handle: WireHandle, kind: SettleKind, delayMs: number): Promise<WireAnswer> => {
@@ -184,7 +200,7 @@ function nameOf ({ topicId, partition, offset, epoch, sequence }: WireHandle): s
   return `${topicId}/${partition}/${offset}/${epoch}/${sequence}`
 }
 
-/** What was leased, in the order in which it is to be handled. @throws Error where the payload does not hold all of it. */
+/** What was leased, in the order in which it is to be handled. @throws Error where something is not in the payload. */
 function leasesOf (
   { queue, topicId }: Topic, { partition, leaseEpoch: epoch, leases }: Received['partitions'][number], batches: Buffer,
 ): WireLease[] {
@@ -201,10 +217,14 @@ function leasesOf (
     }
     position += readBatchHeader(batches, position).size
   }
-  return leases.flatMap(({ offset: first, count, leaseSequence, deliveries }) => Array.from({ length: count }, (_, index) => {
-    const offset = first + index
-    const content = contents.get(offset)
-    if (content === undefined) throw new Error(`record ${offset} of ${queue} ${partition} was leased, and is not there`)
-    return { queue, topicId, partition, offset, epoch, sequence: leaseSequence + index, deliveries, ...content }
-  }))
+  const leased: WireLease[] = []
+  for (const { offset: first, count, leaseSequence, deliveries } of leases) {
+    for (let index = 0; index < count; index++) {
+      const offset = first + index
+      const content = contents.get(offset)
+      if (content === undefined) throw new Error(`record ${offset} of ${queue} ${partition} was leased, and is not there`)
+      leased.push({ queue, topicId, partition, offset, epoch, sequence: leaseSequence + index, deliveries, ...content })
+    }
+  }
+  return leased
 }

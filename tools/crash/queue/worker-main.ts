@@ -28,6 +28,7 @@ if (wire !== null) await new WireWorker(wire, journal, { random: random.split(),
 if (client !== null) {
   const retry = { initialDelayMs: 20, maxDelayMs: 200 }
   await using connected = connect({ brokers: [client.address], clientId: name, retry, drainTimeoutMs: 5_000 })
-  await Promise.all(client.tasks.map(task => consume(connected, task, journal, { random: random.split(), slowness }, stop.signal)))
+  await Promise.all(client.tasks.map(task =>
+    consume(connected, task, journal, { random: random.split(), slowness }, stop.signal)))
 }
 process.exit(0)
