@@ -16,14 +16,16 @@ class TestGroup {
   queueTimeMs = 0
 
   get idle (): object {
-    return { isSettledDurably: (offset: number) => this.settled.has(offset), state: { ledger: { find: () => -1 }, nextOffset: 0, delayed: new Map() } }
+    return { isSettledDurably: (offset: number) => this.settled.has(offset) }
   }
 
   turn (): object {
     const { queueTimeMs } = this
     return {
       queueTimeMs,
-      endDuplicates: (offsets: readonly number[], done: (isDurable: boolean) => void) => { this.ending.push({ offsets, done }) },
+      endDuplicates: (offsets: readonly number[], done: (isDurable: boolean) => void) => {
+        this.ending.push({ offsets, done })
+      },
     }
   }
 }

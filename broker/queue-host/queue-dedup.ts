@@ -256,9 +256,10 @@ export class QueueDedup {
       if (seen === 'none' && holder >= 0 && this.wasTaken(holder, nowMs, snapshotEnd)) {
         left.push(offset)
         holders.push(holder)
+      } else if (seen === 'none' || seen === 'outstanding' || holder < 0) {
+        // What was handed out is no duplicate; of what has ended nobody knows, and the record that has the id keeps it.
+        window.onAppended(id, offset, nowMs)
       }
-      // What was handed out is no duplicate; of what has ended nobody knows, and the record that has the id keeps it.
-      else if (seen === 'none' || seen === 'outstanding' || holder < 0) window.onAppended(id, offset, nowMs)
     }
     if (left.length > 0) this.endLater(left, holders, baseOffset + extras.rows)
   }

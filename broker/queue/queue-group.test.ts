@@ -176,6 +176,19 @@ t.test('QueueGroup: grants of an ordered key are delivered only when they are du
   t.same(offsetsOf(told), [0])
 })
 
+t.test('QueueGroup: a record that ended before anybody came by is known to be settled for good, over a restart too', async t => {
+  const world = worldOf()
+  for (let count = 0; count < 2; count++) world.append()
+  world.group.cancel(1, () => {})
+  world.endTurn()
+  t.notOk(world.group.isSettledDurably(1), 'a crash may bring it back')
+  world.persist()
+  t.ok(world.group.isSettledDurably(1))
+  t.notOk(world.group.isSettledDurably(0))
+  world.crash()
+  t.ok(world.group.isSettledDurably(1))
+})
+
 t.test('QueueGroup: poison policies (the key goes on, follows, or stops)', async t => {
   for (const poison of ['dlq-one', 'dlq-key', 'hold'] as const) {
     const world = worldOf({ order: 'key', poison, maxAttempts: 1 })

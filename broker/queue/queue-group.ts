@@ -454,8 +454,11 @@ export class QueueGroup {
   /** True where a record is terminal and stays so over a restart. False where that is not certain. */
   isSettledDurably (offset: number): boolean {
     if (offset < this.trimmableOffset) return true
-    return this.state.find(offset) === NO_SLOT && this.places.placeOf(offset) === 'terminal' &&
-      !this.journal.ends.has(offset)
+    const slot = this.state.find(offset)
+    const isOver = slot === NO_SLOT
+      ? this.places.placeOf(offset) === 'terminal'
+      : this.state.ledger.states[slot] === RECORD_STATE.ENDED
+    return isOver && !this.journal.ends.has(offset)
   }
 
   explain (offset: number): Explanation {

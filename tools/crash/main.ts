@@ -3,6 +3,7 @@
 //   npm run crash -- --rounds 50 --seed 7      a run; without a seed, a random one
 //   npm run crash -- --keep                    leaves the data folder of a run with violations
 //   npm run crash -- queue --rounds 100        the same for queues: brokers and workers are killed
+//   npm run crash -- delayed --records 100000  delayed records over kills: do they come in time?
 //   npm run crash -- scale --partitions 10000  starts a broker with many partitions and measures it
 //
 // Exit code 0: no violation. 1: some, or the broker did not come back. 2: wrong arguments.
@@ -12,10 +13,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { crashRun, type CrashReport } from './crash-run.js'
+import { delayedRun, type DelayedRunReport } from './queue/delayed-run.js'
 import { queueCrashRun, type QueueCrashReport } from './queue/queue-crash-run.js'
 import { measureScale } from './scale.js'
 
-const RUNS: Readonly<Record<string, () => Promise<boolean>>> = { stream: crash, queue, scale }
+const DELAYED_OVER_MS = 40_000
+const DELAYED_LATE_MS_MAX = 1_000
+
+const RUNS: Readonly<Record<string, () => Promise<boolean>>> = { stream: crash, queue, delayed, scale }
 
 const { values, positionals } = parseArguments()
 const folder = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
@@ -31,7 +36,7 @@ try {
 process.exit(failed ? 1 : 0)
 
 interface Arguments {
-  values: { rounds: number, seed: number, partitions: number, keep: boolean, damage: boolean }
+  values: { rounds: number, seed: number, partitions: number, records: number, keep: boolean, damage: boolean }
   positionals: string[]
 }
 
@@ -44,11 +49,12 @@ function parseArguments (): Arguments {
         rounds: { type: 'string', default: '50' },
         seed: { type: 'string', default: String(Date.now() % 1_000_000) },
         partitions: { type: 'string', default: '10000' },
+        records: { type: 'string', default: '100000' },
         damage: { type: 'boolean', default: true },
         keep: { type: 'boolean', default: false },
       },
     })
-    const number = (name: 'rounds' | 'seed' | 'partitions'): number => {
+    const number = (name: 'rounds' | 'seed' | 'partitions' | 'records'): number => {
       const value = Number(values[name])
       if (Number.isSafeInteger(value) && value >= 0) return value
       throw new Error(`--${name} is ${JSON.stringify(values[name])}; it must be a whole number`)
@@ -57,7 +63,9 @@ function parseArguments (): Arguments {
       throw new Error(`${positionals.join(' ')} is not known; use one of ${Object.keys(RUNS).join(', ')}`)
     }
     const { keep, damage } = values
-    const numbers = { rounds: number('rounds'), seed: number('seed'), partitions: number('partitions') }
+    const numbers = {
+      rounds: number('rounds'), seed: number('seed'), partitions: number('partitions'), records: number('records'),
+    }
     return { values: { ...numbers, keep, damage }, positionals }
   } catch (error) {
     process.stderr.write(`crash: ${(error as Error).message}\n`)
@@ -81,7 +89,12 @@ async function queue (): Promise<boolean> {
   return tell(await queueCrashRun({ rounds, seed, folder, say: line => process.stderr.write(`${line}\n`) }))
 }
 
-function tell ({ violations, ...figures }: CrashReport | QueueCrashReport): boolean {
+async function delayed (): Promise<boolean> {
+  const { records, seed } = values
+  return tell(await delayedRun({ records, seed, folder, overMs: DELAYED_OVER_MS, lateMsMax: DELAYED_LATE_MS_MAX }))
+}
+
+function tell ({ violations, ...figures }: CrashReport | QueueCrashReport | DelayedRunReport): boolean {
   for (const violation of violations) process.stderr.write(`VIOLATION ${violation}\n`)
   process.stdout.write(`${JSON.stringify({ ...figures, violations: violations.length })}\n`)
   return violations.length === 0

@@ -59,7 +59,10 @@ export class RecordStory {
 
   get key (): string | null { return this.sending?.terms.key ?? this.deliveries[0]?.key ?? null }
 
-  get value (): string | null { return this.sending?.terms.value ?? this.deliveries[0]?.value ?? null }
+  /** As far as anybody knows: what a redrive brought may have died before anybody had it. */
+  get value (): string | null {
+    return this.sending?.terms.value ?? this.deliveries[0]?.value ?? this.deadLetters[0]?.value ?? null
+  }
 
   /** How a redrive has brought it; null where it was sent, or nobody had it. */
   get move (): Move | null { return this.deliveries[0]?.move ?? null }
