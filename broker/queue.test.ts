@@ -178,7 +178,13 @@ t.test('Queue: what a request gets wrong is said', async t => {
   const partitions = [{ topicId: stream, partition: 0, group: '' }]
   const request = { sessionId: worker.sessionId, maxRecords: 1, maxBytes: 1, maxWaitMs: 0, partitions }
   await t.rejects(other.call('receive', request), { code: ERROR.UNKNOWN_SESSION }, 'a session of another connection')
-  t.match(await worker.client.call('receive', request), { partitions: [{ error: ERROR.NOT_A_QUEUE }] })
+  t.match(await worker.client.call('receive', request), {
+    partitions: [{ error: ERROR.NOT_A_QUEUE, message: /topic events is a stream, .* stream group, or create a topic of the kind queue/ }],
+  })
+  const named = { ...request, partitions: [{ topicId, partition: 0, group: 'audit' }] }
+  t.match(await worker.client.call('receive', named), {
+    partitions: [{ error: ERROR.NOT_A_QUEUE, message: /queue jobs has one group, its own, .* none named "audit"; .*create a queue for each/ }],
+  })
   await t.rejects(client.createTopic('bad', 1, { 'visibility.ms': '1ms' }, 'queue'), /1000 to 43200000/)
   await t.rejects(client.createTopic('worse', 1, { 'visibility.ms': '30s' }), /unknown setting/)
   await t.rejects(client.createTopic('worse', 1, { 'visibilty.ms': '30s' }, 'queue'),

@@ -19,7 +19,10 @@ const ANSWER_NAMES: Readonly<Record<ChangeAnswer, AnswerName>> = {
   [CHANGE_ANSWER.BUSY]: 'busy',
 }
 const DELAY_MS_MAX = 365 * 24 * 3_600_000
-const TIMED_OUT = { error: ERROR.REQUEST_TIMED_OUT, message: 'the change is not durable yet; it may still become so' }
+const TIMED_OUT = {
+  error: ERROR.REQUEST_TIMED_OUT,
+  message: 'the change is not durable yet and may still become so; ask again, which changes nothing where it was done',
+}
 
 export function cancelRecordsHandler (
   services: BrokerServices,

@@ -11,6 +11,9 @@ import { DurableAnswers } from './durable-answers.js'
 import { findQueueGroup } from './find-queue-group.js'
 import type { BrokerServices } from './services.js'
 
+/** A purge that is asked for again takes what has come meanwhile, too. */
+const TIMED_OUT = 'it is not durable yet and may still become so; see by queueStats whether it has, before you ask again'
+
 export function controlQueueHandler (services: BrokerServices): ApiHandler<ControlQueueRequest, ControlQueueResponse> {
   return {
     api: 'controlQueue',
@@ -18,7 +21,7 @@ export function controlQueueHandler (services: BrokerServices): ApiHandler<Contr
       const fault = requestFault(request)
       if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
       const results = request.partitions.map(({ partition }): ControlResult => ({
-        partition, error: ERROR.REQUEST_TIMED_OUT, message: 'it is not durable yet; it may still become so', changed: false, records: 0,
+        partition, error: ERROR.REQUEST_TIMED_OUT, message: TIMED_OUT, changed: false, records: 0,
       }))
       const answers = new DurableAnswers(services, request.timeoutMs, () => call.respond({ results }))
       request.partitions.forEach((item, index) => control(services, request, item, results[index]!, answers))

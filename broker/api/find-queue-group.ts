@@ -21,12 +21,7 @@ export function findQueueGroup (services: BrokerServices, name: QueueGroupName):
   const { queues } = partition
   const group = queues?.find(name.group)
   if (group === undefined || queues === null) {
-    return {
-      group: null,
-      partition,
-      error: ERROR.NOT_A_QUEUE,
-      message: notAQueue(partition.topicName, name.group, queues !== null),
-    }
+    return { group: null, partition, error: ERROR.NOT_A_QUEUE, message: refusalOf(partition, name.group) }
   }
   const { blockedBy } = queues
   if (blockedBy === null) return { group, partition }
@@ -48,9 +43,9 @@ export function findQueueGroup (services: BrokerServices, name: QueueGroupName):
   }
 }
 
-function notAQueue (topic: string, group: string, isQueue: boolean): string {
-  const own = 'the group of a queue itself has the empty name'
-  return isQueue
-    ? `queue ${topic} has no group ${JSON.stringify(group.slice(0, 100))}; ${own}`
-    : `topic ${topic} is a stream; read it by offsets, or create a queue of another name and use that`
+function refusalOf ({ isQueue, topicName }: Partition, group: string): string {
+  if (isQueue) {
+    return `queue ${topicName} has one group, its own, which is named by the empty string, and none named ${JSON.stringify(group.slice(0, 100))}; for several groups of consumers create a queue for each and send to all of them`
+  }
+  return `topic ${topicName} is a stream, whose records have no leases; read it by fetch with a stream group, or create a topic of the kind queue and send there`
 }

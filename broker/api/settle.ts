@@ -20,6 +20,7 @@ const ANSWER_NAMES = namesOf(SETTLE_ANSWER, {
   OUT_OF_ORDER: 'outOfOrder',
   BUSY: 'busy',
 })
+const TIMED_OUT = 'it is not durable yet and may still become so; settle again, which changes nothing where it was done'
 const NACK_DELAY_MS_MAX = 365 * 24 * 3_600_000
 const EXTEND_MS_MAX = 24 * 3_600_000
 
@@ -31,7 +32,7 @@ export function settleHandler (services: BrokerServices): ApiHandler<SettleReque
       if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
       const { partitions, timeoutMs } = request
       const results = partitions.map(({ partition }): SettleResult =>
-        ({ partition, error: ERROR.REQUEST_TIMED_OUT, message: 'it is not durable yet; it may still become so', answers: [] }))
+        ({ partition, error: ERROR.REQUEST_TIMED_OUT, message: TIMED_OUT, answers: [] }))
       const wantsAnswer = request.acks !== 'none'
       const answers = new DurableAnswers(services, timeoutMs, () => call.respond({ results }))
       partitions.forEach((item, index) => settle(services, item, results[index]!, wantsAnswer ? answers : null))

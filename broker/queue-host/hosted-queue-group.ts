@@ -47,6 +47,8 @@ export class HostedQueueGroup implements QueueHost {
   private readonly waiters = new Set<QueueWaiter>()
   /** Records that were given up before this broker began to lead, and wait for their letters. */
   private readonly oldDeaths = new Set<number>()
+  /** Where the log starts, as far as the group was told. */
+  private startOffset = 0
   private inTurn = false
   private leads = false
   private stopped = false
@@ -65,6 +67,7 @@ export class HostedQueueGroup implements QueueHost {
     this.feed = new LogRecordFeed({
       log: partition.log,
       highWatermark: () => partition.highWatermark,
+      startOffset: () => this.startOffset,
       withLanes: config.order === ORDER.key || config.order === ORDER.fair,
       budget: surroundings.readBudget,
       onLoaded: () => this.onFactsLoaded(),
@@ -138,7 +141,11 @@ export class HostedQueueGroup implements QueueHost {
   }
 
   onStartOffset (offset: number): void {
-    if (this.leads) this.turn().onStartOffsetMoved(offset)
+    if (!this.leads) return
+    const queue = this.turn()
+    queue.onStartOffsetMoved(offset)
+    this.startOffset = offset
+    this.onFactsLoaded()
   }
 
   /** The delay store has taken to the disk what it had: the group may put off more. */
@@ -194,7 +201,8 @@ export class HostedQueueGroup implements QueueHost {
     this.noteOldDeaths()
     this.options.laneIndex.restore(queue.state.floor, partition.log.nextOffset)
     queue.onHighWatermark(partition.highWatermark)
-    queue.onStartOffsetMoved(partition.log.logStartOffset)
+    this.startOffset = partition.log.logStartOffset
+    queue.onStartOffsetMoved(this.startOffset)
     queue.lead(Math.max(partition.leaderEpoch, queue.state.epoch + 1), clock.monotonicMs(), clock.wallMs())
     this.options.onTurn(this)
   }

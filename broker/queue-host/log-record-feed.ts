@@ -4,8 +4,9 @@
 //   read ── the batch that was read last ── the tail cache ── pieces loaded before ── none: load, later `onLoaded`
 //                                                                └ the last of them: load the next one ahead
 //
-// Offsets that the log does not hold any more hold no record for a group: it goes on behind them. Damaged ones are said
-// to be damaged, and each range is told to whoever runs the broker when it is met first.
+// Offsets that the log does not hold any more hold no record for a group, once it has been told: then it has counted
+// them as expired. Before that their deletion may still fail, and is waited for. Damaged ones are said to be damaged,
+// and each range is told to whoever runs the broker when it is met first.
 
 import type { LogReadError, OffsetRange, PartitionLog } from '@sluice/storage'
 import type { RecordFacts, RecordFeed } from '../queue/queue-types.js'
@@ -17,6 +18,8 @@ export interface FeedOptions {
   readonly log: PartitionLog
   /** Offset after the last committed record. */
   highWatermark (): number
+  /** Where the log starts, as far as the group was told. */
+  startOffset (): number
   /** Keys are needed: the order is by key, or fair. */
   readonly withLanes: boolean
   /** For what is kept of reads. */
@@ -52,9 +55,14 @@ export class LogRecordFeed implements RecordFeed {
 
   read (fromOffset: number, endOffset: number, facts: RecordFacts): boolean {
     const { log } = this.options
-    if (fromOffset < log.logStartOffset) {
-      facts.endOffset = Math.min(endOffset, log.logStartOffset)
+    const startOffset = this.options.startOffset()
+    if (fromOffset < startOffset) {
+      facts.endOffset = Math.min(endOffset, startOffset)
       return true
+    }
+    if (fromOffset < log.logStartOffset) {
+      this.options.later(() => this.onLater())
+      return false
     }
     const gap = this.gaps.find(({ from, to }) => fromOffset >= from && fromOffset < to)
     if (gap !== undefined) {
@@ -130,8 +138,12 @@ export class LogRecordFeed implements RecordFeed {
         return this.options.onLoaded()
       case 'io':
       case 'truncated':
-        this.options.later(() => { if (!this.isClosed) this.options.onLoaded() })
+        this.options.later(() => this.onLater())
     }
+  }
+
+  private onLater (): void {
+    if (!this.isClosed) this.options.onLoaded()
   }
 
   private addGap (range: OffsetRange): void {

@@ -94,6 +94,8 @@ export class QueueGroup {
   private firstOffset = 0
   private isLeading = false
   private isCatchingUp = false
+  /** What was asked for while it was catching up, in order. */
+  private held: { readonly run: () => void, readonly drop: () => void }[] = []
   /** Sessions that were taken up again while it was catching up. */
   private readonly resumed = new Set<number>()
 
@@ -259,6 +261,9 @@ export class QueueGroup {
   stop (): void {
     this.isLeading = false
     this.answers.failAll()
+    const { held } = this
+    this.held = []
+    for (const { drop } of held) drop()
   }
 
   /** Records below are committed and may be handed out. */
@@ -329,8 +334,11 @@ export class QueueGroup {
   giveBackUnstarted (sessionId: number): void {
     const session = this.state.sessions.find(sessionId)
     if (session === undefined) return
-    if (this.isCatchingUp) this.resumed.add(sessionId)
-    else this.expiry.giveBackUnstarted(session)
+    if (!this.isCatchingUp) return this.expiry.giveBackUnstarted(session)
+    if (this.resumed.has(sessionId)) return
+    this.resumed.add(sessionId)
+    // In its place among the settles: those before it say what was started.
+    this.held.push({ run: () => this.giveBackUnstarted(sessionId), drop: () => {} })
   }
 
   /** A session has lost its connection: its grace begins. */
@@ -377,6 +385,7 @@ export class QueueGroup {
     let total = 0
     for (const { count } of items) total += count
     assert(total <= QUEUE_LIMITS.recordsPerSettle, 'the API bounds the records of a request')
+    if (this.hold(() => this.settle(items, done), () => done?.(null))) return
     const answers = new Uint8Array(total)
     let position = 0
     for (const item of items) {
@@ -398,6 +407,7 @@ export class QueueGroup {
 
   /** Cancels a record: it is not handed out any more. */
   cancel (offset: number, done: (answer: ChangeAnswer | null) => void): void {
+    if (this.hold(() => this.cancel(offset, done), () => done(null))) return
     const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.changes.cancel(offset)
     this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answer : null))
   }
@@ -413,6 +423,7 @@ export class QueueGroup {
 
   /** Puts a record off until a date, or brings it forward. `notBeforeMs`: wall clock, whole milliseconds. */
   reschedule (offset: number, notBeforeMs: number, done: (answer: ChangeAnswer | null) => void): void {
+    if (this.hold(() => this.reschedule(offset, notBeforeMs, done), () => done(null))) return
     const answer = this.isCatchingUp ? CHANGE_ANSWER.BUSY : this.changes.reschedule(offset, notBeforeMs)
     this.answers.push(this.journal.sequence, isDurable => done(isDurable ? answer : null))
   }
@@ -523,8 +534,20 @@ export class QueueGroup {
     this.isCatchingUp = false
     this.picker.rebuild()
     this.trim(this.startOffset, END_CAUSE.expired)
-    for (const sessionId of this.resumed) this.giveBackUnstarted(sessionId)
     this.resumed.clear()
+    const { held } = this
+    this.held = []
+    for (const { run } of held) run()
+  }
+
+  /**
+   * Puts off what cannot be told while a leader still looks at the log, which mostly takes a moment. False where that
+   * is not so, or too much waits already: that is answered with BUSY.
+   */
+  private hold (run: () => void, drop: () => void): boolean {
+    if (!this.isCatchingUp || this.held.length >= QUEUE_LIMITS.requestsHeld) return false
+    this.held.push({ run, drop })
+    return true
   }
 
   private trim (endOffset: number, cause: EndCause): void {

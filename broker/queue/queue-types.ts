@@ -243,6 +243,8 @@ export const QUEUE_LIMITS = {
   recordsPerTick: 10_000,
   /** Records in one settle request. */
   recordsPerSettle: 10_000,
+  /** Settles and changes that wait while a leader begins. */
+  requestsHeld: 1_000,
   /** Records that may be terminal before the group came by. */
   endedAheadMax: 20_000,
   /** Failed attempts remembered for a record; the first and the latest are kept. */

@@ -13,6 +13,7 @@ import { recordBytesMax, type RecordBytes, type RecordExtras, type RecordHeader 
 import { asBrokerError, BrokerError, closedError, reasonOf } from '../broker-error.js'
 import { invalidOption } from '../client-options.js'
 import type { Cluster } from '../connection/cluster.js'
+import type { TopicInfo } from '../connection/metadata.js'
 import { CHANNEL } from '../diagnostics.js'
 import type { OutRecord, RecordMeta } from '../records.js'
 import { serializationError, type Serde } from '../serdes.js'
@@ -37,6 +38,8 @@ export type SendResult = ({ ok: true } & SentRecord) | { ok: false, error: Broke
 
 /** What the records of a queue have beside those of a stream. */
 export interface RecordRouting<K, V> {
+  /** Why such records cannot go to the topic, or null. */
+  faultOf (topic: TopicInfo): BrokerError | null
   /** The partition of a record, or null where any will do. */
   partitionOf (record: OutRecord<K, V>, key: RecordBytes, partitions: number): number | null
   /** What the broker is told of a record beside its bytes. */
@@ -380,7 +383,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   private async learnTopic (deadlineMs: number): Promise<void> {
     for (;;) {
       try {
-        this.sender.setTopic(await this.cluster.metadata.topic(this.topic.name))
+        this.sender.setTopic(await this.sendableTopic())
         return
       } catch (cause) {
         const error = asBrokerError(cause)
@@ -389,6 +392,18 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
         await delay(this.cluster.settings.initialDelayMs, this.cluster.closing)
       }
     }
+  }
+
+  /** @throws BrokerError as a rejection. */
+  private async sendableTopic (): Promise<TopicInfo> {
+    const { cluster: { metadata }, topic: { name }, queueRouting } = this
+    const known = await metadata.topic(name)
+    if (queueRouting === null || queueRouting.faultOf(known) === null) return known
+    // What is remembered may be of another topic, which had the name before.
+    const topic = await metadata.refresh(name)
+    const fault = queueRouting.faultOf(topic)
+    if (fault !== null) throw fault
+    return topic
   }
 
   private async sendAtomically (

@@ -4,8 +4,10 @@
 // that two records of one id meet. Delays and times to live become dates on the broker's clock: the client's may be
 // wrong, and a date holds over a restart of the broker.
 
-import { dedupKeyOf, laneOf, NO_LANE, type RecordBytes, type RecordExtras } from '@sluice/protocol'
+import { dedupKeyOf, ERROR, laneOf, NO_LANE, type RecordBytes, type RecordExtras } from '@sluice/protocol'
+import { BrokerError } from '../broker-error.js'
 import type { BrokerClock } from '../connection/broker-clock.js'
+import type { TopicInfo } from '../connection/metadata.js'
 import { partitionOfKey } from '../producer/partitioner.js'
 import type { RecordRouting } from '../producer/producer.js'
 import { checkTime } from './queue-options.js'
@@ -17,6 +19,12 @@ export class QueueRouting<K, V> implements RecordRouting<K, V> {
 
   constructor (clock: BrokerClock) {
     this.clock = clock
+  }
+
+  faultOf ({ kind, name }: TopicInfo): BrokerError | null {
+    if (kind === 'queue') return null
+    return new BrokerError('INVALID', `topic ${name} is a stream, not a queue: nobody would receive the record; send it with ` +
+      'client.topic(), or create a queue', { topic: name, serverCode: ERROR.NOT_A_QUEUE })
   }
 
   partitionOf (record: QueueRecord<K, V>, key: RecordBytes, partitions: number): number | null {

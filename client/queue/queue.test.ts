@@ -216,7 +216,23 @@ t.test('Queue: what does not exist or is no queue ends at once', async t => {
   await t.rejects(missing.work(() => {}), { code: 'UNKNOWN_TOPIC' })
   await t.rejects(missing.send({ value: Buffer.alloc(1) }), { code: 'UNKNOWN_TOPIC' })
   await bench.client.admin.createTopic('stream', { partitions: 1 })
-  await t.rejects(bench.client.queue('stream').receive({ waitMs: 5_000 }), { code: 'INVALID', message: /NOT_A_QUEUE/ })
+  const stream = bench.client.queue('stream')
+  await t.rejects(stream.receive({ waitMs: 5_000 }), { code: 'INVALID', message: /NOT_A_QUEUE/ })
+  await t.rejects(stream.send({ value: Buffer.alloc(1) }), { code: 'INVALID', message: /topic stream is a stream.*NOT_A_QUEUE/ })
+  t.match(await stream.sendBatch([{ value: Buffer.alloc(1) }]), [{ ok: false, error: { code: 'INVALID' } }])
+  await t.rejects(stream.stats(), { code: 'INVALID', message: /NOT_A_QUEUE/ })
+})
+
+t.test('Queue: a topic that is made anew as a queue is one (known as a stream before)', async t => {
+  await using bench = await startQueueBench()
+  const { admin } = bench.client
+  await admin.createTopic('jobs', { partitions: 1 })
+  await using producer = bench.client.topic('jobs').producer()
+  await producer.send({ value: Buffer.from('a') })
+  const other = bench.other()
+  await other.admin.deleteTopic('jobs')
+  await other.admin.createQueue('jobs', { partitions: 1 })
+  t.match(await bench.client.queue('jobs').send({ value: Buffer.from('b') }), { offset: 0 })
 })
 
 t.test('Queue: serdes of its own, and their failures', async t => {

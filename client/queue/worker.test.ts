@@ -2,7 +2,7 @@ import { tracingChannel } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { string } from '../serdes.js'
-import { startQueueBench } from '../testing/queue-bench.js'
+import { startQueueBench, type QueueBench } from '../testing/queue-bench.js'
 import { until } from '../testing/stored-values.js'
 import type { InRecord } from '../records.js'
 import type { LeasedRecord } from './queue-records.js'
@@ -369,3 +369,36 @@ t.test('Worker: a lost lease is told as an event, and its handler by its signal'
   await queue.close()
   await work
 })
+
+const TAKEN_AWAY = {
+  'its queue is purged': ({ other }: QueueBench) => other().queue('q').purge(),
+  'retention or an operator deletes it': ({ other }: QueueBench) => other().admin.deleteRecords('q', { 0: 1 }),
+}
+
+for (const [what, takeAway] of Object.entries(TAKEN_AWAY)) {
+  t.test(`Worker: the handler of a record hears by the next heartbeat that ${what}`, async t => {
+    await using bench = await startQueueBench({ sessionTimeoutMs: 1_000, visibilityMs: 3_600_000 })
+    const { client, queue } = bench
+    await queue.send({ value: 'taken' })
+    const events: object[] = []
+    client.on('leaseLost', event => { events.push(event) })
+    const handled: string[] = []
+    const reasons: unknown[] = []
+    const work = queue.work(async ({ value, signal }) => {
+      handled.push(value!)
+      if (value !== 'taken') return
+      await new Promise(resolve => { signal.addEventListener('abort', resolve) })
+      reasons.push(signal.reason)
+    })
+    await until(() => handled.length === 1)
+    await takeAway(bench)
+    await until(() => reasons.length === 1)
+    t.match(reasons, [{ code: 'LEASE' }])
+    t.match(events, [{ topic: 'q', partition: 0, offset: 0, error: { code: 'LEASE' } }])
+    await queue.send({ value: 'next' })
+    await until(() => handled.length === 2)
+    await queue.close()
+    await work
+    t.same(handled, ['taken', 'next'], 'the work goes on, and nothing comes twice')
+  })
+}

@@ -94,7 +94,7 @@ export const ERROR = {
   INCONSISTENT_ASSIGNOR: 66,
   /** The session is not open on this connection, or its token is wrong. Open it with its id and token; where that is refused, begin a new one: the leases of the old one are over. */
   UNKNOWN_SESSION: 70,
-  /** The topic is not a queue, and the request needs one. Name a queue group for a stream topic, or use a topic that was created as a queue. */
+  /** The topic is not a queue, or has no queue group of that name, and the request needs one. Use a topic that was created as a queue, and its own group, named by the empty string; read a stream with a stream group. */
   NOT_A_QUEUE: 71,
   /** The queue keeps the order of keys and a record of the batch has no lane. Give every record a key, or set keyless of the queue to unordered. A client puts the lane of each key into the extras of the batch. */
   KEY_REQUIRED: 72,
@@ -190,7 +190,7 @@ export const ERRORS: readonly ErrorRow[] = [
   {"number":65,"name":"GROUP_NOT_EMPTY","retriable":false,"maybeApplied":false,"category":"INVALID","text":"The group has members.","action":"Stop its consumers first."},
   {"number":66,"name":"INCONSISTENT_ASSIGNOR","retriable":false,"maybeApplied":false,"category":"INVALID","text":"The group uses another assignor.","action":"Use the same assignor in all members."},
   {"number":70,"name":"UNKNOWN_SESSION","retriable":false,"maybeApplied":false,"category":"LEASE","text":"The session is not open on this connection, or its token is wrong.","action":"Open it with its id and token; where that is refused, begin a new one: the leases of the old one are over."},
-  {"number":71,"name":"NOT_A_QUEUE","retriable":false,"maybeApplied":false,"category":"INVALID","text":"The topic is not a queue, and the request needs one.","action":"Name a queue group for a stream topic, or use a topic that was created as a queue."},
+  {"number":71,"name":"NOT_A_QUEUE","retriable":false,"maybeApplied":false,"category":"INVALID","text":"The topic is not a queue, or has no queue group of that name, and the request needs one.","action":"Use a topic that was created as a queue, and its own group, named by the empty string; read a stream with a stream group."},
   {"number":72,"name":"KEY_REQUIRED","retriable":false,"maybeApplied":false,"category":"INVALID","text":"The queue keeps the order of keys and a record of the batch has no lane.","action":"Give every record a key, or set keyless of the queue to unordered. A client puts the lane of each key into the extras of the batch."},
   {"number":73,"name":"INVALID_RECORD_OPTIONS","retriable":false,"maybeApplied":false,"category":"INVALID","text":"An option of a record is out of range, or contradicts another: delay, time to live, priority or dedup id; or the batch is encrypted, which queues cannot take.","action":"The message names the record, the option and its range. Nothing of the batch was stored."},
   {"number":74,"name":"UNKNOWN_REDRIVE","retriable":false,"maybeApplied":false,"category":"INVALID","text":"There is no redrive of this id.","action":"List the redrives; those that ended long ago are forgotten."},
