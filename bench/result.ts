@@ -11,8 +11,8 @@ import type { Workload } from './workload.js'
 /** Marks the layout. */
 export const RESULT_FORMAT = 'sluice-bench/1'
 
-/** One contender in one round. */
-export interface Sample {
+/** One contender in one round. `Usage` is what is known of its server. */
+export interface Sample<Usage = ProcessUsage> {
   round: number
   contender: string
   /** Length of the measured window, in seconds. */
@@ -29,7 +29,7 @@ export interface Sample {
   intendedLatency: LatencySummary | null
   serviceLatency: LatencySummary | null
   client: ProcessUsage
-  server: ProcessUsage
+  server: Usage
 }
 
 /** Median and range over the rounds. */

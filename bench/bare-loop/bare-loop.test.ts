@@ -81,7 +81,7 @@ t.test('Bare loop: a fetch goes through the backlog with every value', async t =
   const backlogPath = join(folder, 'backlog')
   const fileBytes = await writeBacklog(backlogPath, { backlog: 10_050, batch: 100, size: 200 })
   t.equal((await stat(backlogPath)).size, fileBytes)
-  const server = await BareServer.start({ path: join(folder, 'log'), form: 'append', backlogPath })
+  const server = await BareServer.start({ path: join(folder, 'log'), form: 'append', backlogPath, prewrittenBytes: 0 })
   const load = new BareFetchLoad({ port: server.ports.fetch, fileBytes, recordBytes: 200, walk: true })
   await load.prepare()
   load.start()

@@ -26,8 +26,8 @@ export interface BareServerOptions {
   readonly form: BareForm
   /** File of batches that fetches read; null where there are none. */
   readonly backlogPath: string | null
-  /** Size of the file that is written ahead, in bytes. */
-  readonly prewrittenBytes?: number
+  /** Size of the file where it is written ahead, in bytes: a batch or more. */
+  readonly prewrittenBytes: number
 }
 
 export class BareServer {

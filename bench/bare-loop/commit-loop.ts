@@ -30,7 +30,6 @@ interface Commit { readonly runs: BatchRun[], readonly sources: RunSource[], don
 /** Commits of this size leave the page cache faster than larger ones. */
 const COMMIT_BYTES_MAX = 256 * 1024
 const COMMIT_BUFFERS_MAX = 1024
-const PREWRITTEN_BYTES_DEFAULT = 256 * 1024 * 1024
 const ZEROS = Buffer.alloc(256 * 1024)
 
 export class CommitLoop {
@@ -47,7 +46,7 @@ export class CommitLoop {
   commits = 0
 
   /** @param path a file that is made anew. */
-  constructor (path: string, form: BareForm, prewrittenBytes = PREWRITTEN_BYTES_DEFAULT) {
+  constructor (path: string, form: BareForm, prewrittenBytes: number) {
     const { commitsInFlight, prewritten } = BARE_FORM[form]
     this.commitsInFlight = commitsInFlight
     this.wrapPosition = prewritten ? prewrittenBytes : Infinity

@@ -29,6 +29,9 @@ export interface BareOptions extends RunOptions {
   profile?: string
 }
 
+/** Option of commands with the pre-written form of the bare loop. */
+export interface PrewrittenOptions { prewritten: number }
+
 /** A command whose help begins with real examples and whose mistakes throw instead of ending the process. */
 export function newCommand (name: string, description: string, examples: readonly string[] = []): Command {
   const command = new Command(name).description(description).exitOverride().allowExcessArguments(false)
@@ -65,7 +68,7 @@ export function withPlace (command: Command, folder = RUN_DEFAULTS.folder): Comm
 
 /** Adds the options of runs that may have the bare loop beside Sluice. */
 export function withBare (command: Command, bare: readonly BareForm[], defaults: Partial<RunSettings> = {}): Command {
-  return withRun(command, defaults)
+  return withPrewritten(withRun(command, defaults))
     .option('--count <records>', 'end each window after so many records, or the duration', integer(1, 1e12))
     .option('--no-sluice', 'measure the bare loop alone')
     .addOption(new Option('--bare <forms>', `forms of the bare loop, of ${BARE_FORMS.join(', ')}`)
@@ -74,8 +77,14 @@ export function withBare (command: Command, bare: readonly BareForm[], defaults:
     .option('--profile <folder>', 'write processor profiles of broker and client there')
 }
 
+/** Adds how much is written ahead where blocks are to be written over. */
+export function withPrewritten (command: Command): Command {
+  return command.option('--prewritten <bytes>', 'bytes that are written ahead where blocks are written over',
+    integer(256 * 1024, 2 ** 40), RUN_DEFAULTS.prewrittenBytes)
+}
+
 /** The settings of a run, of its options. */
-export function settingsOf (options: RunOptions & Partial<BareOptions>): RunSettings {
+export function settingsOf (options: RunOptions & Partial<BareOptions & PrewrittenOptions>): RunSettings {
   return {
     rounds: options.rounds,
     warmupMs: options.warmup,
@@ -83,6 +92,7 @@ export function settingsOf (options: RunOptions & Partial<BareOptions>): RunSett
     count: options.count ?? null,
     sluice: options.sluice ?? true,
     bare: options.bare === undefined || options.bare === false ? [] : options.bare,
+    prewrittenBytes: options.prewritten ?? RUN_DEFAULTS.prewrittenBytes,
     folder: options.folder,
     brokerOptions: options.brokerOption,
     profileDirectory: options.profile,

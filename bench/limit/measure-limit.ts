@@ -17,13 +17,15 @@ import { TcpPair } from './tcp-pair.js'
 
 /** Bytes of the writes that are measured. */
 export const WRITE_SIZES = [4_096, 65_536, 262_144, 1_048_576] as const
-/** Bytes of the records that the bare loop is measured with. */
+/** Bytes of the values that the bare loop is measured with, unless told otherwise. */
 export const RECORD_SIZES = [100, 1_024] as const
 const CHECKSUM_SIZES = [4_096, 65_536, 1_048_576] as const
 const CHECKSUM_SHARE = 0.25
 
 /** Measures the machine in rounds. @throws BenchError where the folder cannot be written. */
-export async function measureLimit (settings: RunSettings): Promise<LimitResult> {
+export async function measureLimit (
+  settings: RunSettings, recordSizes: readonly number[] = RECORD_SIZES,
+): Promise<LimitResult> {
   const startedAt = new Date().toISOString()
   const loadAverageAtStart = os.loadavg()[0]!
   const machine = await describeMachine(settings.folder)
@@ -33,7 +35,7 @@ export async function measureLimit (settings: RunSettings): Promise<LimitResult>
   settings.onProgress?.('checksums')
   const checksum = CHECKSUM_SIZES.map(size => measureChecksum(size, settings))
   const bareLoop = []
-  for (const size of RECORD_SIZES) {
+  for (const size of recordSizes) {
     bareLoop.push(await runWorkload(bareWorkload(size), { ...settings, sluice: false, bare: BARE_FORMS }))
   }
   return {
@@ -56,7 +58,7 @@ async function measureDisks (settings: RunSettings): Promise<DiskLimit[]> {
   for (let round = 1; round <= settings.rounds; round++) {
     settings.onProgress?.(`disk: round ${round} of ${settings.rounds}`)
     await withScratchFolder(settings.folder, async folder => {
-      for (const { mode, size, windows } of cases) windows.push(measureDisk(folder, mode, size, settings.durationMs))
+      for (const { mode, size, windows } of cases) windows.push(measureDisk(folder, { mode, size }, settings))
     })
   }
   return cases.map(({ mode, size, windows }) => {

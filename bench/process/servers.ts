@@ -6,6 +6,7 @@ import { BenchError } from '../bench-error.js'
 import type { BareForm } from '../bare-loop/commit-loop.js'
 import { writeBacklog } from '../bare-loop/backlog.js'
 import type { Target } from '../load/make-load.js'
+import type { ProcessUsage } from '../measure/process-probe.js'
 import type { Workload } from '../workload.js'
 import type { ServerCalls } from './calls.js'
 import { Child, type ChildOptions } from './child.js'
@@ -13,10 +14,16 @@ import { Child, type ChildOptions } from './child.js'
 /** Threads for file operations of both servers. `sluice broker` sets the same. */
 const THREADS = 16
 
-/** A server that runs. */
-export interface RunningServer {
-  readonly child: Child<ServerCalls>
+/** Bytes that the pre-written form of the bare loop writes ahead, unless told otherwise. */
+export const PREWRITTEN_BYTES = 256 * 1024 * 1024
+
+/** A server that runs. `Usage` is what can be told of the processor time and memory that it takes. */
+export interface RunningServer<Usage = ProcessUsage> {
   readonly target: Target
+  beginWindow (): Promise<void>
+  endWindow (): Promise<Usage>
+  /** Ends it and waits for its end. */
+  stop (): Promise<void>
 }
 
 /** What a broker says of itself. */
@@ -31,7 +38,7 @@ export async function startBroker (
   const line = await child.firstLine()
   const address = / ready on (\S+?),? /.exec(`${line} `)?.[1]
   if (address === undefined) throw new BenchError(1, `the broker said ${JSON.stringify(line)} where its ready line was due`)
-  return { child, target: { kind: 'sluice', address } }
+  return running(child, { kind: 'sluice', address })
 }
 
 /** Version and options of a running broker. */
@@ -43,15 +50,24 @@ export async function askBroker (address: string): Promise<BrokerFacts> {
 
 /** Starts the bare loop. */
 export async function startBareServer (
-  directory: string, form: BareForm, workload: Workload, childOptions: ChildOptions,
+  directory: string, form: BareForm, workload: Workload, prewrittenBytes: number,
 ): Promise<RunningServer> {
   const backlog = backlogOf(workload)
   const backlogPath = backlog === null ? null : join(directory, 'backlog')
   const backlogBytes = backlog === null ? 0 : await writeBacklog(backlogPath!, backlog)
-  const argument = JSON.stringify({ path: join(directory, 'log'), form, backlogPath })
-  const child = new Child<ServerCalls>('bare-server-main.js', [argument], { ...childOptions, threads: THREADS })
+  const argument = JSON.stringify({ path: join(directory, 'log'), form, backlogPath, prewrittenBytes })
+  const child = new Child<ServerCalls>('bare-server-main.js', [argument], { threads: THREADS })
   const ports = JSON.parse(await child.firstLine()) as { produce: number, tail: number, fetch: number }
-  return { child, target: { kind: 'bare', ports, backlogBytes } }
+  return running(child, { kind: 'bare', ports, backlogBytes })
+}
+
+function running (child: Child<ServerCalls>, target: Target): RunningServer {
+  return {
+    target,
+    beginWindow: async () => { await child.call('begin', null) },
+    endWindow: () => child.call('end', null),
+    stop: () => child.stop(),
+  }
 }
 
 function backlogOf (workload: Workload): { backlog: number, batch: number, size: number } | null {
