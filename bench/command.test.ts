@@ -143,6 +143,9 @@ t.test('sluice bench: what it does not know is a mistake of usage (2)', async t 
     [['produce', '--bare', 'fast'], /--bare[^]*of append, overlap, prewritten/],
     [['sweep', '--codec', 'none,rar'], /--codec[^]*of none, /],
     [['produce', '--no-sluice', '--no-bare'], /nothing to measure/],
+    [['peers', '--resume'], /--resume goes with --out/],
+    [['peers', '--plot', 'peers.png'], /neither \.svg nor \.html/],
+    [['peers', '--peers', 'kafka'], /--peers[^]*of jetstream, /],
     [['produce', ...SHORT, '--folder', '/dev/null/x'], /no folder can be made[^]*--folder/],
   ]
   for (const [args, message] of mistakes) {

@@ -7,6 +7,7 @@ import { findRateCommand } from './commands/find-rate.js'
 import { limitCommand } from './commands/limit.js'
 import { newCommand, type RunAction } from './commands/options.js'
 import { partitionsCommand } from './commands/partitions.js'
+import { peersCommand } from './commands/peers.js'
 import { runFileCommand } from './commands/run-file.js'
 import { sweepCommand } from './commands/sweep.js'
 import {
@@ -25,6 +26,7 @@ export function benchCommand (run: RunAction): Command {
   const commands = [
     produceCommand, fetchCommand, endToEndCommand, awaitSendCommand, queueCommand, backlogCommand, findRateCommand,
     partitionsCommand, sweepCommand, runFileCommand, compareCommand, limitCommand,
+    peersCommand,
   ]
   for (const make of commands) bench.addCommand(make(run))
   return bench

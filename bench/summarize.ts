@@ -29,14 +29,20 @@ export function summarize (contender: string, samples: readonly Sample[]): Conte
   }
 }
 
-/** Sluice against each other contender, in pairs of the same round: what slows the machine for a while slows both. */
-export function ratiosOf (samples: readonly Sample[]): Ratio[] {
+/** What ratios are made of. */
+export type RatedSample = Pick<Sample, 'round' | 'contender' | 'recordsPerSecond' | 'intendedLatency' | 'serviceLatency'>
+
+/** Sluice against each other contender, in pairs of the same round: what slows the machine for a while slows both.
+ * Rounds that one of them does not have are left out. */
+export function ratiosOf (samples: readonly RatedSample[]): Ratio[] {
   const ours = samples.filter(sample => sample.contender === SLUICE)
-  if (ours.length === 0) return []
   const others = [...new Set(samples.map(sample => sample.contender))].filter(name => name !== SLUICE)
-  return others.map(to => {
-    const theirs = (round: number): Sample => samples.find(other => other.contender === to && other.round === round)!
-    const pairs = ours.map(sample => [sample, theirs(sample.round)] as const)
+  return others.flatMap(to => {
+    const pairs = ours.flatMap(sample => {
+      const theirs = samples.find(other => other.contender === to && other.round === sample.round)
+      return theirs === undefined ? [] : [[sample, theirs] as const]
+    })
+    if (pairs.length === 0) return []
     const latency = (percentile: 'p50Us' | 'p99Us'): Spread | null => {
       const quotients = pairs.map(([a, b]) => (latencyOf(a)?.[percentile] ?? NaN) / (latencyOf(b)?.[percentile] ?? NaN))
       return quotients.some(Number.isNaN) ? null : spread(quotients)
@@ -57,7 +63,7 @@ export function spread (values: readonly number[]): Spread {
   return { median, min: sorted[0]!, max: sorted.at(-1)! }
 }
 
-function latencyOf (sample: Sample): LatencySummary | null {
+function latencyOf (sample: RatedSample): LatencySummary | null {
   return sample.intendedLatency ?? sample.serviceLatency
 }
 

@@ -34,6 +34,8 @@ export interface SampleSettings {
   readonly folder: string
   /** Folder for processor profiles of Sluice's broker and driver. */
   readonly profileDirectory?: string
+  /** Time for all but warm-up and window, after which the sample fails; without, there is none. */
+  readonly timeoutMs?: number
 }
 
 const POLL_MS = 5
@@ -46,11 +48,13 @@ export async function takeSample<Usage> (
   return withScratchFolder(settings.folder, async folder => {
     let server: RunningServer<Usage> | null = null
     let driver: Child<DriverCalls> | null = null
+    let deadline: NodeJS.Timeout | undefined
     try {
       server = await contender.start(folder)
       const { target } = server
       const facts = target.kind === 'sluice' ? await askBroker(target.address) : null
       driver = new Child<DriverCalls>('driver-main.js', [], target.kind === 'sluice' ? driverOptions(settings) : {})
+      deadline = deadlineOf(driver, settings)
       await driver.call('prepare', { target, workload })
       await driver.call('start', null)
       await delay(settings.warmupMs)
@@ -58,10 +62,21 @@ export async function takeSample<Usage> (
       await driver.call('stop', null)
       return { sample: toSample(round, contender.name, outcome, usage), facts }
     } finally {
+      clearTimeout(deadline)
       await driver?.stop()
       await server?.stop()
     }
   })
+}
+
+/** A server that hangs must not hang the run. */
+function deadlineOf (
+  driver: Child<DriverCalls>, { timeoutMs, warmupMs, durationMs }: SampleSettings,
+): NodeJS.Timeout | undefined {
+  if (timeoutMs === undefined) return undefined
+  return setTimeout(() => {
+    driver.abandon(`it did not come to its end in ${timeoutMs / 1000} s beside warm-up and window`)
+  }, timeoutMs + warmupMs + durationMs)
 }
 
 function driverOptions ({ profileDirectory }: SampleSettings): ChildOptions {

@@ -61,9 +61,12 @@ export function withRun (command: Command, defaults: Partial<RunSettings> = {}):
 
 /** Adds where the data goes, and options of the broker. */
 export function withPlace (command: Command, folder = RUN_DEFAULTS.folder): Command {
-  return command
-    .option('--folder <path>', 'folder for the data: its disk is what is measured', folder)
-    .option('--broker-option <name=value>', 'an option of the broker; may be repeated', brokerOption, {})
+  return withBrokerOptions(command.option('--folder <path>', 'folder for the data: its disk is what is measured', folder))
+}
+
+/** Adds options of the broker. */
+export function withBrokerOptions (command: Command): Command {
+  return command.option('--broker-option <name=value>', 'an option of the broker; may be repeated', brokerOption, {})
 }
 
 /** Adds the options of runs that may have the bare loop beside Sluice. */

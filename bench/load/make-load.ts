@@ -1,5 +1,7 @@
 // Which load does which work on which server.
 
+import { makePeerLoad } from '../peers/loads/make-peer-load.js'
+import type { PeerTarget } from '../peers/peer-table.js'
 import { bareReceivers } from '../queue-workload.js'
 import { bareBatchRecords, isBareWorkload, type BareWorkload, type Workload } from '../workload.js'
 import { BareEndToEndLoad } from './bare-end-to-end-load.js'
@@ -20,12 +22,14 @@ import { SluiceQueueLoad } from './sluice-queue-load.js'
 export type Target =
   | { readonly kind: 'sluice', readonly address: string }
   | { readonly kind: 'bare', readonly ports: { produce: number, tail: number, fetch: number }, readonly backlogBytes: number }
+  | PeerTarget
 
 /** Bytes that the bare loop has on their way; more makes it no faster. */
 export const BARE_IN_FLIGHT_BYTES = 4 * 1024 * 1024
 
 export function makeLoad (target: Target, workload: Workload): Load {
   if (target.kind === 'sluice') return sluiceLoad(target.address, workload)
+  if (target.kind === 'peer') return makePeerLoad(target, workload)
   if (!isBareWorkload(workload)) throw new Error(`the bare loop has no ${workload.name}`)
   return bareLoad(target, workload)
 }

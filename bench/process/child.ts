@@ -81,6 +81,12 @@ export class Child<Calls> {
     clearTimeout(timer)
   }
 
+  /** Kills the child; whoever waits for it is told `reason`. */
+  abandon (reason: string): void {
+    this.failAll(new BenchError(1, reason))
+    this.process.kill('SIGKILL')
+  }
+
   private onAnswer (answer: AnswerMessage): void {
     const waiter = this.waiting.get(answer.id)
     this.waiting.delete(answer.id)

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { unclosed } from '../html/markup.fixture.js'
 import { SLUICE, spread, summarize } from '../summarize.js'
 import { sampleOf } from '../test-samples.fixture.js'
 import type { ProduceWorkload } from '../workload.js'
@@ -105,7 +106,12 @@ t.test('Sweep: the report is one file with plots, and needs nothing from elsewhe
     t.match(page, 'A &#60;fast&#62; one', 'texts are escaped')
     t.match(page, /prefers-color-scheme: dark/)
     t.equal(page.match(/<figure>/g)!.length, 2)
-    t.equal((page.match(/<svg /g) ?? []).length, (page.match(/<\/svg>/g) ?? []).length)
+    const plots = page.match(/<svg [^]*?<\/svg>/g)!
+    t.equal(plots.length, 2)
+    for (const plot of plots) {
+      t.equal(unclosed(plot), '', 'the plot is well-formed')
+      t.match(plot, /<rect |<circle /, 'and has something in it')
+    }
   }
   t.match(sweepTable(result), /recommended: partitions 4: 1\.50 times[^]*createTopic\(name, \{ partitions: 4 \}\)/)
   t.match(partitionsTable(result), /4 +150 +1\.50/)

@@ -1,0 +1,63 @@
+// A server that is not ours, started for a sample like our own: on a free port of 127.0.0.1, with its files in the
+// folder of the sample.
+
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { BenchError } from '../bench-error.js'
+import type { Target } from '../load/make-load.js'
+import type { ServerUsage } from '../measure/external-probe.js'
+import { Child } from './child.js'
+import type { RunningServer } from './servers.js'
+
+/** A program to start. */
+export interface ExternalCommand {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly directory: string
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+/** What is started for a server: the server itself last. */
+export interface ExternalServerSpec {
+  readonly commands: readonly ExternalCommand[]
+  /** Where it takes connections when it is ready. */
+  readonly port: number
+  /** Where clients go, if that is another port. */
+  readonly clientPort?: number
+}
+
+/** Calls that the process answers which stands between. */
+export interface ExternalServerCalls {
+  begin: { argument: null, result: null }
+  end: { argument: null, result: ServerUsage | null }
+}
+
+/** Starts a server and waits until it takes connections. @throws BenchError with what it said instead. */
+export async function startExternalServer (
+  spec: ExternalServerSpec, target: Target,
+): Promise<RunningServer<ServerUsage | null>> {
+  const child = new Child<ExternalServerCalls>('external-server-main.js', [JSON.stringify(spec)])
+  const line = await child.firstLine()
+  if (line !== 'ready') {
+    await child.stop()
+    throw new BenchError(1, line)
+  }
+  return {
+    target,
+    beginWindow: async () => { await child.call('begin', null) },
+    endWindow: () => child.call('end', null),
+    stop: () => child.stop(),
+  }
+}
+
+/** So many ports of 127.0.0.1 that nobody listens on, each another one. */
+export async function freePorts (count: number): Promise<number[]> {
+  const listen = (): Promise<Server> => new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => resolve(server))
+  })
+  const servers = await Promise.all(Array.from({ length: count }, listen))
+  const ports = servers.map(server => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map(server => new Promise(resolve => { server.close(resolve) })))
+  return ports
+}
