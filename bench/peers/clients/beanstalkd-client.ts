@@ -1,4 +1,5 @@
-// beanstalkd through `jackd`: its protocol has one job to a command, so that many commands are under way at once.
+// beanstalkd through `jackd`: its protocol has one job to a command, so that many commands are under way at once. The
+// library mixes up the answers of reserves and deletes that are: each connection that takes jobs has one at a time.
 
 import { loadLibrary } from '../libraries.js'
 import type { PeerAddress, PeerClient, PeerValue } from './peer-client.js'
@@ -15,9 +16,8 @@ interface JackdConnection {
 
 interface Job { readonly id: string, readonly payload: Buffer }
 
-/** Connections that reserve, and jobs of each under way. */
-const WORKERS = 4
-const JOBS = 32
+/** Connections that reserve. */
+const WORKERS = 64
 
 export class BeanstalkdClient implements PeerClient {
   private readonly connect: () => Promise<JackdConnection>
@@ -69,7 +69,7 @@ export class BeanstalkdClient implements PeerClient {
           onDeleted()
         }
       }
-      for (let job = 0; job < JOBS; job++) run().catch((error: Error) => { if (!this.closing) throw error })
+      run().catch((error: Error) => { if (!this.closing) throw error })
     }
   }
 }
