@@ -148,9 +148,11 @@ export class HostedQueueGroup implements QueueHost {
     this.onFactsLoaded()
   }
 
-  /** The delay store has taken to the disk what it had: the group may put off more. */
+  /** The delay store has taken to the disk what it had: the group may put off more, or bring back what is due. */
   onDelayRoom (): void {
-    if (this.leads && !this.stopped) this.wakeWaiters()
+    if (!this.leads || this.stopped) return
+    this.turn()
+    this.wakeWaiters()
   }
 
   /** `waiter` hears when there may be something to receive, until it says it waits no more. */

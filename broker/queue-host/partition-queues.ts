@@ -248,7 +248,7 @@ export class PartitionQueues {
       }
       isAwaited ||= group.idle.awaitedSequence > group.loggedSequence
     }
-    if (this.held.length === 0) return
+    if (this.held.length === 0) return this.checkpointDelays()
     if (isAwaited || this.heldBytes > COMPANY_BYTES) this.write()
     else this.writeLater()
   }

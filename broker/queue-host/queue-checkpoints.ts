@@ -79,7 +79,9 @@ export class QueueCheckpoints {
   write (
     { log, settledOffset }: LedLog, groups: ReadonlyMap<string, HostedQueueGroup>, loggedBytes: number, all: boolean,
   ): boolean {
-    const isPossible = this.taken === null && log.nextOffset !== this.storedOffset
+    // What is brought back because it is due changes a delay store without a word in the log.
+    const isNew = log.nextOffset !== this.storedOffset || [...groups.values()].some(({ delayed }) => delayed.isDue)
+    const isPossible = this.taken === null && isNew
     // One at a time, so that what waits for the disk is bounded; the last one of all waits for nothing.
     if (isPossible && (all || (this.underWay === 0 && this.isDue(groups, loggedBytes)))) {
       this.taken = this.take(log, groups)
@@ -94,9 +96,9 @@ export class QueueCheckpoints {
     this.underWay++
     this.meta.write(writes, {
       done: error => {
-        this.underWay--
-        // What a meta store that has failed did not take stays in memory.
+        // What a meta store that has failed did not take stays in memory, and nothing more is tried.
         if (error !== null) return
+        this.underWay--
         for (const group of frozen) group.delayed.onCheckpointed()
         this.onCommitted()
       },
@@ -118,7 +120,7 @@ export class QueueCheckpoints {
     this.storedBytes = 0
     for (const group of groups.values()) {
       const { sequence, state } = group.idle
-      if (this.sequences.get(group.name) === sequence) continue
+      if (this.sequences.get(group.name) === sequence && !group.delayed.isDue) continue
       this.sequences.set(group.name, sequence)
       changed.push(group)
       group.delayed.freeze()
@@ -126,6 +128,7 @@ export class QueueCheckpoints {
       writeInt64(count, group.delayed.size, 0)
       const value = Buffer.concat([count, state.snapshot()])
       this.storedBytes += value.length
+      group.delayed.onCheckpointTaken(value.length)
       writes.push({ table: GROUP_TABLE, key: groupKey(this.key, group.name), value })
       // Nobody may come to it for long.
       state.ledger.trim()

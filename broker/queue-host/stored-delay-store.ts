@@ -30,8 +30,10 @@ import { StoredRows } from './stored-rows.js'
 const ROWS_PER_LOOK = 1_000
 /** Changes that are worth a checkpoint of their own, some 300 bytes each. */
 const CHANGES_DUE = 8_000
-/** Changes above which the store is full. */
-const CHANGES_FULL = 20_000
+/** So many times those that are due make the store full. */
+const FULL_FACTOR = 2.5
+/** Bytes of a checkpoint that cost as much as a change, about. */
+const BYTES_PER_CHANGE = 128
 
 export class StoredDelayStore implements DelayStore {
   private readonly meta: MetaStore
@@ -51,6 +53,7 @@ export class StoredDelayStore implements DelayStore {
   private storedOffsets!: StoredRows
   private storedDue!: readonly StoredRows[]
   private image: DelayImage | null = null
+  private changesDue = CHANGES_DUE
   /** Rows of old generations may be left. */
   private isUnswept = false
 
@@ -84,9 +87,12 @@ export class StoredDelayStore implements DelayStore {
   get changes (): number { return this.recent.size + (this.frozen?.size ?? 0) }
 
   /** A checkpoint should be written because of them. */
-  get isDue (): boolean { return this.changes > CHANGES_DUE || this.recent.isClear || this.frozen?.isClear === true }
+  get isDue (): boolean { return this.changes > this.changesDue || this.hidesRows }
 
-  get isFull (): boolean { return this.changes > CHANGES_FULL }
+  get isFull (): boolean { return this.changes > this.changesDue * FULL_FACTOR }
+
+  /** A checkpoint of so many bytes besides is being taken: with many of them the next has to be worth it. */
+  onCheckpointTaken (bytes: number): void { this.changesDue = Math.max(CHANGES_DUE, bytes / BYTES_PER_CHANGE) }
 
   put (offset: number, clock: DelayClock, dueMs: number, record: Uint8Array): void {
     const before = this.lookUp(offset)
@@ -100,12 +106,15 @@ export class StoredDelayStore implements DelayStore {
 
   get (offset: number): Uint8Array | null { return this.lookUp(offset)?.record ?? null }
 
-  remove (offset: number): void {
+  remove (offset: number): void { this.take(offset) }
+
+  take (offset: number): Uint8Array | null {
     const before = this.lookUp(offset)
-    if (before === null) return
+    if (before === null) return null
     this.image?.note(offset, before)
     this.count--
     this.recent.records.set(offset, null)
+    return before.record
   }
 
   removeBelow (endOffset: number): number {

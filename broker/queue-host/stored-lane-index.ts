@@ -53,6 +53,8 @@ export class StoredLaneIndex implements LaneIndex {
     this.recordsMax = recordsMax
   }
 
+  get partCount (): number { return this.chunks.length + 1 }
+
   get indexedEnd (): number { return Math.max(this.newest.indexedEnd, this.storedEnd) }
 
   /** Records in memory, chunks, and bytes kept at hand: for stating bounds. */

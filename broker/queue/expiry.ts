@@ -9,7 +9,7 @@ import type { Lifecycle } from './lifecycle.js'
 import type { Picker } from './picker.js'
 import type { QueueClock } from './queue-clock.js'
 import type { QueueState } from './queue-state.js'
-import { DELAY_CLOCK, QUEUE_LIMITS, REASON, RECORD_STATE, type DelayClock } from './queue-types.js'
+import { DELAY_CLOCK, ORDER, QUEUE_LIMITS, REASON, RECORD_STATE, type DelayClock } from './queue-types.js'
 import { NO_SLOT, RECORD_FLAG } from './record-ledger.js'
 import { SESSION_FLAG, type Session } from './session-table.js'
 
@@ -43,14 +43,14 @@ export class Expiry {
 
   /** Queue time of the next thing to do that is a matter of durations; a date is `firstDateMs`. */
   get nextDueMs (): number {
-    const storeMs = this.state.delayed.firstDueMs(DELAY_CLOCK.queue) - QUEUE_LIMITS.nearWindowMs
+    const storeMs = this.loadDueMs(DELAY_CLOCK.queue)
     const sessionsMs = this.state.sessions.size === 0 ? Infinity : this.sessionsDueMs
     return Math.min(this.state.timers.nextDueMs(), storeMs, sessionsMs)
   }
 
   /** Wall-clock time of the next thing to do that is a matter of dates. */
   get firstDateMs (): number {
-    const storeMs = this.state.delayed.firstDueMs(DELAY_CLOCK.wall) - QUEUE_LIMITS.nearWindowMs
+    const storeMs = this.loadDueMs(DELAY_CLOCK.wall)
     return Math.min(this.state.dates.nextDueMs(), storeMs)
   }
 
@@ -161,13 +161,39 @@ export class Expiry {
     this.sessionsDueMs = dueMs
   }
 
-  /** Brings what is due within a minute from the delay store into the wheel. */
+  /** Brings what is due within a minute, or at least what is due, from the delay store into memory. */
   private loadNear (clock: DelayClock, nowMs: number): void {
-    const { delayed } = this.state
-    const untilMs = nowMs + QUEUE_LIMITS.nearWindowMs
-    for (let left = QUEUE_LIMITS.recordsPerTick; left > 0 && delayed.firstDueMs(clock) <= untilMs; left--) {
-      this.state.load(delayed.firstDueOffset(clock))
+    const { delayed, ledger } = this.state
+    for (let left = QUEUE_LIMITS.loadsPerTick; left > 0 && this.mayLoad; left--) {
+      const dueMs = delayed.firstDueMs(clock)
+      if (dueMs > nowMs + this.loadAheadMs) return
+      const offset = delayed.firstDueOffset(clock)
+      const slot = this.state.load(offset)
+      if (dueMs > nowMs) continue
+      this.state.wakeUp(slot)
+      this.picker.onReady(offset, ledger.lanes[slot]!)
     }
+  }
+
+  /** When the delay store is to be looked at next, by a clock; Infinity where something else has to happen first. */
+  private loadDueMs (clock: DelayClock): number {
+    return this.mayLoad ? this.state.delayed.firstDueMs(clock) - this.loadAheadMs : Infinity
+  }
+
+  /**
+   * False while the disk has to catch up, or very many records are ready. The latter where all of these can be handed
+   * out: with keys or priorities the one that is needed next may be on the disk.
+   */
+  private get mayLoad (): boolean {
+    const { delayed, counts } = this.state
+    const isSated = counts[RECORD_STATE.READY]! >= QUEUE_LIMITS.readyRecordsMax &&
+      this.lifecycle.config.order === ORDER.none
+    return !delayed.isFull && !isSated
+  }
+
+  private get loadAheadMs (): number {
+    const isCrowded = this.state.counts[RECORD_STATE.DELAYED]! >= QUEUE_LIMITS.nearRecordsMax
+    return isCrowded ? 0 : QUEUE_LIMITS.nearWindowMs
   }
 
   private onDue (offset: number): void {

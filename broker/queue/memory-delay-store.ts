@@ -30,6 +30,12 @@ export class MemoryDelayStore implements DelayStore {
     if (offset === this.lowest) this.lowest = -1
   }
 
+  take (offset: number): Uint8Array | null {
+    const record = this.get(offset)
+    this.remove(offset)
+    return record
+  }
+
   removeBelow (endOffset: number): number {
     const { size } = this
     for (const offset of [...this.records.keys()]) if (offset < endOffset) this.remove(offset)

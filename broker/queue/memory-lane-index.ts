@@ -3,6 +3,7 @@
 import type { LaneIndex } from './queue-types.js'
 
 export class MemoryLaneIndex implements LaneIndex {
+  readonly partCount = 1
   /** Offsets of each lane, ascending. */
   private readonly lanes = new Map<number, number[]>()
   private trimmed: number

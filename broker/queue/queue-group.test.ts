@@ -449,6 +449,45 @@ t.test('QueueGroup: a session that comes back while it loses its leases keeps th
   t.equal(world.group.stats().leased, 15_000)
 })
 
+t.test('QueueGroup: very many records that are due at the same time come from the disk as they are needed', async t => {
+  const world = worldOf({ maxInFlight: 1_000_000, visibilityMs: 300_000, sessionTimeoutMs: 300_000 })
+  const total = 350_000
+  for (let count = 0; count < total; count++) world.append({ notBeforeMs: world.wallMs + 90_000 })
+  while (world.group.stats().delayed < total) t.same(receive(world, 1), [])
+  t.equal(world.delayed.size, total)
+  const step = (): void => { for (let tick = 0; tick < 200; tick++) world.tick() }
+  world.pass(40_000)
+  step()
+  t.equal(total - world.delayed.size, QUEUE_LIMITS.nearRecordsMax, 'a minute ahead, some of them')
+  t.ok(world.group.nextDueMs > world.monotonicMs, 'nobody has to look again before they are due')
+  world.pass(50_001)
+  step()
+  const loaded = total - world.delayed.size
+  const most = QUEUE_LIMITS.readyRecordsMax + QUEUE_LIMITS.nearRecordsMax + 2 * QUEUE_LIMITS.recordsPerTick
+  t.ok(loaded >= QUEUE_LIMITS.readyRecordsMax && loaded <= most, `${loaded} are in memory`)
+  t.ok(world.group.nextDueMs > world.monotonicMs, 'nobody has to look again before some are gone')
+  const seen = new Set<number>()
+  for (let round = 0; seen.size < total && round < 200; round++) {
+    for (const offset of offsetsOf(receive(world, 1, 10_000))) seen.add(offset)
+    world.pass(10)
+  }
+  t.equal(seen.size, total, 'all of them come')
+})
+
+t.test('QueueGroup: nothing comes from a disk that does not keep up, and all of it when it does', async t => {
+  const world = worldOf({ sessionTimeoutMs: 300_000 })
+  world.append({ notBeforeMs: world.wallMs + 90_000 })
+  t.same(receive(world, 1), [])
+  Object.assign(world.delayed, { isFull: true })
+  world.pass(90_001)
+  world.tick()
+  t.equal(world.delayed.size, 1)
+  t.ok(world.group.nextDueMs > world.monotonicMs, 'whoever has room says so')
+  Object.assign(world.delayed, { isFull: false })
+  world.tick()
+  t.same(offsetsOf(receive(world, 1)), [0])
+})
+
 t.test('QueueGroup: a quiet key behind a very long backlog of another has its turn soon (fair)', async t => {
   const world = worldOf({ order: 'fair', maxInFlight: 100_000, sessionTimeoutMs: 300_000, visibilityMs: 300_000 })
   for (let count = 0; count < 40_000; count++) world.append({ lane: 1 })

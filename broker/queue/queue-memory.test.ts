@@ -48,6 +48,7 @@ class CountingStore implements DelayStore {
   put (): void { this.size++ }
   get (): Uint8Array | null { return null }
   remove (): void {}
+  take (): Uint8Array | null { return null }
   removeBelow (): number { return 0 }
   minOffset (): number { return this.size === 0 ? Infinity : 0 }
   offsetsIn (): number[] { return [] }
@@ -57,6 +58,7 @@ class CountingStore implements DelayStore {
 
 /** Stands for an index on disk: the records of `feedOf`. */
 const INDEX: LaneIndex = {
+  partCount: 1,
   indexedEnd: Number.MAX_SAFE_INTEGER,
   add () {},
   advanceTo () {},

@@ -99,9 +99,8 @@ export class QueueState implements Mutations {
 
   /** Brings a record back from the delay store; `NO_SLOT` where it is not there. */
   load (offset: number): number {
-    const bytes = this.delayed.get(offset)
+    const bytes = this.delayed.take(offset)
     if (bytes === null) return NO_SLOT
-    this.delayed.remove(offset)
     const { slot, notes } = readRecord(new ByteReader(bytes), this.ledger)
     if (notes !== null) this.notes.set(offset, notes)
     this.counts[DELAYED]!++

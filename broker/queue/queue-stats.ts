@@ -1,15 +1,16 @@
 // The figures of a group on one partition. Ages come from the timestamps of the oldest records, which the group does
 // not know: it names their offsets, and `agesOf` does the rest.
 //
-// It costs a walk over the entries, and a look-up per busy lane for up to `LANES_COUNTED` of them; beyond, what waits
-// in the lanes is estimated from those.
+// It costs a walk over the entries, and look-ups of busy lanes in the lane index, at most `LOOK_UPS`: where there are
+// more lanes, or the index has many parts, what waits in the lanes is estimated from some of them.
 
 import { LANE_FLAG } from './lane-table.js'
 import type { QueueState } from './queue-state.js'
 import { END_CAUSES, RECORD_STATE, type LaneIndex } from './queue-types.js'
 import { NO_SLOT } from './record-ledger.js'
 
-const LANES_COUNTED = 10_000
+const LOOK_UPS = 10_000
+const LANES_COUNTED_MIN = 10
 const STOPPED_MAX = 100
 
 /** A key that hands out nothing until it is resumed. */
@@ -160,12 +161,13 @@ class WaitingInLanes {
   /** Counts what the lanes hold without entries. */
   count (): void {
     const { lanes } = this.state
-    let counted = 0
-    lanes.visit(slot => {
-      if (counted++ < LANES_COUNTED) this.countLane(slot)
-    })
-    if (counted <= LANES_COUNTED) return
-    const scale = counted / LANES_COUNTED
+    const countedMax = Math.max(LANES_COUNTED_MIN, Math.floor(LOOK_UPS / this.laneIndex.partCount))
+    // Spread over all: lanes that were busy first may have more behind them.
+    const stride = Math.max(1, Math.ceil(lanes.size / countedMax))
+    let place = 0
+    lanes.visit(slot => { if (place++ % stride === 0) this.countLane(slot) })
+    if (stride === 1) return
+    const scale = lanes.size / Math.ceil(lanes.size / stride)
     this.ready = Math.round(this.ready * scale)
     this.blocked = Math.round(this.blocked * scale)
   }

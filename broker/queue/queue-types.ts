@@ -182,6 +182,8 @@ export interface RecordFeed {
  * (everything from `indexedEnd` on) is fed again from the log.
  */
 export interface LaneIndex {
+  /** How many places a count or a search may have to look at. */
+  readonly partCount: number
   /** Offset after the last record seen. */
   readonly indexedEnd: number
   add (lane: number, offset: number): void
@@ -206,6 +208,8 @@ export interface DelayStore {
   put (offset: number, clock: DelayClock, dueMs: number, record: Uint8Array): void
   get (offset: number): Uint8Array | null
   remove (offset: number): void
+  /** Removes a record, and answers what was put; null where it is not there. */
+  take (offset: number): Uint8Array | null
   /** Removes everything below `endOffset`. @returns how many records that were. */
   removeBelow (endOffset: number): number
   /** Lowest offset held, or Infinity. */
@@ -237,10 +241,16 @@ export type Random = () => number
 export const QUEUE_LIMITS = {
   /** Delays that end within this time are kept in memory, in milliseconds. */
   nearWindowMs: 60_000,
+  /** With so many of them only what is due comes from the disk. */
+  nearRecordsMax: 100_000,
+  /** With so many records ready, what is due stays on disk, where records are handed out by offset. */
+  readyRecordsMax: 200_000,
   /** Records that one call may look at before it lets others have their turn. */
   recordsPerScan: 10_000,
-  /** Records that one tick wakes, times out, or loads from the delay store. */
+  /** Records that one tick wakes or times out. */
   recordsPerTick: 10_000,
+  /** Records that one tick brings back from the delay store: each is read from the disk. */
+  loadsPerTick: 2_000,
   /** Records in one settle request. */
   recordsPerSettle: 10_000,
   /** Settles and changes that wait while a leader begins. */

@@ -4,6 +4,10 @@ import { fill, MB, OUTSTANDING, restart, type Scenario } from './scenario.js'
 
 /** What 1,000 outstanding records may cost, whatever lies behind them. */
 const STATE_BYTES_MAX = 5 * MB
+/** How far off the figures may be, which are estimated where many keys have very much behind them. */
+const ESTIMATE = 0.05
+/** On a busy machine, with collections of the whole heap for the figures. */
+const WAIT_MS_MAX = 3_000
 
 /** @param keys of the records, which are then kept in order; 0 for none */
 export async function backlog (scenario: Scenario, keys: number): Promise<void> {
@@ -38,14 +42,15 @@ export async function blockedBacklog (scenario: Scenario, keys: number): Promise
   const { ms } = await queue.pass(({ fresh }) => fresh === 0)
   sheet.note('looked at, none to be handed out', records / ms * 1_000, 'records/s')
   const { anonymous, waitMs } = await broker.takePeak()
-  sheet.note('longest wait of another client meanwhile', waitMs, 'ms')
+  sheet.note('longest wait of another client meanwhile', waitMs, 'ms', WAIT_MS_MAX)
   sheet.note('highest memory meanwhile, above before', anonymous - before.anonymous, 'bytes', 150 * MB)
   const { heldBytes } = await broker.memory()
   sheet.note(`held with ${keys} busy keys, above before`, heldBytes - before.heldBytes, 'bytes', STATE_BYTES_MAX)
   await restart(scenario, 'kill', async () => {
     // How far the group had come may be forgotten in a crash, and where the latest records of each key are is read
     // from the log again.
-    await queue.pass(({ fresh, blocked }) => fresh === 0 && blocked === records - keys)
+    const waiting = records - keys
+    await queue.pass(({ fresh, blocked }) => fresh === 0 && Math.abs(blocked - waiting) <= waiting * ESTIMATE)
   })
 }
 
