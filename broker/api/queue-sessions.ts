@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { ERROR, type LeaseMode } from '@sluice/protocol'
 import type { ControlStore } from '../control/control-store.js'
+import { swap } from '../control/swap.js'
 import type { Connection } from '../net/connection.js'
 import type { PartitionTable } from '../partition/partition-table.js'
 import { SESSION_FLAG } from '../queue/session-table.js'
@@ -124,6 +125,7 @@ async function secretOf (control: ControlStore): Promise<Buffer> {
   const entry = await control.get(SECRET_KEY)
   if (entry !== null) return Buffer.from(entry.value as string, 'base64')
   const secret = randomBytes(SECRET_BYTES)
-  const revision = await control.commit([{ key: SECRET_KEY, value: secret.toString('base64') }], [{ key: SECRET_KEY, revision: 0 }])
+  const text = secret.toString('base64')
+  const revision = await swap(control, SECRET_KEY, text, 0, value => value === text)
   return revision === null ? await secretOf(control) : secret
 }

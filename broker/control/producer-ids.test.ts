@@ -3,6 +3,7 @@
 import t from 'tap'
 import { MemoryMetaStore } from '@sluice/storage/testing'
 import { LmdbControlStore } from './lmdb-control-store.js'
+import { LossyControlStore } from './lossy-control-store.test.double.js'
 import { ProducerIds } from './producer-ids.js'
 
 const NOW_MS = 1_700_000_000_000
@@ -33,4 +34,13 @@ t.test('ProducerIds: a lost store gives out nothing twice (a millisecond later)'
 
 t.test('ProducerIds: an id that a partition remembers is never given out (store lost and clock set back)', async t => {
   t.ok(await newIds({ nowMs: 0, rememberedMax: 5_000_000 }).next() > 5_000_000)
+})
+
+t.test('ProducerIds: a block of which nobody can tell whose it is, is left out', async t => {
+  const store = new LossyControlStore(new MemoryMetaStore())
+  store.losses = ['answer', 'request', 'late']
+  const [mine, theirs] = [newIds({ store }), newIds({ store })]
+  const given = [await mine.next(), await theirs.next()]
+  for (let count = 0; count < 1_500; count++) given.push(await mine.next(), await theirs.next())
+  t.equal(new Set(given).size, given.length)
 })

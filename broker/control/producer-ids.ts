@@ -8,7 +8,7 @@
 // also begins above what the clock says, and above every id that a partition remembers.
 
 import assert from 'node:assert'
-import type { ControlStore } from './control-store.js'
+import { ControlStoreError, type ControlStore } from './control-store.js'
 
 const KEY = '/producer-ids'
 const TRIES_MAX = 100
@@ -49,12 +49,21 @@ export class ProducerIds {
       const entry = await this.store.get(KEY)
       const stored = entry === null ? 0 : entry.value as number
       const first = Math.max(stored, Math.floor(this.wallMs()) * IDS_PER_MILLISECOND, this.rememberedMax() + 1)
-      const changes = [{ key: KEY, value: first + this.blockSize }]
-      if (await this.store.commit(changes, [{ key: KEY, revision: entry?.revision ?? 0 }]) === null) continue
+      if (!await this.take(first + this.blockSize, entry?.revision ?? 0)) continue
       this.nextId = first
       this.endId = first + this.blockSize
       return
     }
     throw new Error(`producer ids could not be reserved in ${TRIES_MAX} tries`)
+  }
+
+  /** @returns false where others may have the block: also where nobody can tell whether it is ours. */
+  private async take (endId: number, revision: number): Promise<boolean> {
+    try {
+      return await this.store.commit([{ key: KEY, value: endId }], [{ key: KEY, revision }]) !== null
+    } catch (error) {
+      if (error instanceof ControlStoreError && error.fault === 'ambiguous') return false
+      throw error
+    }
   }
 }
