@@ -6,9 +6,11 @@
 // - `get` and `list` are linearizable: they see every change that was answered before they were asked.
 // - `commit` is one transaction: all comparisons hold and all changes are made, or nothing is. It resolves after the
 //   change is durable.
-// - Every call ends: it resolves, or rejects with a ControlStoreError, within about a second. A commit without an
-//   answer is `ambiguous`: made, not made, or yet to be made. Who cares reads again and looks for what only it would
-//   have written (`swap` in swap.ts does that); to try again without a comparison may undo what came after.
+// - Every call ends: it resolves, or rejects with a ControlStoreError, in the time that each member of the store has
+//   for an answer: seconds, where none of them gives one.
+// - A commit without an answer is `ambiguous`: made, not made, or yet to be made. Who cares reads again and looks for
+//   what only it would have written (`swap` in swap.ts does that); to try again without a comparison may undo what came
+//   after.
 // - Watches are hints: an event may come late and, rarely, not at all; who relies on the contents lists again when told
 //   to (`onListAgain`).
 // - Keys may hang on a lease: they go when it ends. Leases tell who is alive; nothing that must be right may rest on
