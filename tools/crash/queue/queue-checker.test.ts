@@ -196,6 +196,11 @@ t.test('Queue checker: dead letters that do not fit are found (twice, missing, t
   t.match(new Told().sent(0).given(0, 1).settled(0, 1, 'ack').dead(0).breaks(), [/^dead letter: .* acknowledged/])
   t.match(new Told().sent(0).given(0, 1).dead(0, 2).breaks(), [/^dead early/])
   t.match(new Told().sent(0).given(0, 4, { deliveries: 4 }).dead(0).breaks(), [/^count back: .* 3 deliveries, of which 4/])
+  const killed = (ms: number): Told => new Told().sent(0).asks(1).given(0, 4, { deliveries: 4, call: 1 }).after(ms)
+    .add({ step: 'brokerKilled' }).dead(0)
+  t.strictSame(killed(10).breaks(), [], 'a grant that was not durable')
+  t.match(killed(3_000).breaks(), [/^count back/])
+  t.match(killed(10).breaks(ORDERED), [/^count back/], 'ordered queues wait for it')
 })
 
 t.test('Queue checker: what comes too early, too late, or when it is of no use is found', async t => {

@@ -83,7 +83,7 @@ export function checkHistory (
     checkLeases(records, rules, report)
     for (const record of records) {
       checkFinal(record, report)
-      checkDead(record, rules, report)
+      checkDead(record, rules, times.killedUs, report)
       checkEnded(record, rules, report)
       checkFound(record, report)
       checkLeaseTimes(record, rules, commands, times, report)

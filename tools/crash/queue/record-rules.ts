@@ -54,8 +54,13 @@ export function checkFinal ({ name, lastWord, endToldUs, deliveries }: RecordSto
   }
 }
 
+/** What was granted so long before a broker was killed was durable then, in microseconds. */
+const DURABLE_US = 2_000_000
+
 /** One letter for a death, and a death for each letter. */
-export function checkDead (record: RecordStory, rules: QueueRules, report: Report): void {
+export function checkDead (
+  record: RecordStory, rules: QueueRules, killedUs: readonly number[], report: Report,
+): void {
   const { name, deadLetters, settles, lastWord: word } = record
   if (deadLetters.length > 1) report(`dead twice: ${name} has ${deadLetters.length} dead letters`)
   const [letter] = deadLetters
@@ -68,7 +73,9 @@ export function checkDead (record: RecordStory, rules: QueueRules, report: Repor
   if (letter.reason === 'exhausted' && letter.failures < rules.maxAttempts) {
     report(`dead early: ${name} was given up after ${letter.failures} of ${rules.maxAttempts} attempts`)
   }
-  const seen = Math.max(0, ...record.deliveries.map(({ deliveries }) => deliveries))
+  const durable = record.deliveries.filter(({ atUs, grantedUsMin }) => rules.isOrdered ||
+    !killedUs.some(killUs => killUs > grantedUsMin && killUs < atUs + DURABLE_US))
+  const seen = Math.max(0, ...durable.map(({ deliveries }) => deliveries))
   if (letter.deliveries < seen) report(`count back: ${name} died after ${letter.deliveries} deliveries, of which ${seen} were seen`)
   const refusals = settles.filter(settle => settle.kind === 'nack' && isAccepted(settle)).length
   if (refusals > letter.failures) report(`count back: ${name} died after ${letter.failures} failures, and was nacked ${refusals} times`)
