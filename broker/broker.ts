@@ -36,6 +36,7 @@ import { Redrives } from './control/redrives.js'
 import { SingleBrokerView } from './control/single-broker-view.js'
 import { TopicCatalog } from './control/topic-catalog.js'
 import { TopicFiles } from './control/topic-files.js'
+import { ClientRoutes } from './forward/client-routes.js'
 import { Forwarder } from './forward/forwarder.js'
 import { GROUP_LIMITS, type GroupLimits } from './group/group-limits.js'
 import { LIMITS } from './limits.js'
@@ -216,9 +217,10 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   }, () => dispatcher.apis))
   if (member !== null) dispatcher.serve(member.handlers())
   const forwarder = shared === null ? null : new Forwarder({ brokerId, view: services.view, clock })
+  const routes = shared === null ? null : new ClientRoutes(services.view, clock)
   if (shared !== null && forwarder !== null) {
-    undo.push(async () => forwarder.close())
-    dispatcher.serve(clusterHandlers(services, forwarder))
+    undo.push(async () => forwarder.close(), async () => routes?.close())
+    dispatcher.serve(clusterHandlers(services, forwarder, routes!))
     const keep = (): void => groups.keep(group => forwarder.coordinatorOf(group) === brokerId)
     shared.cluster.metadata.subscribe({ onAny: keep })
   }
@@ -236,7 +238,11 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     undo.push(() => member.stop(), async () => {
       for (const timer of timers) clearInterval(timer)
     }, () => housekeeping.stop(), () => server.closeAll(0))
-    await member.start(services.advertised, config.rack)
+    const { advertisePeers } = config
+    const at = advertisePeers === null
+      ? { address: advertised }
+      : { address: { host: advertisePeers.host, port: advertisePeers.port || port }, clients: advertised }
+    await member.start(at, config.rack)
   }
 
   async function stop (): Promise<void> {
@@ -252,6 +258,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     partitions.closeAll(ERROR.SHUTTING_DOWN, STOPPING)
     await server.closeAll(leftMs())
     forwarder?.close()
+    routes?.close()
     for (const timer of timers) clearInterval(timer)
     delay.disable()
     await atMost(leftMs(), partitions.flush())

@@ -27,7 +27,10 @@ export interface ClusterSelf {
   readonly member: Member
   /** Made at the start of the process: what a PartitionRecord names as `leaderIncarnation`. */
   readonly incarnation: string
+  /** Where the other brokers reach it. */
   readonly address: BrokerAddress
+  /** Where clients do; left out where that is the same. */
+  readonly clients?: BrokerAddress
   readonly rack: string
 }
 
@@ -137,12 +140,12 @@ export class ClusterMember {
     return [peerHelloHandler(this.peers), replicateHandler(this.peers)] as ApiHandler<never, never>[]
   }
 
-  /** Joins the cluster and opens the replicas. `address`: where the other brokers reach this one. */
-  async start (address: BrokerAddress, rack: string): Promise<void> {
+  /** Joins the cluster and opens the replicas. */
+  async start (at: Pick<ClusterSelf, 'address' | 'clients'>, rack: string): Promise<void> {
     const { member, incarnation, peers } = this
     this.tickedMs = this.clock.monotonicMs()
     this.timer = setInterval(() => this.tick(), TICK_MS)
-    await this.cluster.start({ member, incarnation, address, rack }, addresses => peers.setAddresses(addresses))
+    await this.cluster.start({ member, incarnation, ...at, rack }, addresses => peers.setAddresses(addresses))
     await this.replicas.start()
   }
 

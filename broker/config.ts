@@ -20,6 +20,7 @@ export const OPTIONS = {
   data: { kind: 'text', default: '', doc: 'Folder that holds everything the broker stores; made where it is missing.' },
   listen: { kind: 'address', default: '127.0.0.1:7400', doc: 'Address and port to listen on; port 0 takes a free one, host 0.0.0.0 all interfaces.' },
   advertise: { kind: 'address', default: '', doc: 'Address and port that clients are told; empty for that of `listen`, or the host name where that is 0.0.0.0.' },
+  'advertise-peers': { kind: 'address', default: '', doc: 'Address and port that the other brokers of the cluster are told; empty for that of `advertise`. To be set where clients are told the address of a load balancer.' },
   id: { kind: 'integer', default: '1', min: 0, max: 2 ** 31 - 1, doc: 'Id of this broker; it belongs to the data folder from its first start on.' },
   rack: { kind: 'text', default: '', doc: 'Label of the rack or zone, told to clients.' },
   control: { kind: 'etcd', default: '', doc: 'Members of the etcd that holds what a cluster shares; `etcds://` by TLS. Empty for a single broker, which keeps it in its data folder.' },
@@ -70,6 +71,7 @@ export interface BrokerConfig {
   readonly data: string
   readonly listen: { readonly host: string, readonly port: number }
   readonly advertise: { readonly host: string, readonly port: number } | null
+  readonly advertisePeers: { readonly host: string, readonly port: number } | null
   readonly id: number
   readonly rack: string
   readonly capacity: number
@@ -259,6 +261,7 @@ function typed (values: ReadonlyMap<OptionName, unknown>): Omit<BrokerConfig, 's
     data: value('data'),
     listen: value('listen'),
     advertise: value('advertise'),
+    advertisePeers: value('advertise-peers'),
     id: value('id'),
     rack: value('rack'),
     capacity: value('capacity'),

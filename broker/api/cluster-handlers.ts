@@ -6,6 +6,7 @@ import {
   type DescribeTopicsResponse, type GroupDescription, type ListedGroup, type OffsetAnswer, type OffsetQuery,
   type TopicDescription,
 } from '@sluice/protocol'
+import type { ClientRoutes } from '../forward/client-routes.js'
 import type { Forwarder } from '../forward/forwarder.js'
 import type { ApiHandler } from '../net/call.js'
 import { commitOffsetsHandler } from './commit-offsets.js'
@@ -20,10 +21,19 @@ import { joinGroupHandler } from './join-group.js'
 import { leaveGroupHandler } from './leave-group.js'
 import { listGroupsHandler } from './list-groups.js'
 import { listOffsetsHandler } from './list-offsets.js'
+import { queueHandlers } from './queue-forwarding.js'
+import { routedFetch } from './routed-fetch.js'
+import { Router } from './routed-parts.js'
+import { routedProduce } from './routed-produce.js'
+import { routedPeek, routedReceive } from './routed-receive.js'
+import { routedCloseSession, routedHeartbeat, routedOpenSession } from './routed-sessions.js'
 import type { BrokerServices } from './services.js'
 
 /** To be served after those of `apiHandlers`, which they take the place of. */
-export function clusterHandlers (services: BrokerServices, forwarder: Forwarder): ApiHandler<never, never>[] {
+export function clusterHandlers (
+  services: BrokerServices, forwarder: Forwarder, routes: ClientRoutes,
+): ApiHandler<never, never>[] {
+  const router = new Router(services, routes)
   const { table } = services.groups
   const fetchOffsetsOf = byLeader<'fetchOffsets', Place, CommittedOffset>(forwarder, fetchOffsetsHandler(services), {
     itemsOf: request => request.partitions!,
@@ -66,6 +76,14 @@ export function clusterHandlers (services: BrokerServices, forwarder: Forwarder)
       ({ groups: columns([...answers.values()].map(({ groups }) => groups)).map(worstDeletion) })),
     byAll<'describeTopics'>(forwarder, describeTopicsHandler(services), always, answers =>
       ({ topics: topicsByLeader(answers, forwarder.brokerId) })),
+    ...queueHandlers(services, forwarder),
+    routedProduce(router),
+    routedFetch(router),
+    routedReceive(router),
+    routedPeek(router),
+    routedOpenSession(router),
+    routedHeartbeat(router),
+    routedCloseSession(router),
   ] as ApiHandler<never, never>[]
 }
 

@@ -5,7 +5,13 @@ import type { Frame, MessageCodec } from '@sluice/protocol'
 import { Call } from '../net/call.js'
 
 export type PartAnswer<Response> =
-  | { readonly response: Response }
+  | {
+    readonly response: Response
+    /** What follows the response; left out where nothing does. */
+    readonly payload?: readonly Buffer[]
+    /** To be called when the payload has been sent, or is not needed. */
+    readonly onSent?: (() => void) | null
+  }
   | { readonly code: number, readonly message: string, readonly retryAfterMs: number }
 
 export class PartCall<Response> extends Call<Response> {
@@ -16,11 +22,15 @@ export class PartCall<Response> extends Call<Response> {
     this.done = done
   }
 
-  override respond (response: Response): void {
+  override respond (
+    response: Response, payload: readonly Buffer[] = [], _payloadBytes = 0, onSent: (() => void) | null = null,
+  ): void {
     if (this.answered) return
     this.answered = true
-    this.done({ response })
+    this.done({ response, payload, onSent })
   }
+
+  override finishSilently (): void { this.answered = true }
 
   override fail (code: number, message: string, retryAfterMs = 0): void {
     if (this.answered) return

@@ -16,7 +16,7 @@ export function produceHandler (services: BrokerServices): ApiHandler<ProduceReq
   return {
     api: 'produce',
     handle (request, call, frame) {
-      const fault = requestFault(request, frame)
+      const fault = produceFault(request, frame)
       if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
       const produce = new Produce(services, request, call)
       let position = frame.bodyEnd
@@ -29,7 +29,8 @@ export function produceHandler (services: BrokerServices): ApiHandler<ProduceReq
   }
 }
 
-function requestFault (request: ProduceRequest, frame: Frame): string | null {
+/** What is wrong with the request as a whole; null where nothing is. */
+export function produceFault (request: ProduceRequest, frame: Frame): string | null {
   if (request.batches.length === 0) return 'batches is empty; send at least one'
   if (request.timeoutMs < 1 || request.timeoutMs > LIMITS.requestTimeoutMs) {
     return `timeoutMs is ${request.timeoutMs}; it must be 1 to ${LIMITS.requestTimeoutMs}`

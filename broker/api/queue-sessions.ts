@@ -61,6 +61,10 @@ export class QueueSessions {
       return { error: ERROR.UNKNOWN_SESSION, message: `session ${sessionId} is not known, or its token is wrong; begin a new one` }
     }
     const known = this.sessions.get(sessionId)
+    // It has lost nothing: a client that takes this one for several brokers opens it for each of them.
+    if (known?.connection === connection && known.flags === flags) {
+      return { session: known, token: tokenOf(this.secret, sessionId) }
+    }
     const groups = known?.groups ?? this.groupsOf(sessionId)
     for (const group of groups) {
       const held = group.idle.state.sessions.find(sessionId)

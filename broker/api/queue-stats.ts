@@ -77,7 +77,7 @@ function figuresOf (
   }
 }
 
-const NO_STATS: Omit<QueueStats, keyof QueueStatsPartition> = {
+export const NO_STATS: Omit<QueueStats, keyof QueueStatsPartition> = {
   error: 0,
   message: '',
   floor: -1,

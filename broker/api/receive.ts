@@ -31,7 +31,7 @@ export function receiveHandler (services: BrokerServices): ApiHandler<ReceiveReq
   return {
     api: 'receive',
     handle (request, call) {
-      const fault = requestFault(request)
+      const fault = receiveFault(request)
       if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
       const session = services.sessions.find(request.sessionId, call.connection)
       if (session === null) return call.fail(ERROR.UNKNOWN_SESSION, unknownSession(request.sessionId))
@@ -41,7 +41,8 @@ export function receiveHandler (services: BrokerServices): ApiHandler<ReceiveReq
   }
 }
 
-function requestFault ({ maxRecords, maxBytes, maxWaitMs, partitions }: ReceiveRequest): string | null {
+/** What is wrong with the request as a whole; null where nothing is. */
+export function receiveFault ({ maxRecords, maxBytes, maxWaitMs, partitions }: ReceiveRequest): string | null {
   if (maxRecords < 1 || maxRecords > LIMITS.recordsPerReceive) {
     return `maxRecords is ${maxRecords}; it must be 1 to ${LIMITS.recordsPerReceive}`
   }

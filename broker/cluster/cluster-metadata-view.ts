@@ -16,7 +16,12 @@ export class ClusterMetadataView implements ClusterView {
 
   brokers (): BrokerView[] {
     return [...this.metadata.brokersById().values()].sort((a, b) => a.brokerId - b.brokerId)
-      .map(({ brokerId, host, port, rack }) => ({ brokerId, host, port, rack: rack === '' ? null : rack }))
+      .map(({ brokerId, host, port, clients, rack }) =>
+        ({ brokerId, host, port, ...clients, rack: rack === '' ? null : rack }))
+  }
+
+  addressOf (brokerId: number): { readonly host: string, readonly port: number } | null {
+    return this.metadata.brokers.get(String(brokerId)) ?? null
   }
 
   reachable (): number[] {

@@ -21,9 +21,11 @@ export interface BrokerRecord {
   readonly incarnation: string
   /** Names its store: with the id, the member that it is of partitions. */
   readonly storeId: string
-  /** Where clients and other brokers reach it. */
+  /** Where other brokers reach it. */
   readonly host: string
   readonly port: number
+  /** Where clients do; left out where that is the same. */
+  readonly clients?: { readonly host: string, readonly port: number }
   /** '' where it has none. */
   readonly rack: string
   /** Its share of replicas, in proportion to that of the others; above 0. */

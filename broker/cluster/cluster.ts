@@ -42,7 +42,10 @@ export interface BrokerAddress { readonly host: string, readonly port: number }
 export interface ClusterSelf {
   readonly member: Member
   readonly incarnation: string
+  /** Where the other brokers reach it. */
   readonly address: BrokerAddress
+  /** Where clients do; left out where that is the same. */
+  readonly clients?: BrokerAddress
   readonly rack: string
 }
 
@@ -102,13 +105,22 @@ export class Cluster {
    * @param setAddresses called with the addresses of all brokers, again after each change.
    */
   async start (
-    { member, incarnation, address, rack }: ClusterSelf,
+    { member, incarnation, address, clients, rack }: ClusterSelf,
     setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void,
   ): Promise<void> {
     const { control, clock, logger, controllerLimits, capacity = USUAL_CAPACITY, version = '' } = this.options
     const { brokerId } = member
     const startedAt = clock.wallMs()
-    const self: BrokerRecord = { ...member, incarnation, ...address, rack, capacity, startedAt, version }
+    const self: BrokerRecord = {
+      ...member,
+      incarnation,
+      ...address,
+      ...(clients === undefined ? {} : { clients }),
+      rack,
+      capacity,
+      startedAt,
+      version,
+    }
     const { metadata, membership, makeNonce } = this
     const tell = (): void => setAddresses(metadata.brokersById())
     metadata.subscribe({ onBrokers: tell })

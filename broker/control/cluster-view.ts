@@ -26,6 +26,8 @@ export interface ClusterView {
   readonly controllerId: number
   /** Those that are there, by id. */
   brokers (): BrokerView[]
+  /** Where other brokers reach one; null where it is not there. */
+  addressOf (brokerId: number): { readonly host: string, readonly port: number } | null
   /** Ids of those that the others can reach, in order. */
   reachable (): readonly number[]
   /** Id of the broker that leads a partition; -1 where nobody does, or it is not known. */

@@ -17,6 +17,8 @@ export class SingleBrokerView implements ClusterView {
 
   brokers (): BrokerView[] { return [this.self] }
 
+  addressOf (): BrokerView { return this.self }
+
   reachable (): number[] { return [this.self.brokerId] }
 
   leaderOf (): number { return this.self.brokerId }

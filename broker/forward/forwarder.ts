@@ -68,7 +68,7 @@ export class Forwarder {
   }
 
   private linkTo (brokerId: number): ForwardLink {
-    const address = this.options.view.brokers().find(broker => broker.brokerId === brokerId) ?? NOWHERE
+    const address = this.options.view.addressOf(brokerId) ?? NOWHERE
     const known = this.links.get(brokerId)
     if (known?.address.host === address.host && known.address.port === address.port) return known
     known?.close()

@@ -1,11 +1,13 @@
 // One request on its way through the broker: what the handler needs to answer it, exactly once.
 
-import { ERROR, FRAME_FLAG, messageCodec, type ApiName, type Frame, type MessageCodec } from '@sluice/protocol'
+import { ERROR, FRAME_FLAG, FRAME_HEADER_BYTES, messageCodec, type ApiName, type Frame, type MessageCodec } from '@sluice/protocol'
 import type { Connection } from './connection.js'
 import type { ResponseSlot } from './response-queue.js'
 
 const ERROR_CODEC = messageCodec('error', 'response')
 const NOTHING: readonly Buffer[] = []
+const FLAGS_POSITION = 7
+const CORRELATION_POSITION = 8
 
 export class Call<Response = unknown> {
   readonly connection: Connection
@@ -55,6 +57,15 @@ export class Call<Response = unknown> {
   fail (code: number, message: string, retryAfterMs = 0): void {
     if (this.answered) return
     this.finish([ERROR_CODEC.encodeFrame(this.head(FRAME_FLAG.error), { code, message, retryAfterMs })])
+  }
+
+  /** Answers with a frame that another broker made for this request; it becomes the call's. */
+  pass ({ bytes, flags, bodyStart, payloadEnd }: Frame): void {
+    if (this.answered) return
+    const frame = bytes.subarray(bodyStart - FRAME_HEADER_BYTES, payloadEnd)
+    frame[FLAGS_POSITION] = (flags & ~FRAME_FLAG.unordered) | (this.flags & FRAME_FLAG.unordered)
+    frame.writeUInt32BE(this.correlation, CORRELATION_POSITION)
+    this.finish([frame])
   }
 
   /** Ends a request to which no answer is sent. */

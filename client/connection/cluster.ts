@@ -35,7 +35,10 @@ export class Cluster {
   /** What time it is at the brokers. */
   readonly clock = new BrokerClock()
   private readonly linksByAddress = new Map<string, BrokerLink>()
+  /** Several brokers may share a link: those behind a load balancer, which pass on what they do not lead. */
   private readonly linksById = new Map<number, BrokerLink>()
+  /** Where the metadata says that each broker is. */
+  private readonly addressesById = new Map<number, string>()
   private readonly stop = new AbortController()
   private rotation = 0
 
@@ -159,16 +162,17 @@ export class Cluster {
   private onConnected (link: BrokerLink, connection: Connection): void {
     const id = connection.hello.brokerId
     this.clock.learn(connection.hello.timeMs, connection.greetedAtMs)
-    // An address may lead to another broker than it did: a load balancer, a machine set up anew.
-    if (link.brokerId !== id && this.linksById.get(link.brokerId) === link) this.linksById.delete(link.brokerId)
+    // An address may lead to another broker than it did: a machine set up anew. Or to any of several: a load balancer.
+    const isElsewhere = this.linksByAddress.get(this.addressesById.get(link.brokerId) ?? '') !== link
+    if (link.brokerId !== id && isElsewhere && this.linksById.get(link.brokerId) === link) {
+      this.linksById.delete(link.brokerId)
+    }
     if (this.linksById.get(id)?.current == null) this.linksById.set(id, link)
   }
 
-  private * allLinks (): Iterable<BrokerLink> {
-    yield * this.linksById.values()
-    for (const link of this.linksByAddress.values()) {
-      if (this.linksById.get(link.brokerId) !== link) yield link
-    }
+  /** Each once, those to known brokers first. */
+  private allLinks (): Iterable<BrokerLink> {
+    return new Set([...this.linksById.values(), ...this.linksByAddress.values()])
   }
 
   private async fetchTopics (names: string[]): Promise<readonly TopicMetadata[]> {
@@ -184,6 +188,7 @@ export class Cluster {
   private learnBrokers (brokers: readonly BrokerAddress[]): void {
     for (const { brokerId, host, port } of brokers) {
       const address = { host, port }
+      this.addressesById.set(brokerId, formatAddress(address))
       const link = this.linksById.get(brokerId)
       if (link !== undefined) {
         link.addAddress(address)
@@ -192,6 +197,7 @@ export class Cluster {
       const known = this.linksByAddress.get(formatAddress(address))
       if (known === undefined) this.addLink(address, brokerId)
       else if (known.brokerId < 0) this.linksById.set(known.brokerId = brokerId, known)
+      else this.linksById.set(brokerId, known)
     }
   }
 

@@ -146,7 +146,8 @@ t.test('sluice queue: what fails too often becomes a dead letter, and comes back
 })
 
 t.test('sluice queue: mistakes are told with what to do', async t => {
-  await ok(['create', 'there', '--partitions', '1'])
+  // Long enough for all commands on a busy machine: the record stays leased.
+  await ok(['create', 'there', '--partitions', '1', '--visibility', '1h'])
   const handle = lines<Leased>((await ok(['send', 'there'], 'x\n'), await ok(['receive', 'there', '-o', 'jsonl'])))[0]!.handle
   const cases: [number, RegExp, string[]][] = [
     [1, /exists already/, ['create', 'there']],
