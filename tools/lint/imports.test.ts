@@ -30,7 +30,7 @@ const BROKER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   control: ['runtime', 'partition', 'group', 'replica', 'queue', 'queue-host'], // of queue the settings
   placement: [],
   cluster: ['runtime', 'control', 'placement', 'replica', 'replica-host'],
-  forward: ['runtime', 'control', 'placement'],
+  forward: ['runtime', 'net', 'control', 'placement'],
   api: [
     'runtime', 'net', 'log', 'partition', 'control', 'group', 'queue', 'queue-host', 'replica-host', 'peer', 'cluster', 'forward',
   ],
