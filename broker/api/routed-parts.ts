@@ -108,10 +108,12 @@ export function gatherInRounds<A extends ApiName, Item> (
 ): void {
   const { clock } = router.services
   const deadlineMs = clock.monotonicMs() + spread.maxWaitMs
-  // Others ask for themselves once this turn is over: the frame is not theirs then.
+  // Later rounds come when the bytes of the frame have long been those of another.
   const own = { ...frame, bytes: Buffer.alloc(0), bodyStart: 0, bodyEnd: 0, payloadEnd: 0 }
 
-  function ask1 (round: number): void {
+  function askAll (round: number): void {
+    // The client may have gone since the last round, and its ways to other brokers with it.
+    if (call.connection.isClosed) return
     const waitMs = round === 0 ? 0 : Math.max(0, Math.min(WAIT_SLICE_MS, Math.ceil(deadlineMs - clock.monotonicMs())))
     const asked = spread.parts.flatMap(part => {
       const request = spread.requestFor(part, round, waitMs)
@@ -125,11 +127,11 @@ export function gatherInRounds<A extends ApiName, Item> (
         const isLast = round > 0 ? clock.monotonicMs() >= deadlineMs : spread.maxWaitMs === 0
         if (spread.finish(gathered, isLast)) return
         for (const { answer } of gathered) if ('response' in answer) answer.onSent?.()
-        router.services.endOfTurn(() => ask1(round + 1))
+        router.services.endOfTurn(() => askAll(round + 1))
       }
       if (part.broker === router.brokerId) handler.handle(request, new PartCall(call, own, take), own)
       else ask(spread.upstreamOf(part.broker), handler.api as A, request, [], router.dueMs(waitMs), take)
     }
   }
-  ask1(0)
+  askAll(0)
 }

@@ -21,6 +21,7 @@ export class ClientRoute {
   private readonly client: Connection
   private readonly view: ClusterView
   private readonly clock: Clock
+  private closed = false
 
   constructor (client: Connection, view: ClusterView, clock: Clock) {
     this.client = client
@@ -35,6 +36,8 @@ export class ClientRoute {
     if (known?.isGone === false && known.address.host === host && known.address.port === port) return known
     known?.close()
     const upstream = new Upstream({ brokerId, host, port }, this.client)
+    // Who asks in the name of a client that has gone is told so, and nothing stays open.
+    if (this.closed) upstream.close()
     this.upstreams.set(brokerId, upstream)
     return upstream
   }
@@ -64,6 +67,7 @@ export class ClientRoute {
   }
 
   close (): void {
+    this.closed = true
     for (const upstream of this.upstreams.values()) upstream.close()
   }
 }

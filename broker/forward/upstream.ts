@@ -83,6 +83,7 @@ export class Upstream {
 
   /** Sends a frame made with `headOf`; `take` is called once, by `dueMs` of the monotonic clock or a little later. */
   send (head: FrameHead, buffers: readonly Buffer[], dueMs: number, take: TakeAnswer): void {
+    if (this.gone) return take(this.failure('the connection has ended'))
     this.waiting.set(head.correlation, { take, dueMs })
     this.write(buffers)
   }

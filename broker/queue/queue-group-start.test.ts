@@ -4,26 +4,10 @@ import t from 'tap'
 import { CHANGE_ANSWER } from './record-changes.js'
 import { SESSION_FLAG } from './session-table.js'
 import { QUEUE_LIMITS, SETTLE_ANSWER, SETTLE_KIND } from './queue-types.js'
-import { QueueWorld, itemOf, type Handle } from './queue-world.test.double.js'
+import { QueueWorld, itemOf, receive, worldOf } from './queue-world.test.double.js'
 
 const { OK, ALREADY_SETTLED } = SETTLE_ANSWER
 const { ack, nack, start } = SETTLE_KIND
-
-function worldOf (config: ConstructorParameters<typeof QueueWorld>[0] = {}): QueueWorld {
-  const world = new QueueWorld(config)
-  for (const sessionId of [1, 2]) world.group.openSession(sessionId, 0)
-  world.endTurn()
-  world.persist()
-  return world
-}
-
-function receive (world: QueueWorld, sessionId: number, maxRecords = 10): Handle[] {
-  const handles: Handle[] = []
-  world.receive(sessionId, maxRecords, told => handles.push(...told))
-  world.endTurn()
-  world.persist()
-  return handles
-}
 
 t.test('QueueGroup: what is settled while a leader still looks at the log is answered when it has (order key)', async t => {
   const world = worldOf({ order: 'key', runMax: 1 })

@@ -6,26 +6,10 @@ import { CHANGE_ANSWER } from './record-changes.js'
 import { agesOf } from './queue-stats.js'
 import { SESSION_FLAG } from './session-table.js'
 import { QUEUE_LIMITS, SETTLE_ANSWER, SETTLE_KIND } from './queue-types.js'
-import { QueueWorld, itemOf, type Handle } from './queue-world.test.double.js'
+import { QueueWorld, itemOf, receive, worldOf, type Handle } from './queue-world.test.double.js'
 
 const { OK, LATE_OK, ALREADY_SETTLED, STALE_LEASE, UNKNOWN, OUT_OF_ORDER } = SETTLE_ANSWER
 const { ack, nack, release, reject, extend, start } = SETTLE_KIND
-
-function worldOf (config: ConstructorParameters<typeof QueueWorld>[0] = {}): QueueWorld {
-  const world = new QueueWorld(config)
-  for (const sessionId of [1, 2]) world.group.openSession(sessionId, 0)
-  world.endTurn()
-  world.persist()
-  return world
-}
-
-function receive (world: QueueWorld, sessionId: number, maxRecords = 10): Handle[] {
-  const handles: Handle[] = []
-  world.receive(sessionId, maxRecords, told => handles.push(...told))
-  world.endTurn()
-  world.persist()
-  return handles
-}
 
 const offsetsOf = (handles: readonly Handle[]): number[] => handles.map(({ offset }) => offset)
 

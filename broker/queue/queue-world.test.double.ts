@@ -316,3 +316,21 @@ function plant (mutant: Mutant, world: QueueWorld, group: QueueGroup): void {
     }
   }
 }
+
+/** A world with two sessions. */
+export function worldOf (config: ConstructorParameters<typeof QueueWorld>[0] = {}): QueueWorld {
+  const world = new QueueWorld(config)
+  for (const sessionId of [1, 2]) world.group.openSession(sessionId, 0)
+  world.endTurn()
+  world.persist()
+  return world
+}
+
+/** Leases records, durably. */
+export function receive (world: QueueWorld, sessionId: number, maxRecords = 10): Handle[] {
+  const handles: Handle[] = []
+  world.receive(sessionId, maxRecords, told => handles.push(...told))
+  world.endTurn()
+  world.persist()
+  return handles
+}
