@@ -49,10 +49,16 @@ export class MemoryFileSystem {
   }
 
   find (path: string): MemoryNode | null {
+    const names = namesOf(path)
+    return this.follow(names, names.length)
+  }
+
+  /** The node that the first `count` of `names` lead to. */
+  private follow (names: readonly string[], count: number): MemoryNode | null {
     let node: MemoryNode = this.root
-    for (const name of namesOf(path)) {
+    for (let index = 0; index < count; index++) {
       if (!node.isDirectory) return null
-      const next: MemoryNode | undefined = node.names.get(name)
+      const next: MemoryNode | undefined = node.names.get(names[index]!)
       if (next === undefined) return null
       node = next
     }
@@ -215,9 +221,9 @@ export class MemoryFileSystem {
 
   private placeOf (path: string, operation: string): Place {
     const names = namesOf(path)
-    const name = names.pop()
+    const name = names[names.length - 1]
     if (name === undefined) throw new DiskError('EBUSY', operation, path)
-    const directory = this.find(`/${names.join('/')}`)
+    const directory = this.follow(names, names.length - 1)
     if (directory === null) throw new DiskError('ENOENT', operation, path)
     if (!directory.isDirectory) throw new DiskError('ENOTDIR', operation, path)
     return { directory, name }
@@ -236,9 +242,18 @@ export class MemoryFileSystem {
   }
 }
 
-function namesOf (path: string): string[] {
+/** Paths that were taken apart before: the same few come again and again. */
+const knownNames = new Map<string, readonly string[]>()
+const KNOWN_NAMES_MAX = 1_000
+
+function namesOf (path: string): readonly string[] {
+  const known = knownNames.get(path)
+  if (known !== undefined) return known
   if (!path.startsWith('/')) throw new Error(`The path is not absolute: ${path}`)
-  return path.split('/').filter(name => name !== '')
+  const names = path.split('/').filter(name => name !== '')
+  if (knownNames.size >= KNOWN_NAMES_MAX) knownNames.clear()
+  knownNames.set(path, names)
+  return names
 }
 
 function applyDurable ({ node, from, to }: NameChange): void {

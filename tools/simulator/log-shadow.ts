@@ -1,5 +1,7 @@
 // What one store holds of one log, batch by batch, as a checker knows it: it outlives the process.
 
+import { readBatchHeader } from '@sluice/protocol'
+
 /** A batch, as far as anybody compares them. `crc` covers all that the producer made. */
 export interface ShadowBatch {
   readonly baseOffset: number
@@ -60,4 +62,17 @@ export function sameBatch (a: ShadowBatch, b: ShadowBatch): boolean {
 
 export function describeBatch ({ baseOffset, endOffset, epoch, crc, producerId, baseSequence }: ShadowBatch): string {
   return `[${baseOffset}, ${endOffset}) epoch ${epoch} crc ${crc.toString(16)} producer ${producerId}/${baseSequence}`
+}
+
+/** The batch at `at`. */
+export function shadowOf (bytes: Buffer, at = 0): ShadowBatch {
+  const header = readBatchHeader(bytes, at)
+  return {
+    baseOffset: header.baseOffset,
+    endOffset: header.baseOffset + header.lastOffsetDelta + 1,
+    epoch: header.leaderEpoch,
+    crc: header.crc,
+    producerId: header.producerId,
+    baseSequence: header.baseSequence,
+  }
 }

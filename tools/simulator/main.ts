@@ -1,12 +1,15 @@
-// npm run sim -- --seed N            one run, with its last events where it fails
-// npm run sim -- --seeds N [--from F] many runs
-// npm run sim:mutants [-- NAME …]    plants each mutant and tells after how many seeds it was noticed
+// npm run sim -- --seed N                          one run, with its last events where it fails
+// npm run sim -- --seeds N [--from F] [--twice]    many runs, and how often what happened in them
+// npm run sim -- --seeds N [--from F] --jobs J     many more, in J processes; ends with a line of totals
+//                [--progress FILE] [--seconds S]   goes on where the file stands; begins nothing after S seconds
+// npm run sim:mutants [-- NAME …]                  plants each mutant and tells after how many seeds it was noticed
 
 import { parseArgs } from 'node:util'
-import { inTask } from './microtasks.js'
+import { BulkRun } from './bulk-run.js'
 import { MUTANTS } from './mutants.js'
-import { Simulation, type SimulationOptions, type SimulationResult } from './simulation.js'
-import { Violation } from './violation.js'
+import { describeTotals } from './seed-totals.js'
+import { simulate, simulateRange } from './simulate.js'
+import type { SimulationResult } from './simulation.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -14,24 +17,15 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string' },
     seeds: { type: 'string', default: '100' },
     from: { type: 'string', default: '1' },
+    jobs: { type: 'string' },
+    twice: { type: 'boolean', default: false },
+    progress: { type: 'string' },
+    seconds: { type: 'string', default: 'Infinity' },
     mutants: { type: 'boolean', default: false },
     mutant: { type: 'string' },
     trace: { type: 'boolean', default: false },
   },
 })
-
-/** An error that escaped into a promise belongs to the run that is under way. */
-let escaped: Error | null = null
-process.on('unhandledRejection', error => { escaped ??= error as Error })
-process.on('uncaughtException', error => { escaped ??= error })
-
-async function simulate (options: SimulationOptions): Promise<SimulationResult> {
-  escaped = null
-  const result = await inTask(() => new Simulation(options).run())
-  await inTask(() => {})
-  if (escaped === null) return result
-  return { ...result, violation: new Violation('crash', String((escaped as Error).stack)) }
-}
 
 function describe (result: SimulationResult): string {
   const { seed, hash, eventCount, simulatedMs, ackCount, committedCount } = result
@@ -39,29 +33,38 @@ function describe (result: SimulationResult): string {
     `${committedCount} batches committed, ${ackCount} acknowledged`
 }
 
-async function runSeeds (first: number, count: number): Promise<number> {
-  const startedMs = performance.now()
+async function runSeeds (from: number, count: number): Promise<number> {
   const mutant = MUTANTS.find(({ name }) => name === values.mutant)
-  let failed = 0
-  let simulatedMs = 0
-  let ackCount = 0
-  const counts = new Map<string, number>()
-  for (let seed = first; seed < first + count; seed++) {
-    const result = await simulate({ seed, mutant, trace: values.trace || count === 1 })
-    simulatedMs += result.simulatedMs
-    ackCount += result.ackCount
-    for (const [kind, times] of result.counts) counts.set(kind, (counts.get(kind) ?? 0) + times)
-    if (count === 1) console.log(describe(result))
-    if (result.violation === null) continue
-    failed++
-    for (const line of result.lines) console.log(line)
-    console.log(`FAILED seed ${seed}: ${result.violation.message}\n  replay: npm run sim -- --seed ${seed}`)
-  }
-  const seconds = (performance.now() - startedMs) / 1000
-  for (const [kind, times] of [...counts].sort()) console.log(`${String(times).padStart(10)} ${kind}`)
-  console.log(`${count - failed} of ${count} seeds passed, ${ackCount} batches acknowledged, ` +
-    `${(simulatedMs / 3_600_000).toFixed(2)} hours in ${seconds.toFixed(0)} s: ${Math.round(simulatedMs / 1000 / seconds)} × real time`)
-  return failed
+  const totals = await simulateRange({ from, count }, {
+    mutant,
+    twice: values.twice,
+    trace: values.trace || count === 1,
+    onResult: result => {
+      if (count === 1) console.log(describe(result))
+      if (result.violation === null) return
+      for (const line of result.lines) console.log(line)
+      console.log(`FAILED seed ${result.seed}: ${result.violation.message}\n  replay: npm run sim -- --seed ${result.seed}`)
+    },
+  })
+  for (const [kind, times] of Object.entries(totals.counts).sort()) console.log(`${String(times).padStart(10)} ${kind}`)
+  console.log(describeTotals(totals))
+  return totals.failed.length
+}
+
+async function runBulk (from: number, seeds: number, jobs: number): Promise<number> {
+  const run = new BulkRun({
+    from,
+    seeds,
+    jobs,
+    twice: values.twice,
+    secondsMax: Number(values.seconds),
+    progressPath: values.progress,
+    report: line => console.log(line),
+  })
+  const totals = await run.run()
+  for (const { seed } of totals.failed) console.log(`replay: npm run sim -- --seed ${seed}`)
+  console.log(describeTotals(totals))
+  return totals.failed.length
 }
 
 async function runMutants (names: readonly string[], seedsMax: number): Promise<number> {
@@ -86,9 +89,12 @@ async function runMutants (names: readonly string[], seedsMax: number): Promise<
   return survived
 }
 
-const failures = values.mutants
-  ? await runMutants(positionals, Number(values.seeds))
-  : values.seed !== undefined
-    ? await runSeeds(Number(values.seed), 1)
-    : await runSeeds(Number(values.from), Number(values.seeds))
-process.exitCode = failures === 0 ? 0 : 1
+async function main (): Promise<number> {
+  const from = Number(values.from)
+  if (values.mutants) return await runMutants(positionals, Number(values.seeds))
+  if (values.seed !== undefined) return await runSeeds(Number(values.seed), 1)
+  if (values.jobs !== undefined) return await runBulk(from, Number(values.seeds), Number(values.jobs))
+  return await runSeeds(from, Number(values.seeds))
+}
+
+process.exitCode = await main() === 0 ? 0 : 1

@@ -8,12 +8,12 @@ import {
   activate, memberName, type PartitionRecord, PartitionRecords, PromiseStore, Replica, type ReplicaHost,
   type ReplicaMessage, type ReplicaRole, type StoredPromise,
 } from '@sluice/broker/simulation'
-import { BATCH_POSITION, readBatchHeader } from '@sluice/protocol'
+import { BATCH_POSITION } from '@sluice/protocol'
 import { LOG_CONFIG_DEFAULT, LogStore, type PartitionLog } from '@sluice/storage'
 import { MemoryDisk, MemoryMetaStore } from '@sluice/storage/testing'
 import type { SeededRandom } from '../crash/seeded-random.js'
 import { LifeMetaStore } from './life-meta-store.js'
-import type { ShadowBatch } from './log-shadow.js'
+import { type ShadowBatch, shadowOf } from './log-shadow.js'
 import type { SimControlStore } from './sim-control-store.js'
 import { SimPartition } from './sim-partition.js'
 import type { SimWorld } from './sim-world.js'
@@ -430,17 +430,5 @@ export class SimBroker {
 
   private log (kind: string, detail: string): void {
     this.world.log.add(this.world.queue.nowMs, kind, `b${this.id} ${detail}`)
-  }
-}
-
-function shadowOf (bytes: Buffer, at = 0): ShadowBatch {
-  const header = readBatchHeader(bytes, at)
-  return {
-    baseOffset: header.baseOffset,
-    endOffset: header.baseOffset + header.lastOffsetDelta + 1,
-    epoch: header.leaderEpoch,
-    crc: header.crc,
-    producerId: header.producerId,
-    baseSequence: header.baseSequence,
   }
 }

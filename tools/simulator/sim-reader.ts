@@ -1,7 +1,8 @@
 // Reads below the high watermark of any replica: what it gets may be old, and is never wrong.
 
-import { BATCH_POSITION, readBatchHeader } from '@sluice/protocol'
+import { BATCH_POSITION } from '@sluice/protocol'
 import type { SeededRandom } from '../crash/seeded-random.js'
+import { shadowOf } from './log-shadow.js'
 import type { SimWorld } from './sim-world.js'
 
 export class SimReader {
@@ -36,9 +37,7 @@ export class SimReader {
         this.world.log.add(this.world.queue.nowMs, 'read', `${partition}.${index} ${from} ${error?.kind ?? slice!.nextOffset}`)
         for (const bytes of slice?.buffers ?? []) {
           for (let at = 0; at < bytes.length; at += bytes.readUInt32BE(at + BATCH_POSITION.size)) {
-            const header = readBatchHeader(bytes, at)
-            const endOffset = header.baseOffset + header.lastOffsetDelta + 1
-            this.world.checker.onRead(store, partition, index, { ...header, endOffset, epoch: header.leaderEpoch })
+            this.world.checker.onRead(store, partition, index, shadowOf(bytes, at))
           }
         }
       })

@@ -26,6 +26,9 @@ import type { SimWorld } from './sim-world.js'
 import { drawOptions, type SwarmOptions } from './swarm-options.js'
 import { Violation } from './violation.js'
 
+/** Some hundred times what a run has. */
+const EVENTS_MAX = 3_000_000
+
 export interface SimulationOptions {
   readonly seed: number
   readonly mutant?: Mutant
@@ -165,6 +168,7 @@ export class Simulation implements SimWorld {
     while (this.queue.step(limitMs)) {
       this.settle()
       if (this.checker.violation !== null) throw this.checker.violation
+      if (this.queue.count > EVENTS_MAX) throw new Violation('liveness', `time stands still: ${EVENTS_MAX} events`)
     }
     this.queue.nowMs = Math.max(this.queue.nowMs, limitMs)
   }
