@@ -19,7 +19,7 @@ export interface OutRecord<K, V> {
   headers?: Record<string, string | Uint8Array>
   /** Overrides the partitioner. */
   partition?: number
-  /** Milliseconds since 1970-01-01 UTC, an integer. Default now. */
+  /** Milliseconds since 1970-01-01 UTC, an integer. Default now; records of one turn of the event loop may share it. */
   timestamp?: number
 }
 

@@ -78,7 +78,7 @@ export const LOG_STORE_LIMITS_DEFAULT: Readonly<LogStoreLimits> = Object.freeze(
   openFiles: 512,
   unwrittenBytesPerLog: 16 * 1024 * 1024,
   unwrittenBytesTotal: 128 * 1024 * 1024,
-  commitBytes: 256 * 1024,
+  commitBytes: 512 * 1024,
   commitsInFlight: 2,
   preallocateBytes: 4 * 1024 * 1024,
   retryDelayMsMin: 100,

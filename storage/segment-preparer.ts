@@ -5,7 +5,7 @@
 //                     end ^                    ^ preparedPosition
 //
 // - Only a segment that takes much in a short time gets any, or many commits: an idle log costs no disk. And only while
-//   its commits are small: those near the largest size lose more by every byte being written twice than they gain.
+//   its commits are small: large ones lose more by every byte being written twice than they gain.
 // - How much is written ahead goes by how much the segment takes: of many small commits it is little.
 // - Zeros are written behind all that was handed to a write, and no write begins beyond `preparedPosition` while some
 //   are under way: `blocks` says so. Else they could land on top of a batch.
@@ -20,6 +20,8 @@ const PIECES_PER_STRETCH = 16
 /** A segment is busy when it takes a quarter of the longest stretch within this time, or so many commits. */
 const BUSY_WINDOW_MS = 1000
 const BUSY_COMMITS = 64
+/** Commits above this on average get no zeros, in bytes. */
+const SMALL_COMMIT_BYTES = 128 * 1024
 /** A stretch is so many times what came in the window, within its bounds. */
 const STRETCH_WINDOWS = 16
 
@@ -61,7 +63,7 @@ export class SegmentPreparer {
    */
   onCommit (segment: Segment, path: string, endPosition: number, bytes: number, segmentBytes: number): void {
     segment.preparedPosition = Math.max(segment.preparedPosition, endPosition)
-    const { preallocateBytes, commitBytes } = this.context.limits
+    const { preallocateBytes } = this.context.limits
     if (preallocateBytes === 0 || this.segment !== null || this.givenUp === segment) return
     const nowMs = this.context.clock.monotonicMs()
     if (nowMs - this.windowStartMs > BUSY_WINDOW_MS) {
@@ -72,7 +74,7 @@ export class SegmentPreparer {
     this.windowBytes += bytes
     this.windowCommits++
     const isBusy = this.windowBytes >= preallocateBytes / 4 || this.windowCommits >= BUSY_COMMITS
-    if (!isBusy || this.windowBytes / this.windowCommits > commitBytes / 2) return
+    if (!isBusy || this.windowBytes / this.windowCommits > SMALL_COMMIT_BYTES) return
     const stretchBytes = Math.min(preallocateBytes, Math.max(2 * this.pieceBytes, this.windowBytes * STRETCH_WINDOWS))
     if (segment.preparedPosition - endPosition > stretchBytes / 2) return
     this.goalPosition = Math.min(segmentBytes, endPosition + stretchBytes)

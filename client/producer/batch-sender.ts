@@ -33,6 +33,8 @@ const FRAME_RESERVE_BYTES = 16 * 1024
 const BATCHES_PER_FRAME_MAX = 200
 /** Small batches of a partition share a frame up to so many bytes; larger ones have one each. */
 const SHARED_FRAME_BYTES = 64 * 1024
+/** Reading the clock costs as much as all else that is done for a small record: so many of one turn share a reading. */
+const RECORDS_PER_CLOCK_READING = 16
 
 /** See the head of this file. */
 export class BatchSender {
@@ -49,6 +51,9 @@ export class BatchSender {
   private readonly connecting = new Set<number>()
   private dirty: PartitionQueue[] = []
   private scheduled = false
+  /** Records of this turn that may still have `clockMs` as their time. */
+  private clockUses = 0
+  private clockMs = 0
   private timer: NodeJS.Timeout | null = null
   private timerAtMs = Infinity
   private batchBytes: number
@@ -93,12 +98,14 @@ export class BatchSender {
   /** True where somebody leads the partition. */
   readonly isAvailable = (partition: number): boolean => this.topic!.partitions[partition]!.leader >= 0
 
-  /** Puts a record into the open batch of its partition. */
+  /** Puts a record into the open batch of its partition. `givenTimestamp` in milliseconds; undefined for now. */
   append (
-    partition: number, key: RecordBytes, value: RecordBytes, timestamp: number,
+    partition: number, key: RecordBytes, value: RecordBytes, givenTimestamp: number | undefined,
     headers: readonly RecordHeader[] | undefined, waiter: SendWaiter | null, extras?: RecordExtras,
   ): void {
     const queue = this.queues[partition]!
+    if (!queue.dirty) this.markDirty(queue)
+    const timestamp = givenTimestamp ?? this.recordTimeMs()
     let batch = queue.open
     const extrasBytesMax = extras === undefined ? 0 : EXTRAS_ROW_BYTES_MAX
     if (batch !== null && batch.size + recordBytesMax(key, value, headers) + extrasBytesMax > this.batchBytes) {
@@ -118,7 +125,16 @@ export class BatchSender {
       if (batch.waiters === null) batch.waiters = [waiter]
       else batch.waiters.push(waiter)
     }
-    if (!queue.dirty) this.markDirty(queue)
+  }
+
+  /** The wall clock, read once for several records of a turn. The end of the turn, which is scheduled, resets it. */
+  private recordTimeMs (): number {
+    if (this.clockUses === 0) {
+      this.clockUses = RECORDS_PER_CLOCK_READING
+      this.clockMs = Date.now()
+    }
+    this.clockUses--
+    return this.clockMs
   }
 
   /** Closes the open batch of a partition, so that what is appended next begins a batch of its own. */
@@ -192,6 +208,7 @@ export class BatchSender {
 
   private readonly onTurnEnd = (): void => {
     this.scheduled = false
+    this.clockUses = 0
     const queues = this.dirty
     this.dirty = []
     for (const queue of queues) queue.dirty = false

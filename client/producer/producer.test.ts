@@ -67,6 +67,24 @@ t.test('Producer: a record is acknowledged with its place', async t => {
   t.same(bench.producer.pending, { records: 0, bytes: 0 })
 })
 
+t.test('Producer: a record has the time at which it was given, though not every record reads the clock', async t => {
+  await using bench = await setUp()
+  const pastMs = (timeMs: number): void => { while (Date.now() <= timeMs); }
+  let { timestamp: lastMs } = await bench.producer.send({ value: 'first' })
+  // Here the answer has been taken in during this very turn: its time is of an earlier one.
+  for (let round = 0; round < 5; round++) {
+    pastMs(lastMs)
+    const { timestamp } = await bench.producer.send({ value: `${round}` })
+    t.ok(timestamp > lastMs && timestamp <= Date.now(), 'a turn begins with a reading')
+    lastMs = timestamp
+  }
+  const sent = await Promise.all(Array.from({ length: 40 }, (_, index) => {
+    pastMs(Date.now())
+    return bench.producer.send({ value: `long ${index}` })
+  }))
+  t.ok(new Set(sent.map(({ timestamp }) => timestamp)).size >= 3, 'a long turn reads it again')
+})
+
 t.test('Producer: what is sent in one turn goes in one batch', async t => {
   await using bench = await setUp()
   await bench.producer.send({ value: 'first' })

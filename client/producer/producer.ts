@@ -305,7 +305,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   ): void {
     const partition = this.partitionOf(record, key) ?? this.stickyPartition(recordBytesMax(key, value, headers))
     const extras = this.queueRouting?.extrasOf(record, key)
-    this.sender.append(partition, key, value, record.timestamp ?? Date.now(), headers, waiter, extras)
+    this.sender.append(partition, key, value, record.timestamp, headers, waiter, extras)
   }
 
   /** Null where any partition will do. */
@@ -436,7 +436,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     encoded.forEach(({ record, key, value, headers }, index) => {
       const waiter = this.resultWaiter(results, index, count, done)
       const extras = this.queueRouting?.extrasOf(record, key)
-      this.sender.append(partition, key, value, record.timestamp ?? Date.now(), headers, waiter, extras)
+      this.sender.append(partition, key, value, record.timestamp, headers, waiter, extras)
     })
     this.sender.closeOpen(partition)
     await abortable(done.promise, signal)
