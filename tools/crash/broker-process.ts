@@ -33,6 +33,8 @@ export interface BrokerProcessOptions {
   openFilesMax?: number
   /** How long a start may take, in milliseconds. Default 60,000. */
   readyTimeoutMs?: number
+  /** Set besides what the environment of this process has; of a `PowerLossDisk` for one. */
+  environment?: Readonly<Record<string, string>>
   /** Loads a probe beside the broker, for `memory`. */
   withMemoryProbe?: boolean
 }
@@ -81,6 +83,7 @@ export class BrokerProcess {
       {
         stdio: isProbed ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
         detached: options.detached === true,
+        env: { ...process.env, ...options.environment },
       })
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.log = (this.log + text).slice(-STDERR_CHARS_MAX)

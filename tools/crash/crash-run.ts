@@ -2,6 +2,7 @@
 //
 //   load        ████████████████████████████████████████████████████████  producers and group members never stop
 //   broker      ██████████ ✗  ▁▁████████████ ✗ ▁✗ ▁▁▁██████████ ✗  ▁▁███  SIGKILL; at times again during the restart
+//                                                                         or power loss: what was not synced goes too
 //   folder                 ↑ at times damaged while nobody uses it
 //   checker                      └ reads on         └ reads on        └ … and at the end all of it from the start
 //
@@ -17,6 +18,7 @@ import { ClientProducerLoad } from './client-producer-load.js'
 import { META_DAMAGE, TAIL_DAMAGE, copyMeta, damageMeta, damageTail } from './damage.js'
 import { GroupHistory } from './group-history.js'
 import { History } from './history.js'
+import { PowerLossDisk } from './power-loss/power-loss-disk.js'
 import { readPartition, topicIds } from './read-partition.js'
 import { SeededRandom } from './seeded-random.js'
 import { WireGroupMember } from './wire-group-member.js'
@@ -31,15 +33,25 @@ export interface CrashRunOptions {
   readonly folder: string
   /** Damage the folder between some rounds. Default true. */
   readonly damage?: boolean
+  /** With each kill the machine loses power: what was not synced is lost, or part of it. Default false. */
+  readonly powerLoss?: boolean
+  /** A mistake to be noticed; the run ends with the first violation. For tests of this run. */
+  readonly mutant?: CrashMutant
   /** Told what happens, a line at a time. */
   readonly say?: (line: string) => void
 }
+
+/** Topics that are acknowledged before they are synced; a disk that says it has synced and has not. */
+export const CRASH_MUTANTS = ['unsynced-topics', 'lying-disk'] as const
+export type CrashMutant = typeof CRASH_MUTANTS[number]
 
 export interface CrashReport {
   readonly seed: number
   readonly rounds: number
   /** Kills, those during a restart included. */
   readonly kills: number
+  /** Changes of files and names that power losses have taken back. */
+  readonly lostChanges: number
   readonly sent: number
   readonly acknowledged: number
   /** Records compared with what they should be, re-reads included. */
@@ -80,11 +92,13 @@ class CrashRun {
   private readonly clients: Client[] = []
   private readonly data: string
   private readonly olderMeta: string
+  private disk: PowerLossDisk | null = null
   private hasOlderMeta = false
   private port = 0
   private broker!: BrokerProcess
   private ids = new Map<string, string>()
   private kills = 0
+  private lostChanges = 0
   private startMsMax = 0
 
   constructor (options: CrashRunOptions) {
@@ -96,23 +110,28 @@ class CrashRun {
   }
 
   async run (): Promise<CrashReport> {
-    const { rounds, seed } = this.options
+    const { rounds, seed, powerLoss = false, mutant } = this.options
     this.port = await chooseLastingPort(this.random.split())
+    if (powerLoss) this.disk = await PowerLossDisk.open(this.data, { lies: mutant === 'lying-disk' })
     await this.start()
     try {
       await this.createTopics()
       this.beginLoad()
-      for (let round = 1; round <= rounds; round++) await this.round(round)
-      await this.finish()
+      for (let round = 1; round <= rounds; round++) {
+        await this.round(round)
+        if (mutant !== undefined && this.history.violations.length > 0) break
+      }
+      if (mutant === undefined) await this.finish()
     } finally {
       await this.broker.kill()
       await Promise.allSettled(this.clients.map(client => client.close({ drainTimeoutMs: 0 })))
     }
-    const { history, groups, kills, startMsMax } = this
+    const { history, groups, kills, lostChanges, startMsMax } = this
     return {
       seed,
       rounds,
       kills,
+      lostChanges,
       sent: history.sent,
       acknowledged: history.acknowledged,
       checked: history.checked,
@@ -129,13 +148,17 @@ class CrashRun {
   }
 
   private spawn (): BrokerProcess {
-    return new BrokerProcess({ data: this.data, port: this.port, options: BROKER_OPTIONS })
+    const { data, port, disk } = this
+    return new BrokerProcess({ data, port, options: BROKER_OPTIONS, environment: disk?.environment ?? {} })
   }
 
   private async createTopics (): Promise<void> {
     const client = this.connect()
+    const { mutant, powerLoss = false } = this.options
+    // An interval between syncs is an interval that a power loss may take.
+    const flush: Record<string, string> = mutant === 'unsynced-topics' ? { flush: 'none' } : powerLoss ? { flush: 'sync' } : {}
     for (const { name, partitions, config } of TOPICS) {
-      await client.admin.createTopic(name, { partitions, config })
+      await client.admin.createTopic(name, { partitions, config: { ...config as object, ...flush } })
       this.history.addTopic(name, partitions)
     }
     await using peer = await WirePeer.connect(this.port)
@@ -190,16 +213,25 @@ class CrashRun {
   private async round (round: number): Promise<void> {
     const { random } = this
     await delay(random.between(100, 1200))
-    await this.broker.kill()
-    this.kills++
+    const loss = await this.kill()
     await this.hearLastWords()
     const damage = this.options.damage === false ? null : await this.damage()
     const restarts = await this.restart()
     const before = this.history.checked
     await this.readOn(0.1)
-    this.say(`round ${round}: ${this.history.acknowledged} acknowledged, ${this.history.checked - before} checked` +
+    this.say(`round ${round}: ${this.history.acknowledged} acknowledged, ${this.history.checked - before} checked${loss}` +
       `${damage === null ? '' : `, ${damage}`}${restarts > 1 ? `, killed ${restarts - 1} times while starting` : ''}` +
       `${this.history.violations.length === 0 ? '' : `, ${this.history.violations.length} VIOLATIONS`}`)
+  }
+
+  /** Kills the broker, and the machine with it where power is to be lost; the answer says what that took. */
+  private async kill (): Promise<string> {
+    await this.broker.kill()
+    this.kills++
+    if (this.disk === null) return ''
+    const { style, atRisk, lostWrites, lostNames } = await this.disk.powerLoss(this.random)
+    this.lostChanges += lostWrites + lostNames
+    return `, lost ${style}: ${lostWrites} writes and ${lostNames} names of ${atRisk}`
   }
 
   /** Answers that the broker sent before it died may still be on their way: what they promise may not be damaged. */
@@ -216,8 +248,7 @@ class CrashRun {
     while (this.random.chance(0.2)) {
       this.broker = this.spawn()
       await delay(this.random.between(50, 700))
-      await this.broker.kill()
-      this.kills++
+      await this.kill()
       starts++
     }
     await this.start()

@@ -2,6 +2,8 @@
 //
 //   npm run crash -- --rounds 50 --seed 7      a run; without a seed, a random one
 //   npm run crash -- --keep                    leaves the data folder of a run with violations
+//   npm run crash -- --power-loss              with each kill, what was not synced is lost; with `queue` too
+//   npm run crash -- --power-loss --mutant lying-disk      a mistake that the run has to notice: exit code 1
 //   npm run crash -- queue --rounds 100        the same for queues: brokers and workers are killed
 //   npm run crash -- delayed --records 100000  delayed records over kills: do they come in time?
 //   npm run crash -- scale --partitions 10000  starts a broker with many partitions and measures it
@@ -12,7 +14,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { crashRun, type CrashReport } from './crash-run.js'
+import { CRASH_MUTANTS, crashRun, type CrashMutant, type CrashReport } from './crash-run.js'
 import { delayedRun, type DelayedRunReport } from './queue/delayed-run.js'
 import { queueCrashRun, type QueueCrashReport } from './queue/queue-crash-run.js'
 import { measureScale } from './scale.js'
@@ -36,7 +38,16 @@ try {
 process.exit(failed ? 1 : 0)
 
 interface Arguments {
-  values: { rounds: number, seed: number, partitions: number, records: number, keep: boolean, damage: boolean }
+  values: {
+    rounds: number,
+    seed: number,
+    partitions: number,
+    records: number,
+    keep: boolean,
+    damage: boolean,
+    powerLoss: boolean,
+    mutant: CrashMutant | undefined,
+  }
   positionals: string[]
 }
 
@@ -51,6 +62,8 @@ function parseArguments (): Arguments {
         partitions: { type: 'string', default: '10000' },
         records: { type: 'string', default: '100000' },
         damage: { type: 'boolean', default: true },
+        'power-loss': { type: 'boolean', default: false },
+        mutant: { type: 'string' },
         keep: { type: 'boolean', default: false },
       },
     })
@@ -62,11 +75,15 @@ function parseArguments (): Arguments {
     if (positionals.length > 1 || !Object.hasOwn(RUNS, positionals[0] ?? 'stream')) {
       throw new Error(`${positionals.join(' ')} is not known; use one of ${Object.keys(RUNS).join(', ')}`)
     }
-    const { keep, damage } = values
+    const { keep, damage, 'power-loss': powerLoss } = values
+    const mutant = CRASH_MUTANTS.find(name => name === values.mutant)
+    if (mutant === undefined && values.mutant !== undefined) {
+      throw new Error(`--mutant is ${JSON.stringify(values.mutant)}; use one of ${CRASH_MUTANTS.join(', ')}`)
+    }
     const numbers = {
       rounds: number('rounds'), seed: number('seed'), partitions: number('partitions'), records: number('records'),
     }
-    return { values: { ...numbers, keep, damage }, positionals }
+    return { values: { ...numbers, keep, damage, powerLoss, mutant }, positionals }
   } catch (error) {
     process.stderr.write(`crash: ${(error as Error).message}\n`)
     process.exit(2)
@@ -79,14 +96,16 @@ async function crash (): Promise<boolean> {
     seed: values.seed,
     folder,
     damage: values.damage,
+    powerLoss: values.powerLoss,
+    ...values.mutant === undefined ? {} : { mutant: values.mutant },
     say: line => process.stderr.write(`${line}\n`),
   })
   return tell(report)
 }
 
 async function queue (): Promise<boolean> {
-  const { rounds, seed } = values
-  return tell(await queueCrashRun({ rounds, seed, folder, say: line => process.stderr.write(`${line}\n`) }))
+  const { rounds, seed, powerLoss } = values
+  return tell(await queueCrashRun({ rounds, seed, folder, powerLoss, say: line => process.stderr.write(`${line}\n`) }))
 }
 
 async function delayed (): Promise<boolean> {

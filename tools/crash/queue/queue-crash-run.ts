@@ -30,6 +30,8 @@ export interface QueueCrashOptions {
   readonly folder: string
   /** Queues to use, by name. Default all of `QUEUES`. */
   readonly queues?: readonly string[]
+  /** Where the broker is killed, its machine loses power: what was not synced is lost, or part of it. Default false. */
+  readonly powerLoss?: boolean
   /** A delayed record may come so many milliseconds after it is due. Default 1,000. */
   readonly lateMsMax?: number
   /** Told what happens, a line at a time. */
@@ -52,7 +54,7 @@ export async function queueCrashRun (options: QueueCrashOptions): Promise<QueueC
   const { rounds, seed, folder, lateMsMax = 1_000 } = options
   const random = new SeededRandom(seed)
   const queues = options.queues ?? Object.keys(QUEUES)
-  const processes = await QueueProcesses.start(folder, random, queues)
+  const processes = await QueueProcesses.start(folder, random, queues, options.powerLoss === true)
   try {
     await new QueueCrashRun(processes, random, queues, options.say ?? (() => {})).run(rounds)
   } finally {

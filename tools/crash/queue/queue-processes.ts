@@ -5,6 +5,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BrokerProcess, chooseLastingPort } from '../broker-process.js'
+import { PowerLossDisk } from '../power-loss/power-loss-disk.js'
 import type { SeededRandom } from '../seeded-random.js'
 import { CommandWorker } from './command-worker.js'
 import type { ConsumerTask } from './consumer-tasks.js'
@@ -22,6 +23,8 @@ export interface FaultCounts {
   commandKills: number
   cuts: number
   freezes: number
+  /** Changes of files and names that power losses have taken back. */
+  lostChanges: number
 }
 
 const BROKER_OPTIONS = { 'checkpoint-interval': '300ms', 'retention-interval': '200ms', 'log-level': 'info' } as const
@@ -34,7 +37,7 @@ const STOP_MS_MAX = 30_000
 
 export class QueueProcesses {
   readonly counts: FaultCounts = {
-    brokerKills: 0, brokerStops: 0, workerKills: 0, commandKills: 0, cuts: 0, freezes: 0,
+    brokerKills: 0, brokerStops: 0, workerKills: 0, commandKills: 0, cuts: 0, freezes: 0, lostChanges: 0,
   }
 
   readonly journalPaths: string[] = []
@@ -47,26 +50,32 @@ export class QueueProcesses {
   private readonly port: number
   private readonly workers: WorkerProcess[] = []
   private readonly thaws = new Set<Promise<void>>()
+  private readonly disk: PowerLossDisk | null
   private commands: CommandWorker | null = null
   private broker!: BrokerProcess
   private generation = 0
 
   private constructor (
     folder: string, random: SeededRandom, queues: readonly string[], port: number, proxy: CuttingProxy,
+    disk: PowerLossDisk | null,
   ) {
     this.folder = folder
     this.random = random
     this.queues = queues
     this.port = port
     this.proxy = proxy
+    this.disk = disk
     mkdirSync(join(folder, 'journals'), { recursive: true })
     this.journal = this.openJournal('run')
   }
 
-  /** Begins with a broker alone. @throws BrokerStartError */
-  static async start (folder: string, random: SeededRandom, queues: readonly string[]): Promise<QueueProcesses> {
+  /** Begins with a broker alone, whose machine loses power when it is killed, if asked for. @throws BrokerStartError */
+  static async start (
+    folder: string, random: SeededRandom, queues: readonly string[], powerLoss: boolean,
+  ): Promise<QueueProcesses> {
     const port = await chooseLastingPort(random.split())
-    const processes = new QueueProcesses(folder, random, queues, port, await CuttingProxy.start(port))
+    const disk = powerLoss ? await PowerLossDisk.open(join(folder, 'data')) : null
+    const processes = new QueueProcesses(folder, random, queues, port, await CuttingProxy.start(port), disk)
     await processes.startBroker()
     return processes
   }
@@ -120,6 +129,7 @@ export class QueueProcesses {
         await delay(random.between(50, 700))
       }
       await this.broker.kill()
+      await this.losePower()
       this.journal.write({ step: 'brokerKilled' })
       kills++
     } while (random.chance(0.2))
@@ -196,9 +206,16 @@ export class QueueProcesses {
     this.journal.write({ step: 'brokerStopped' })
   }
 
+  private async losePower (): Promise<void> {
+    if (this.disk === null) return
+    const { lostWrites, lostNames } = await this.disk.powerLoss(this.random)
+    this.counts.lostChanges += lostWrites + lostNames
+  }
+
   private spawnBroker (): BrokerProcess {
     const options = { ...BROKER_OPTIONS, advertise: this.proxy.address }
-    return new BrokerProcess({ data: join(this.folder, 'data'), port: this.port, options })
+    const environment = this.disk?.environment ?? {}
+    return new BrokerProcess({ data: join(this.folder, 'data'), port: this.port, options, environment })
   }
 
   private spawnWorker (index: number): WorkerProcess {
