@@ -31,6 +31,7 @@ import { CONTROL_META_TABLES, LmdbControlStore } from './control/lmdb-control-st
 import { openSharedControl } from './control/open-shared-control.js'
 import { ProducerIds } from './control/producer-ids.js'
 import { DeadLetterQueues } from './control/dead-letter-queues.js'
+import { LetterIntake } from './control/letter-intake.js'
 import { LocalRedriveTargets } from './control/local-redrive-targets.js'
 import { Redrives } from './control/redrives.js'
 import { SingleBrokerView } from './control/single-broker-view.js'
@@ -152,7 +153,13 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const topics = shared === null
     ? new TopicCatalog({ control, partitions, files, defaultPartitions, wallMs, logger })
     : new ClusterTopics({ ...shared.cluster, control, defaultPartitions, wallMs, logger })
-  partitions.deadLetters = new DeadLetterQueues(topics, partitions, logger)
+  const { brokerId } = directory.identity
+  const clusterView = shared === null ? null : new ClusterMetadataView(shared.cluster.metadata)
+  const forwarder = clusterView === null ? null : new Forwarder({ brokerId, view: clusterView, clock })
+  undo.push(async () => forwarder?.close())
+  const letters = new LetterIntake(topics, partitions, (topicId, partition) =>
+    forwarder?.leaderEpochOf(topicId, partition) ?? -1)
+  partitions.deadLetters = new DeadLetterQueues({ topics, partitions, intake: letters, others: forwarder, logger })
   if (topics instanceof TopicCatalog) await topics.load()
   const limits = groupLimits(config)
   const sharing = shared === null ? {} : { shared: shared.cluster }
@@ -165,7 +172,6 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     { control, isShared: shared !== null, partitions, targets, clock, deadlines, logger })
   undo.push(async () => redrives.stop())
 
-  const { brokerId } = directory.identity
   const member = cluster === null
     ? null
     : await ClusterMember.open({ cluster, brokerId, meta, logs, partitions, clock, logger })
@@ -194,14 +200,13 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     logger,
     topics,
     partitions,
-    view: shared === null
-      ? new SingleBrokerView({ brokerId, ...advertised, rack }, partitions)
-      : new ClusterMetadataView(shared.cluster.metadata),
+    view: clusterView ?? new SingleBrokerView({ brokerId, ...advertised, rack }, partitions),
     replicas: member?.replicas ?? null,
     peers: member?.peers ?? null,
     administration: shared === null ? null : new ClusterAdministration({ ...shared.cluster, control, wallMs, logger }),
     groups,
     sessions,
+    letters,
     redrives,
     producerIds: new ProducerIds(control, LIMITS.producerIdBlock, wallMs, () => partitions.highestProducerId()),
     unsent: server.unsent,
@@ -216,10 +221,9 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     diskSpace: () => disk.space(directory.path),
   }, () => dispatcher.apis))
   if (member !== null) dispatcher.serve(member.handlers())
-  const forwarder = shared === null ? null : new Forwarder({ brokerId, view: services.view, clock })
   const routes = shared === null ? null : new ClientRoutes(services.view, clock)
   if (shared !== null && forwarder !== null) {
-    undo.push(async () => forwarder.close(), async () => routes?.close())
+    undo.push(async () => routes?.close())
     dispatcher.serve(clusterHandlers(services, forwarder, routes!))
     const keep = (): void => groups.keep(group => forwarder.coordinatorOf(group) === brokerId)
     shared.cluster.metadata.subscribe({ onAny: keep })

@@ -4,66 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ERROR } from '@sluice/protocol'
-import { MemoryMetaStore } from '@sluice/storage/testing'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { Broker } from './broker.js'
 import { parseConfig } from './config.js'
-import { LmdbControlStore } from './control/lmdb-control-store.js'
 import { silentLogger } from './runtime/logger.js'
 import { TestClient } from './test-client.js'
+import { TestCluster } from './test-cluster.test.double.js'
 
 t.setTimeout(120_000)
-
-class TestCluster {
-  readonly brokers: (Broker | null)[] = []
-  private readonly control = new LmdbControlStore(new MemoryMetaStore())
-  private readonly folder: string
-  private readonly clients: TestClient[] = []
-
-  private constructor (folder: string) { this.folder = folder }
-
-  static async start (t: Test, count: number): Promise<TestCluster> {
-    const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'sluice-brokers-')))
-    t.teardown(() => cluster.stop())
-    for (let id = 1; id <= count; id++) await cluster.startBroker(id)
-    return cluster
-  }
-
-  async startBroker (id: number): Promise<void> {
-    const flags = { data: join(this.folder, String(id)), listen: '127.0.0.1:0', id: String(id) }
-    this.brokers[id - 1] = await Broker.start(parseConfig({ flags }), { logger: silentLogger, control: this.control })
-  }
-
-  async stopBroker (id: number): Promise<void> {
-    const broker = this.broker(id)
-    this.brokers[id - 1] = null
-    await broker.stop()
-  }
-
-  broker (id: number): Broker { return this.brokers[id - 1]! }
-
-  async client (id: number): Promise<TestClient> {
-    const client = await TestClient.connect(this.broker(id).address.port)
-    this.clients.push(client)
-    return client
-  }
-
-  /** Id of the broker that leads the partition and is open, once there is one. */
-  async leader (topicId: string, isMeant: (id: number) => boolean = () => true, partition = 0): Promise<number> {
-    for (;;) {
-      const index = this.brokers.findIndex((broker, index) =>
-        broker?.services.partitions.find(topicId, partition) !== undefined && isMeant(index + 1))
-      if (index >= 0) return index + 1
-      await new Promise(resolve => setTimeout(resolve, 5))
-    }
-  }
-
-  private async stop (): Promise<void> {
-    for (const client of this.clients) client.socket.destroy()
-    for (const broker of this.brokers) await broker?.stop()
-    await rm(this.folder, { recursive: true, force: true })
-  }
-}
 
 t.test('Cluster: a broker that stops hands over what it leads, and nothing is lost', async t => {
   const cluster = await TestCluster.start(t, 3)

@@ -41,6 +41,17 @@ export const LIMITS = {
   redriveBatchBytes: MiB,
   /** Bytes of the text of a header in the filter of a redrive. */
   redriveFilterBytes: 4 * KiB,
+  /** Dead letters on their way to one other broker at once; the others wait. */
+  lettersPerBroker: 64,
+  /** Another broker may take so long to store a dead letter, or records of a redrive, in milliseconds. */
+  storeElsewhereMs: 10_000,
+  /** Sources of dead letters, and redrives, of which is remembered how far they have come: see AskOrder. */
+  askOwners: 100_000,
+  /**
+   * What an earlier leader of a partition may have stored for somebody who has no answer yet stays in the log for so
+   * long, in milliseconds: dead letters and moved records have to be found there.
+   */
+  earlierLeaderHoldMs: 10 * 60_000,
   /** Longest long poll of a receive, in milliseconds. */
   receiveWaitMs: 60_000,
   /** Longest long poll of a fetch, in milliseconds. */

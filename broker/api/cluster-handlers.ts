@@ -28,6 +28,7 @@ import { routedProduce } from './routed-produce.js'
 import { routedPeek, routedReceive } from './routed-receive.js'
 import { routedCloseSession, routedHeartbeat, routedOpenSession } from './routed-sessions.js'
 import type { BrokerServices } from './services.js'
+import { storeDeadLetterHandler } from './store-dead-letter.js'
 
 /** To be served after those of `apiHandlers`, which they take the place of. */
 export function clusterHandlers (
@@ -77,6 +78,7 @@ export function clusterHandlers (
     byAll<'describeTopics'>(forwarder, describeTopicsHandler(services), always, answers =>
       ({ topics: topicsByLeader(answers, forwarder.brokerId) })),
     ...queueHandlers(services, forwarder),
+    storeDeadLetterHandler(services),
     routedProduce(router),
     routedFetch(router),
     routedReceive(router),

@@ -82,7 +82,9 @@ export function explanationOf (offset: number, given: Explanation): RecordExplan
     case 'blocked': return { ...all, behindOffset: given.behindOffset }
     case 'held':
     case 'quarantined': return { ...all, behindOffset: given.atOffset }
-    case 'dead-letter-pending': return { ...all, reason: reasonName(given.reason), reasonText: given.text }
+    case 'dead-letter-pending': return {
+      ...all, message: given.waitsFor, reason: reasonName(given.reason), reasonText: given.text,
+    }
     case 'leased': return {
       ...all, failures: given.attempt - 1, sessionId: given.sessionId, cancelRequested: given.cancelRequested,
     }

@@ -4,6 +4,7 @@ import type { ClusterAdministration } from '../cluster/cluster-administration.js
 import type { BrokerConfig } from '../config.js'
 import type { Topics } from '../control/topics.js'
 import type { ClusterView } from '../control/cluster-view.js'
+import type { LetterIntake } from '../control/letter-intake.js'
 import type { ProducerIds } from '../control/producer-ids.js'
 import type { Redrives } from '../control/redrives.js'
 import type { ByteBudget } from '../net/byte-budget.js'
@@ -44,6 +45,8 @@ export interface BrokerServices {
   readonly administration: ClusterAdministration | null
   readonly groups: Groups
   readonly sessions: QueueSessions
+  /** Takes dead letters for what is led here. */
+  readonly letters: LetterIntake
   readonly redrives: Redrives
   readonly producerIds: ProducerIds
   /** Bytes of fetch responses that are being read or not taken yet, over all connections. */

@@ -168,6 +168,7 @@ export class ClusterAdministration {
       const leader = ableBroker(view, kept[0]!)!
       const after = forceRecover(record, kept, memberOf(leader), leader.incarnation, makeNonce())
       const givenUp = record.replicas.filter(member => !kept.includes(member)).map(({ brokerId }) => brokerId)
+        .sort((a, b) => a - b)
       const recovery = { epoch: after.epoch, leader: leader.brokerId, givenUp }
       if (dryRun) return recovery
       const name = `${topicId}/${partition}`

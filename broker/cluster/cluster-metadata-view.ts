@@ -34,6 +34,10 @@ export class ClusterMetadataView implements ClusterView {
     return record === undefined ? -1 : this.leaderIn(record)
   }
 
+  leaderEpochOf (topicId: string, partition: number): number {
+    return this.metadata.placement(topicId, partition)?.record.epoch ?? -1
+  }
+
   partitionsOf ({ topicId, partitions }: TopicRecord): PartitionView[] {
     const { metadata } = this
     const views: PartitionView[] = []

@@ -32,6 +32,8 @@ export interface ClusterView {
   reachable (): readonly number[]
   /** Id of the broker that leads a partition; -1 where nobody does, or it is not known. */
   leaderOf (topicId: string, partition: number): number
+  /** Under which epoch it is led; -1 where that is not known. */
+  leaderEpochOf (topicId: string, partition: number): number
   /** In order; a partition that has no record yet is told as one without a leader. */
   partitionsOf (topic: TopicRecord): PartitionView[]
 }

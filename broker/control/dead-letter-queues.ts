@@ -1,169 +1,181 @@
-// The dead-letter queues of this broker: makes letters out of records that died, and appends each once.
+// The way of dead letters from the queues that this broker leads to the leaders of their dead-letter queues: each is
+// stored once.
 //
-//   asked ─▶ which queue, which partition ─▶ known already? ─ yes ─▶ committed? ─▶ done
-//                └ none of that name: it is made    └ no ─▶ read the record ─▶ append ─▶ committed ─▶ done
+//   asked ─▶ which queue, which partition ─▶ who leads that? ─ this broker ─▶ LetterIntake ─▶ stored
+//                └ none of that name: it is made          └ another ─▶ storeDeadLetter ─▶ its LetterIntake ─▶ stored
 //
 // A letter goes to the partition of the same number, modulo the queue's partitions: records of a key stay in order.
+// Where the queue has grown since its creation, one that may have been asked for earlier is looked for where it would
+// have gone then.
+//
+// Nothing here waits for another: a broker that does not answer holds up the letters for itself, and of these no more
+// than LIMITS.lettersPerBroker are on their way. What fails is asked for again by the queue group.
 
-import {
-  CodecError, CorruptBatchError, DEAD_LETTER_HEADER, RecordBatchBuilder, RecordExtrasBuilder, RecordReader,
-  encodeDeadLetterNote, laneOf, type RecordHeader,
-} from '@sluice/protocol'
-import { LogReadFailure } from '@sluice/storage'
-import type { LetterPlace } from '../queue/endings.js'
-import type { DeadLetterIndex, DeathName } from '../queue-host/dead-letter-index.js'
-import type { Partition } from '../partition/partition.js'
+import { FRAME_FLAG } from '@sluice/protocol'
+import PQueue from 'p-queue'
+import { LIMITS } from '../limits.js'
 import type { PartitionTable } from '../partition/partition-table.js'
-import { reasonName } from '../queue-host/reason-names.js'
+import type { LetterPlace } from '../queue/endings.js'
 import type { DeadLetterRequest, DeadLetterSink } from '../queue-host/dead-letter-sink.js'
 import type { QueuePartition } from '../queue-host/queue-surroundings.js'
 import type { Logger } from '../runtime/logger.js'
+import { deadLetterBatch, deathNameOf } from './dead-letter-batch.js'
+import { LetterAsks } from './letter-asks.js'
+import type { LetterIntake } from './letter-intake.js'
+import { isPassing, type OtherBrokers } from './other-brokers.js'
+import type { TopicRecord } from './topic-record.js'
 import type { Topics } from './topics.js'
 
-/** A record as it was, for its letter. */
-interface DeadRecord {
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly headers: readonly RecordHeader[]
-  /** -1 where it is not known. */
-  readonly timestampMs: number
-  readonly isDamaged: boolean
+export interface DeadLetterQueuesOptions {
+  readonly topics: Topics
+  readonly partitions: PartitionTable
+  readonly intake: LetterIntake
+  /** Null where this broker is alone. */
+  readonly others: OtherBrokers | null
+  readonly logger: Logger
 }
 
+/** A partition of a dead-letter queue. */
+interface Place { readonly topicId: string, readonly partition: number }
+
 export class DeadLetterQueues implements DeadLetterSink {
-  private readonly topics: Topics
-  private readonly partitions: PartitionTable
-  private readonly logger: Logger
+  private readonly options: DeadLetterQueuesOptions
   /** Queues that are being made. */
   private readonly making = new Set<string>()
+  /** A source lives for one leadership, and so do its asks. */
+  private readonly asks = new WeakMap<QueuePartition, Map<string, LetterAsks>>()
+  /** What is on its way, by broker. */
+  private readonly underWay = new Map<number, PQueue>()
 
-  constructor (topics: Topics, partitions: PartitionTable, logger: Logger) {
-    this.topics = topics
-    this.partitions = partitions
-    this.logger = logger
+  constructor (options: DeadLetterQueuesOptions) {
+    this.options = options
   }
 
-  append (request: DeadLetterRequest, done: (place: LetterPlace | null) => void): void {
-    this.send(request).then(done, (cause: Error) => {
+  append (request: DeadLetterRequest, done: (place: LetterPlace | null, waitsFor: string) => void): void {
+    this.send(request).then(place => done(place, ''), (cause: Error) => {
       const { source, target, letter } = request
-      this.logger.warn({ partition: source.label, offset: letter.offset, queue: target, err: cause },
-        'a dead letter could not be appended; it is tried again')
-      done(null)
+      const details = { partition: source.label, offset: letter.offset, queue: target, err: cause }
+      const text = 'a dead letter could not be stored; it is tried again'
+      if (isPassing(cause)) this.options.logger.debug(details, text)
+      else this.options.logger.warn(details, text)
+      done(null, cause.message)
     })
   }
 
-  forget ({ topicId, index }: QueuePartition, group: string, offset: number): void {
-    const name = { topicId, partition: index, group, offset }
-    for (const { deadLetters } of this.partitions.all()) deadLetters?.forget(name)
+  forget (source: QueuePartition, group: string, offset: number): void {
+    const { topicId, index: partition } = source
+    const asks = this.asksOf(source, group)
+    const place = asks.placeOf(offset)
+    const isHere = place !== null &&
+      this.options.intake.forget(place.topicId, place.partition, { topicId, partition, group, offset })
+    asks.forget(offset, !isHere)
   }
 
-  private async send (request: DeadLetterRequest): Promise<LetterPlace | null> {
-    const { source, target, letter, isOld } = request
-    const name = nameOf(request)
-    const targets = await this.partitionsOf(target, source)
-    if (targets === null || targets.length === 0) return null
-    for (const partition of targets) {
-      const index = partition.deadLetterIndex
-      if (isOld) await index.readFrom(letter.diedMs, asked => this.isHere(asked))
-      const known = index.offsetOf(name)
-      if (known >= 0) return await committed(partition, known)
+  private async send (request: DeadLetterRequest): Promise<LetterPlace> {
+    const { source, group, target, letter: { offset }, isOld } = request
+    const topic = await this.queueNamed(target, source)
+    const asks = this.asksOf(source, group)
+    const isFirst = asks.isFirst(offset) && !isOld
+    const place = { topicId: topic.topicId, partition: source.index % topic.partitions }
+    if (!isFirst) {
+      for (const partition of earlierPartitions(topic, source.index)) {
+        const earlier = { topicId: topic.topicId, partition }
+        const found = await this.ask(request, asks, earlier, false, false)
+        if (found >= 0) return asks.stored(offset, { ...earlier, offset: found })
+      }
     }
-    const record = await readRecord(source, letter.offset)
-    const partition = targets[source.index % targets.length]!
-    return await this.appendTo(partition, partition.deadLetterIndex, batchOf(request, record), name)
+    return asks.stored(offset, { ...place, offset: await this.ask(request, asks, place, isFirst, true) })
   }
 
-  private async appendTo (
-    partition: Partition, index: DeadLetterIndex, batch: Buffer, name: DeathName,
-  ): Promise<LetterPlace | null> {
-    const outcome = partition.appendOwn(batch)
-    if (!outcome.ok) throw new Error(outcome.message)
-    index.add(name, outcome.baseOffset)
-    return await committed(partition, outcome.baseOffset)
+  /**
+   * Asks the leader of a partition to store a letter, or only to look for it.
+   *
+   * @returns its offset; -1 where it was looked for and is not there.
+   */
+  private ask (
+    request: DeadLetterRequest, asks: LetterAsks, place: Place, isFirst: boolean, withBatch: boolean,
+  ): Promise<number> {
+    const { others, partitions } = this.options
+    const { topicId, partition } = place
+    const epoch = others?.leaderEpochOf(topicId, partition) ?? partitions.find(topicId, partition)?.leaderEpoch ?? -1
+    const firstEpoch = isFirst ? epoch : -1
+    const leader = others === null ? -1 : others.leaderOf(topicId, partition)
+    if (others === null || leader === others.brokerId) return this.askHere(request, asks, place, firstEpoch, withBatch)
+    if (leader < 0) throw new Error(`partition ${request.target}/${partition} has no leader for now`)
+    return this.queueTo(leader).add(() => this.askBroker(others, leader, request, asks, place, firstEpoch, withBatch))
   }
 
-  /** The partitions of a queue, which is made where there is none; null where it is not there yet. */
-  private async partitionsOf (target: string, source: QueuePartition): Promise<readonly Partition[] | null> {
-    const topic = this.topics.byName(target)
-    if (topic !== undefined) return this.partitions.partitionsOf(topic.topicId)
-    if (this.making.has(target)) return null
+  private async askHere (
+    request: DeadLetterRequest, asks: LetterAsks, place: Place, firstEpoch: number, withBatch: boolean,
+  ): Promise<number> {
+    const { source: { leaderEpoch: sourceEpoch }, letter: { diedMs } } = request
+    const batch = withBatch ? await deadLetterBatch(request) : null
+    const forget = asks.takeForgotten(place)
+    const name = deathNameOf(request)
+    return await this.options.intake.store(
+      { ...place, name, sourceEpoch, ask: asks.next(), firstEpoch, diedMs, forget, batch })
+  }
+
+  private async askBroker (
+    others: OtherBrokers, leader: number, request: DeadLetterRequest, asks: LetterAsks, place: Place,
+    firstEpoch: number, withBatch: boolean,
+  ): Promise<number> {
+    const { source, group, letter: { offset, diedMs } } = request
+    const batch = withBatch ? await deadLetterBatch(request) : Buffer.alloc(0)
+    const message = {
+      ...place,
+      sourceTopicId: source.topicId,
+      sourcePartition: source.index,
+      group,
+      offset,
+      sourceEpoch: source.leaderEpoch,
+      ask: asks.next(),
+      firstEpoch,
+      diedAt: diedMs,
+      forget: asks.takeForgotten(place),
+    }
+    const { forwarded } = FRAME_FLAG
+    const stored = await others.request(leader, 'storeDeadLetter', message, forwarded, LIMITS.storeElsewhereMs, batch)
+    return stored.offset
+  }
+
+  private asksOf (source: QueuePartition, group: string): LetterAsks {
+    let groups = this.asks.get(source)
+    if (groups === undefined) this.asks.set(source, groups = new Map())
+    let asks = groups.get(group)
+    if (asks === undefined) groups.set(group, asks = new LetterAsks())
+    return asks
+  }
+
+  private queueTo (broker: number): PQueue {
+    let queue = this.underWay.get(broker)
+    if (queue === undefined) this.underWay.set(broker, queue = new PQueue({ concurrency: LIMITS.lettersPerBroker }))
+    return queue
+  }
+
+  /** The queue of that name, which is made where there is none. */
+  private async queueNamed (target: string, source: QueuePartition): Promise<TopicRecord> {
+    const { topics } = this.options
+    const topic = topics.byName(target)
+    if (topic !== undefined) return topic
+    if (this.making.has(target)) throw new Error(`dead-letter queue ${target} is being made`)
     this.making.add(target)
     try {
-      const partitions = this.topics.byId(source.topicId)?.partitions ?? 1
-      const made = await this.topics.create(
+      const partitions = topics.byId(source.topicId)?.partitions ?? 1
+      const made = await topics.create(
         { name: target, kind: 'queue', partitions, replicationFactor: 0, config: {} }, false)
       if ('error' in made) throw new Error(`dead-letter queue ${target} cannot be made: ${made.message}`)
-      return this.partitions.partitionsOf(made.topicId)
+      return made
     } finally {
       this.making.delete(target)
     }
   }
-
-  /** Sources elsewhere ask elsewhere. */
-  private isHere ({ topicId, partition }: DeathName): boolean {
-    return this.partitions.find(topicId, partition) !== undefined
-  }
 }
 
-/** The place of a letter, when it is committed; null where it will not be, or nobody knows. */
-function committed (partition: Partition, offset: number): Promise<LetterPlace | null> {
-  const { topicId, index } = partition
-  return new Promise(resolve => partition.whenCommitted(offset + 1, error =>
-    resolve(error === 0 ? { topicId, partition: index, offset } : null)))
-}
-
-/**
- * The record that died; without content where it cannot be read, now or ever: the letter says at least that it was
- * there. Rejects where trying again may help.
- */
-async function readRecord ({ log, highWatermark, label }: QueuePartition, offset: number): Promise<DeadRecord> {
-  try {
-    const { buffers, sizeBytes } = await log.readSlice(offset, 1, highWatermark)
-    if (sizeBytes === 0) throw new Error(`the record at offset ${offset} of ${label} is not committed`)
-    return recordIn(Buffer.concat(buffers), offset) ?? DAMAGED_RECORD
-  } catch (error) {
-    const isDamaged = error instanceof LogReadFailure && error.reason.kind === 'corrupt'
-    // A batch that was stored as a faulty producer wrote it.
-    if (isDamaged || error instanceof CorruptBatchError || error instanceof CodecError) return DAMAGED_RECORD
-    throw error
-  }
-}
-
-function recordIn (batch: Buffer, offset: number): DeadRecord | null {
-  const reader = new RecordReader().open(batch)
-  while (reader.next()) {
-    if (reader.offset !== offset) continue
-    const { key, value, timestamp: timestampMs } = reader
-    return { key, value, headers: reader.headers(), timestampMs, isDamaged: false }
-  }
-  return null
-}
-
-const DAMAGED_RECORD: DeadRecord = { key: null, value: null, headers: [], timestampMs: -1, isDamaged: true }
-
-function nameOf ({ source, group, letter }: DeadLetterRequest): DeathName {
-  return { topicId: source.topicId, partition: source.index, group, offset: letter.offset }
-}
-
-function batchOf (request: DeadLetterRequest, { key, value, headers, timestampMs, isDamaged }: DeadRecord): Buffer {
-  const { source, letter } = request
-  const note = encodeDeadLetterNote({
-    topic: source.topicName,
-    ...nameOf(request),
-    timestamp: timestampMs,
-    diedAt: letter.diedMs,
-    reason: reasonName(letter.reason),
-    text: letter.text,
-    failures: letter.failures,
-    deliveries: letter.deliveries,
-    attempts: letter.attempts.map(({ sessionId, startedMs, endedMs, reason, text }) =>
-      ({ sessionId, startedAt: startedMs, endedAt: endedMs, reason: reasonName(reason), text })),
-    ...(isDamaged ? { damaged: true } : {}),
-  })
-  const builder = new RecordBatchBuilder()
-  builder.append(key, value, letter.diedMs, [...headers, { name: DEAD_LETTER_HEADER, value: note }])
-  const extras = new RecordExtrasBuilder()
-  extras.append(key === null ? undefined : { lane: laneOf(key) })
-  const bytes = extras.build()
-  return builder.build(bytes === undefined ? {} : { extras: bytes })
+/** Other partitions that a letter of this source partition may have gone to, before the queue had as many. */
+function earlierPartitions ({ partitions, grownFrom = partitions }: TopicRecord, sourcePartition: number): Set<number> {
+  const earlier = new Set<number>()
+  for (let count = grownFrom; count < partitions; count++) earlier.add(sourcePartition % count)
+  earlier.delete(sourcePartition % partitions)
+  return earlier
 }

@@ -13,6 +13,7 @@ import { REDRIVE_STATE, type RedriveSpec, type RedriveStatus } from '../queue/re
 import { DeadlineQueue } from '../runtime/deadline-queue.js'
 import { silentLogger } from '../runtime/logger.js'
 import { DeadLetterQueues } from './dead-letter-queues.js'
+import { LetterIntake } from './letter-intake.js'
 import { LmdbControlStore } from './lmdb-control-store.js'
 import { LocalRedriveTargets } from './local-redrive-targets.js'
 import type { RedrivePlace, RedriveTargets } from './redrive-targets.js'
@@ -70,7 +71,8 @@ class Machine {
     const control = new LmdbControlStore(meta)
     const files = new TopicFiles(disk, '/data')
     const topics = new TopicCatalog({ control, partitions, files, defaultPartitions: 1, wallMs, logger })
-    partitions.deadLetters = new DeadLetterQueues(topics, partitions, logger)
+    const intake = new LetterIntake(topics, partitions, () => -1)
+    partitions.deadLetters = new DeadLetterQueues({ topics, partitions, intake, others: null, logger })
     await topics.load()
     const targets = this.between(new LocalRedriveTargets(topics, partitions))
     this.partitions = partitions

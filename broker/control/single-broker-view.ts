@@ -23,6 +23,10 @@ export class SingleBrokerView implements ClusterView {
 
   leaderOf (): number { return this.self.brokerId }
 
+  leaderEpochOf (topicId: string, partition: number): number {
+    return this.partitions.find(topicId, partition)?.leaderEpoch ?? -1
+  }
+
   partitionsOf ({ topicId }: TopicRecord): PartitionView[] {
     const { brokerId } = this.self
     return this.partitions.partitionsOf(topicId).map(({ index, leaderEpoch }) =>

@@ -12,6 +12,8 @@ export interface TopicRecord {
   name: string
   kind: 'stream' | 'queue'
   partitions: number
+  /** How many partitions it was created with, where it has more now. */
+  grownFrom?: number
   replicationFactor: number
   /** Settings that were set on the topic, in canonical text; all others have the broker's value. */
   overrides: Record<string, string>
@@ -91,6 +93,7 @@ export function isTopicRecord (value: unknown): value is TopicRecord {
   return typeof record.topicId === 'string' && typeof record.name === 'string' &&
     (record.kind === 'stream' || record.kind === 'queue') &&
     Number.isInteger(record.partitions) && (record.partitions as number) > 0 &&
+    (record.grownFrom === undefined || (Number.isInteger(record.grownFrom) && (record.grownFrom as number) > 0)) &&
     Number.isInteger(record.replicationFactor) && typeof record.createdAt === 'number' &&
     Number.isInteger(record.version) &&
     (record.partitions as number) <= LIMITS.partitionsPerTopic &&

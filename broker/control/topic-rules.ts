@@ -74,7 +74,8 @@ export function changedTopicRecord (
   }
   const conflict = settingsFault({ kind: record.kind, name: record.name, overrides })
   if (conflict !== null) return { error: ERROR.INVALID_CONFIG, message: conflict }
-  return { ...record, partitions, overrides, version: record.version + 1 }
+  const growth = partitions > record.partitions ? { grownFrom: record.grownFrom ?? record.partitions } : {}
+  return { ...record, partitions, ...growth, overrides, version: record.version + 1 }
 }
 
 function partitionsFault (partitions: number, added: number, bounds: TopicBounds): Refusal | null {

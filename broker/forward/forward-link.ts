@@ -14,6 +14,16 @@ import {
 
 export interface ForwardAddress { readonly host: string, readonly port: number }
 
+/** How a request is made. */
+export interface ForwardTerms {
+  /** Of FRAME_FLAG: forwarded or relayed. */
+  readonly flag: number
+  /** How long the other broker may take. */
+  readonly timeoutMs: number
+  /** Monotonic. */
+  readonly nowMs: number
+}
+
 /** The other broker has refused the request as a whole, or could not be reached. */
 export class ForwardError extends Error {
   readonly code: number
@@ -52,24 +62,23 @@ export class ForwardLink {
     this.clientName = clientName
   }
 
-  /**
-   * @param flag of FRAME_FLAG: forwarded or relayed.
-   * @param timeoutMs how long the other broker may take.
-   * @throws ForwardError as a rejection.
-   */
+  /** @throws ForwardError as a rejection. */
   request<A extends ApiName> (
-    api: A, message: MessageOf<A, 'request'>, flag: number, timeoutMs: number, nowMs: number,
+    api: A, message: MessageOf<A, 'request'>, { flag, timeoutMs, nowMs }: ForwardTerms, payload: Buffer | null = null,
   ): Promise<MessageOf<A, 'response'>> {
     const socket = this.socket ??= this.dial()
     const correlation = this.nextCorrelation
     this.nextCorrelation = correlation % 0x7fffffff + 1
     const head = { api: API_KEY[api], version: 1, flags: FRAME_FLAG.unordered | flag, correlation }
-    const frame = messageCodec(api, 'request').encodeFrame(head, message)
+    const frame = messageCodec(api, 'request').encodeFrame(head, message, payload?.length ?? 0)
     return new Promise((resolve, reject) => {
       const codec = messageCodec(api, 'response') as MessageCodec<unknown>
       const dueMs = nowMs + timeoutMs + SLACK_MS
       this.waiting.set(correlation, { codec, dueMs, resolve: resolve as (message: unknown) => void, reject })
+      socket.cork()
       socket.write(frame)
+      if (payload !== null) socket.write(payload)
+      socket.uncork()
     })
   }
 

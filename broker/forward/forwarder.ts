@@ -8,6 +8,7 @@
 
 import type { ApiName, MessageOf } from '@sluice/protocol'
 import type { ClusterView } from '../control/cluster-view.js'
+import type { OtherBrokers } from '../control/other-brokers.js'
 import { HashRing } from '../placement/hash-ring.js'
 import type { Clock } from '../runtime/clock.js'
 import { ForwardLink } from './forward-link.js'
@@ -20,7 +21,7 @@ export interface ForwarderOptions {
 
 const TICK_MS = 250
 
-export class Forwarder {
+export class Forwarder implements OtherBrokers {
   private readonly options: ForwarderOptions
   private readonly links = new Map<number, ForwardLink>()
   private readonly timer: NodeJS.Timeout
@@ -36,6 +37,11 @@ export class Forwarder {
   /** Id of the broker that leads a partition; -1 where that is not known. */
   leaderOf (topicId: string, partition: number): number {
     return this.options.view.leaderOf(topicId, partition)
+  }
+
+  /** Under which epoch a partition is led; -1 where that is not known. */
+  leaderEpochOf (topicId: string, partition: number): number {
+    return this.options.view.leaderEpochOf(topicId, partition)
   }
 
   /** Id of the broker that coordinates a stream group: this one, where it is not known. */
@@ -56,9 +62,10 @@ export class Forwarder {
 
   /** Asks another broker. @throws ForwardError as a rejection. */
   request<A extends ApiName> (
-    brokerId: number, api: A, message: MessageOf<A, 'request'>, flag: number, timeoutMs: number,
+    brokerId: number, api: A, message: MessageOf<A, 'request'>, flag: number, timeoutMs: number, payload?: Buffer,
   ): Promise<MessageOf<A, 'response'>> {
-    return this.linkTo(brokerId).request(api, message, flag, timeoutMs, this.options.clock.monotonicMs())
+    const link = this.linkTo(brokerId)
+    return link.request(api, message, { flag, timeoutMs, nowMs: this.options.clock.monotonicMs() }, payload)
   }
 
   close (): void {

@@ -13,6 +13,7 @@ import { logConfigOf, type TopicSettings } from '../control/topic-config.js'
 import { queueSettingsOf, settingsOf, type TopicRecord } from '../control/topic-record.js'
 import type { LedLog } from '../log/led-log.js'
 import { StandaloneLog } from '../log/standalone-log.js'
+import { LIMITS } from '../limits.js'
 import { queueConfigOf, type QueueSettings } from '../queue/queue-settings.js'
 import { ORDER } from '../queue/queue-types.js'
 import { QUEUE_META_TABLES } from '../queue-host/queue-keys.js'
@@ -198,6 +199,9 @@ export class PartitionTable implements PartitionHost {
     await this.loadProducers(partition, known?.offset)
     if (record.kind === 'queue') this.addQueue(partition, record)
     await this.loadStateFrom(partition, state)
+    // Nobody here knows what the leader before has stored for others that have no answer yet: they will look for it.
+    const { logStartOffset, nextOffset } = partition.log
+    if (nextOffset > logStartOffset) partition.hold('the leader before', logStartOffset, LIMITS.earlierLeaderHoldMs)
     return partition
   }
 

@@ -102,7 +102,7 @@ export class Partition implements QueuePartition, StateImageSource {
   private readonly commitsUnderWay = new Map<string, GroupOffset | null>()
   private images: StateImageWriter | null = null
   /** Offsets at and above which nothing is to be removed, by whoever needs that. */
-  private readonly holds = new Map<string, number>()
+  private readonly holds = new Map<string, { readonly offset: number, readonly untilMs: number }>()
   private evacuation: Evacuation | null = null
 
   constructor (
@@ -310,9 +310,13 @@ export class Partition implements QueuePartition, StateImageSource {
     await this.evacuation.run(this.host.wallMs(), signal)
   }
 
-  /** Keeps all records at or above `offset` in the log until `letGo`: somebody has to find them there. */
-  hold (owner: string, offset: number): void {
-    this.holds.set(owner, offset)
+  /**
+   * Keeps all records at or above `offset` in the log until `letGo`, or for a while: somebody has to find them there.
+   *
+   * @param forMs by the wall clock.
+   */
+  hold (owner: string, offset: number, forMs = Infinity): void {
+    this.holds.set(owner, { offset, untilMs: this.host.wallMs() + forMs })
     this.limitRemoval()
   }
 
@@ -323,7 +327,10 @@ export class Partition implements QueuePartition, StateImageSource {
   private limitRemoval (): void {
     // A dead letter that may be asked for again must be found.
     let limitOffset = Math.min(this.highWatermark, this.deadLetters?.minOffset ?? Infinity)
-    for (const offset of this.holds.values()) limitOffset = Math.min(limitOffset, offset)
+    for (const [owner, { offset, untilMs }] of this.holds) {
+      if (untilMs !== Infinity && untilMs < this.host.wallMs()) this.holds.delete(owner)
+      else limitOffset = Math.min(limitOffset, offset)
+    }
     this.log.retentionLimitOffset = limitOffset
   }
 

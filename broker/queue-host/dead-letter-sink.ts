@@ -10,16 +10,17 @@ export interface DeadLetterRequest {
   /** Name of the queue that takes it. */
   readonly target: string
   readonly letter: DeadLetter
-  /** The death is from before a restart: its letter may have been appended then. */
+  /** The death is from before this leadership: its letter may have been asked for then. */
   readonly isOld: boolean
 }
 
 export interface DeadLetterSink {
   /**
    * Appends the letter of a record, once however often it is asked for. `done` runs once, later: with the place
-   * of the letter, which is committed; with null where it is not or nobody knows: ask again.
+   * of the letter, which is committed; with null where it is not or nobody knows, and what it waits for, for people:
+   * ask again.
    */
-  append (request: DeadLetterRequest, done: (place: LetterPlace | null) => void): void
+  append (request: DeadLetterRequest, done: (place: LetterPlace | null, waitsFor: string) => void): void
   /** The source knows durably that the letter is there, and asks for it no more. */
   forget (source: QueuePartition, group: string, offset: number): void
 }

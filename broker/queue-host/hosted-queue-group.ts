@@ -186,10 +186,10 @@ export class HostedQueueGroup implements QueueHost {
     const { partition: source, name: group, deadLetterQueue: target } = this
     const { offset } = letter
     const isOld = this.oldDeaths.has(offset)
-    source.deadLetterSink.append({ source, group, target, letter, isOld }, place => {
+    source.deadLetterSink.append({ source, group, target, letter, isOld }, (place, waitsFor) => {
       if (this.stopped) return
       const queue = this.turn()
-      if (place === null) return queue.onDeadLetterFailed(offset)
+      if (place === null) return queue.onDeadLetterFailed(offset, waitsFor)
       queue.onDeadLetterAppended(offset, place)
       this.oldDeaths.delete(offset)
       queue.settle([], answers => { if (answers !== null) source.deadLetterSink.forget(source, group, offset) })

@@ -28,7 +28,7 @@ export class DeadLetters {
   private head = 0
   private later: Waiting[] = []
   private readonly inFlight = new Set<number>()
-  private readonly failures = new Map<number, number>()
+  private readonly failures = new Map<number, { readonly count: number, readonly waitsFor: string }>()
   private durableSequence = 0
   /** The latest delta with a death. */
   latestSequence = 0
@@ -81,10 +81,13 @@ export class DeadLetters {
     return asked
   }
 
-  onFailed (offset: number): void {
+  /** What the letter of a record waits for, for people; empty where nothing has failed. */
+  waitsFor (offset: number): string { return this.failures.get(offset)?.waitsFor ?? '' }
+
+  onFailed (offset: number, waitsFor: string): void {
     if (!this.inFlight.delete(offset)) return
-    const failures = this.failures.get(offset) ?? 0
-    this.failures.set(offset, failures + 1)
+    const failures = this.failures.get(offset)?.count ?? 0
+    this.failures.set(offset, { count: failures + 1, waitsFor })
     const { deadLetterRetryMs, deadLetterRetryMsMax } = QUEUE_LIMITS
     const waitMs = Math.min(deadLetterRetryMsMax, deadLetterRetryMs * 2 ** Math.min(failures, 20))
     this.later.push({ offset, sequence: 0, notBeforeMs: this.clock.nowMs + waitMs })

@@ -22,7 +22,8 @@ export type Explanation =
   /** Its key has been handed out as often as its rate allows: it may go on in `waitMs`. */
   | { state: 'rate-limited', waitMs: number, lane: number, failures: number, deliveries: number }
   | { state: 'held' | 'quarantined', atOffset: number, lane: number }
-  | { state: 'dead-letter-pending', reason: Reason, text: string, failures: number, deliveries: number }
+  /** `waitsFor` says why the letter could not be stored; empty where it was not tried yet. */
+  | { state: 'dead-letter-pending', reason: Reason, text: string, failures: number, deliveries: number, waitsFor: string }
   /** Its facts are being read from disk: ask again. */
   | { state: 'unknown' }
 
@@ -44,6 +45,8 @@ export interface ExplainContext {
   readonly blocksLane: boolean
   /** Until a record of a lane may be handed out by the lane's rate, in milliseconds; 0 for now. */
   readonly rateWaitMs: (lane: number) => number
+  /** What the dead letter of the record waits for, for people. */
+  readonly letterWaitsFor: string
 }
 
 export function explainRecord (
@@ -85,7 +88,8 @@ function explainEntry (
       cancelRequested: (ledger.flags[slot]! & RECORD_FLAG.cancelRequested) !== 0,
     }
     case RECORD_STATE.DEAD_LETTER_PENDING: {
-      return { state: 'dead-letter-pending', ...deathOf(state, offset), failures, deliveries }
+      const { letterWaitsFor: waitsFor } = context
+      return { state: 'dead-letter-pending', ...deathOf(state, offset), failures, deliveries, waitsFor }
     }
   }
   const lane = ledger.lanes[slot]!

@@ -448,9 +448,9 @@ export class QueueGroup {
     this.lifecycle.finish(slot, END_CAUSE.dead)
   }
 
-  /** It could not be appended, or nobody knows: it is asked for again. */
-  onDeadLetterFailed (offset: number): void {
-    if (this.isLeading) this.deadLetters.onFailed(offset)
+  /** It could not be appended, or nobody knows: it is asked for again. `waitsFor` says to people why. */
+  onDeadLetterFailed (offset: number, waitsFor = ''): void {
+    if (this.isLeading) this.deadLetters.onFailed(offset, waitsFor)
   }
 
   /** New settings; the order stays. They count from the next transition of each record on. */
@@ -487,6 +487,7 @@ export class QueueGroup {
       atMaxInFlight: this.room <= 0,
       blocksLane: this.config.order === ORDER.key,
       rateWaitMs: lane => this.hasKeys ? this.rates.waitMs(lane) : 0,
+      letterWaitsFor: this.deadLetters.waitsFor(offset),
     })
   }
 

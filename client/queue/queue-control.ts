@@ -37,6 +37,8 @@ export type ChangeOutcome = 'ok' | 'requested' | 'leased' | 'already-terminal' |
 
 /** Where a record stands, and why. */
 export interface RecordExplanation extends Omit<AnsweredExplanation, 'error' | 'message'> {
+  /** Why the dead letter that is being written has not been stored yet; empty otherwise. */
+  readonly waitsFor: string
   readonly partition: number
 }
 
@@ -175,7 +177,7 @@ export class QueueControl<K, V> {
     }, { ...options, broker, timeoutMs }).then(({ message }) => message.results))
     const found = answers.findIndex(({ state, offset }) => state !== 'unknown' && (offset >= 0 || !isByKey))
     if (found < 0) return null
-    return { ...without(answers[found]!), partition: places[found]!.partition }
+    return { ...without(answers[found]!), waitsFor: answers[found]!.message, partition: places[found]!.partition }
   }
 
   /** Figures of the queue and of each of its partitions. */

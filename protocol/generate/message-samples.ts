@@ -308,6 +308,19 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
     }],
     acks: [{ topicId: TOPIC_ID, partition: 3, epoch: 3, storeId: STORE_ID, durableOffsets: [120, 7] }],
   },
+  'storeDeadLetter.v1.request': {
+    topicId: DEAD_LETTERS_ID, partition: 2, sourceTopicId: QUEUE_ID, sourcePartition: 2, group: '', offset: 43,
+    sourceEpoch: 6, ask: 12, firstEpoch: 3, diedAt: TIME + 9000, forget: [40, 41],
+  },
+  'storeDeadLetter.v1.response': { offset: 180 },
+  'findRedriven.v1.request': {
+    redriveId: REDRIVE_ID, term: 2, ask: 7, topicId: QUEUE_ID, partition: 1, fromOffset: 950,
+  },
+  'findRedriven.v1.response': { leaderEpoch: 4, endOffset: 1010, sequences: [181, 182] },
+  'appendRedriven.v1.request': {
+    redriveId: REDRIVE_ID, term: 2, ask: 8, topicId: QUEUE_ID, partition: 1, leaderEpoch: 4,
+  },
+  'appendRedriven.v1.response': { baseOffset: 1010 },
   'goAway.v1.notice': { reason: 'the broker is stopping', closesInMs: 5000 },
   'error.v1.response': {
     code: 5, message: 'api fetch has no version 9 here, only 1 to 1; upgrade the broker', retryAfterMs: 0,

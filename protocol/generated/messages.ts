@@ -84,6 +84,12 @@ export const API_KEY = {
   peerHello: 60,
   /** Between brokers: replication of partitions. */
   replicate: 61,
+  /** Between brokers: a dead letter for a partition that the other one leads. */
+  storeDeadLetter: 62,
+  /** Between brokers: what of a redrive a partition has. */
+  findRedriven: 63,
+  /** Between brokers: records of a redrive. */
+  appendRedriven: 64,
 } as const
 
 export type ApiName = keyof typeof API_KEY
@@ -131,6 +137,9 @@ export const API_VERSIONS: Readonly<Record<ApiName, { min: number, max: number }
   forceRecover: { min: 1, max: 1 },
   peerHello: { min: 1, max: 1 },
   replicate: { min: 1, max: 1 },
+  storeDeadLetter: { min: 1, max: 1 },
+  findRedriven: { min: 1, max: 1 },
+  appendRedriven: { min: 1, max: 1 },
 }
 
 /** Changes of one topic; all of them are made or none. */
@@ -169,6 +178,28 @@ export interface AlteredTopic {
 export interface AlterTopicsResponse {
   /** Results. */
   topics: AlteredTopic[]
+}
+
+/** A broker that runs a redrive has records appended to a partition that another broker leads. They follow in the payload, as a record batch. */
+export interface AppendRedrivenRequest {
+  /** Id of the job, a UUID. */
+  redriveId: string
+  /** Which of the brokers that have run the job asks: each that takes it up has a higher term. */
+  term: number
+  /** Number of this request; each of a term has a higher one than those before. One that comes after a later one, or after one of a higher term, is refused. */
+  ask: number
+  /** Topic id of the target, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition of the target, from 0. */
+  partition: number
+  /** Leader epoch of the partition as findRedriven told it; in another one nothing is appended, since something may have come meanwhile. */
+  leaderEpoch: number
+}
+
+/** The records are committed. */
+export interface AppendRedrivenResponse {
+  /** Offset of the first of them. */
+  baseOffset: number
 }
 
 /** A record, by exactly one of offset and dedupId. */
@@ -891,7 +922,7 @@ export interface DeadLetterPlace {
 export interface RecordExplanation {
   /** Error number of this item from errors.json; 0 means it succeeded. */
   error: number
-  /** What went wrong and what to do next; empty where error is 0. */
+  /** What went wrong and what to do next; where error is 0: why a dead letter that is being written has not been stored yet, else empty. */
   message: string
   /** Offset of the record; -1 where there is none. */
   offset: number
@@ -1041,6 +1072,32 @@ export interface CommittedOffset {
 export interface FetchOffsetsResponse {
   /** Answers. */
   offsets: CommittedOffset[]
+}
+
+/** A broker that runs a redrive asks the leader of a target what of the job is there, and where it ends. Nothing at or above the offset looked from is removed for a while. */
+export interface FindRedrivenRequest {
+  /** Id of the job, a UUID. */
+  redriveId: string
+  /** Which of the brokers that have run the job asks: each that takes it up has a higher term. */
+  term: number
+  /** Number of this request; each of a term has a higher one than those before. One that comes after a later one, or after one of a higher term, is refused. */
+  ask: number
+  /** Topic id of the target, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition of the target, from 0. */
+  partition: number
+  /** Look for records of the job at this offset or above; -1 to look for none. */
+  fromOffset: number
+}
+
+/** All that is told is committed. */
+export interface FindRedrivenResponse {
+  /** Leader epoch of the partition: what is appended next names it. */
+  leaderEpoch: number
+  /** The high watermark when the request came: what is appended next lies at it or above. */
+  endOffset: number
+  /** Sequences of the records of the job that were found. */
+  sequences: number[]
 }
 
 /** Lets a partition go on without a majority of its replicas, which is gone for ever. Records that were acknowledged may be lost. */
@@ -2144,10 +2201,44 @@ export interface StartRedriveResponse {
   redriveId: string
 }
 
+/** A broker that leads a queue asks the leader of a partition of its dead-letter queue to take a letter, once however often it is asked. What was asked for earlier and comes later is refused. The letter, a record batch of one record, follows in the payload; without one the other broker only looks whether it is there. */
+export interface StoreDeadLetterRequest {
+  /** Topic id of the dead-letter queue, a UUID in its canonical text form. */
+  topicId: string
+  /** Partition of it, from 0. */
+  partition: number
+  /** Topic id of the queue in which the record died. */
+  sourceTopicId: string
+  /** Partition in which it died. */
+  sourcePartition: number
+  /** Queue group that gave it up; empty for that of the queue itself. */
+  group: string
+  /** Its offset there. */
+  offset: number
+  /** Leader epoch of the sender for the source. */
+  sourceEpoch: number
+  /** Number of this request; each that a leader sends for a source in an epoch has a higher one than those before. */
+  ask: number
+  /** Leader epoch of the partition that the sender knows, where it asks for this letter for the first time; -1 where it, or a leader before it, may have asked already. Below the epoch of the partition, the letter is looked for in the log before it is appended. */
+  firstEpoch: number
+  /** When the record died, in milliseconds since 1970-01-01 UTC: the timestamp of its letter. */
+  diedAt: number
+  /** Offsets of records of the same source whose letters are never asked for again. */
+  forget: number[]
+}
+
+/** The letter is committed. */
+export interface StoreDeadLetterResponse {
+  /** Its offset in the dead-letter queue; -1 where it is not there and was only looked for. */
+  offset: number
+}
+
 /** Message types by api and direction, in their newest version. */
 export interface Messages {
   'alterTopics.request': AlterTopicsRequest
   'alterTopics.response': AlterTopicsResponse
+  'appendRedriven.request': AppendRedrivenRequest
+  'appendRedriven.response': AppendRedrivenResponse
   'cancelRecords.request': CancelRecordsRequest
   'cancelRecords.response': CancelRecordsResponse
   'cancelRedrive.request': CancelRedriveRequest
@@ -2185,6 +2276,8 @@ export interface Messages {
   'fetch.response': FetchResponse
   'fetchOffsets.request': FetchOffsetsRequest
   'fetchOffsets.response': FetchOffsetsResponse
+  'findRedriven.request': FindRedrivenRequest
+  'findRedriven.response': FindRedrivenResponse
   'forceRecover.request': ForceRecoverRequest
   'forceRecover.response': ForceRecoverResponse
   'goAway.notice': GoAwayNotice
@@ -2227,12 +2320,16 @@ export interface Messages {
   'settle.response': SettleResponse
   'startRedrive.request': StartRedriveRequest
   'startRedrive.response': StartRedriveResponse
+  'storeDeadLetter.request': StoreDeadLetterRequest
+  'storeDeadLetter.response': StoreDeadLetterResponse
 }
 
 /** Schemas by message name, without their docs. */
 export const SCHEMAS = {
   'alterTopics.v1.request': {"type":"record","name":"AlterTopicsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"validateOnly","type":"boolean"},{"name":"topics","type":{"type":"array","items":{"type":"record","name":"TopicChange","fields":[{"name":"name","type":"string"},{"name":"partitions","type":"int"},{"name":"set","type":{"type":"map","values":"string"}},{"name":"unset","type":{"type":"array","items":"string"}}]}}}]},
   'alterTopics.v1.response': {"type":"record","name":"AlterTopicsResponse","namespace":"sluice.v1","fields":[{"name":"topics","type":{"type":"array","items":{"type":"record","name":"AlteredTopic","fields":[{"name":"name","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"}]}}}]},
+  'appendRedriven.v1.request': {"type":"record","name":"AppendRedrivenRequest","namespace":"sluice.v1","fields":[{"name":"redriveId","type":"string"},{"name":"term","type":"int"},{"name":"ask","type":"long"},{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"leaderEpoch","type":"int"}]},
+  'appendRedriven.v1.response': {"type":"record","name":"AppendRedrivenResponse","namespace":"sluice.v1","fields":[{"name":"baseOffset","type":"long"}]},
   'cancelRecords.v1.request': {"type":"record","name":"CancelRecordsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"targets","type":{"type":"array","items":{"type":"record","name":"CancelTarget","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"offset","type":"long"},{"name":"dedupId","type":["null","string"]}]}}}]},
   'cancelRecords.v1.response': {"type":"record","name":"CancelRecordsResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"CancelResult","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"answer","type":{"type":"enum","name":"ChangeAnswer","symbols":["ok","requested","leased","alreadyTerminal","unknown","busy"]}},{"name":"offset","type":"long"}]}}}]},
   'cancelRedrive.v1.request': {"type":"record","name":"CancelRedriveRequest","namespace":"sluice.v1","fields":[{"name":"redriveId","type":"string"}]},
@@ -2270,6 +2367,8 @@ export const SCHEMAS = {
   'fetch.v1.response': {"type":"record","name":"FetchResponse","namespace":"sluice.v1","fields":[{"name":"throttleMs","type":"int"},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"FetchedPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"highWatermark","type":"long"},{"name":"logStartOffset","type":"long"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"resumeOffset","type":"long"},{"name":"size","type":"int"}]}}}]},
   'fetchOffsets.v1.request': {"type":"record","name":"FetchOffsetsRequest","namespace":"sluice.v1","fields":[{"name":"group","type":"string"},{"name":"partitions","type":["null",{"type":"array","items":{"type":"record","name":"OffsetOfPartition","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"}]}}]}]},
   'fetchOffsets.v1.response': {"type":"record","name":"FetchOffsetsResponse","namespace":"sluice.v1","fields":[{"name":"offsets","type":{"type":"array","items":{"type":"record","name":"CommittedOffset","fields":[{"name":"topic","type":"string"},{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"offset","type":"long"},{"name":"leaderEpoch","type":"int"},{"name":"metadata","type":["null","string"]},{"name":"committedAt","type":"long"}]}}}]},
+  'findRedriven.v1.request': {"type":"record","name":"FindRedrivenRequest","namespace":"sluice.v1","fields":[{"name":"redriveId","type":"string"},{"name":"term","type":"int"},{"name":"ask","type":"long"},{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"fromOffset","type":"long"}]},
+  'findRedriven.v1.response': {"type":"record","name":"FindRedrivenResponse","namespace":"sluice.v1","fields":[{"name":"leaderEpoch","type":"int"},{"name":"endOffset","type":"long"},{"name":"sequences","type":{"type":"array","items":"long"}}]},
   'forceRecover.v1.request': {"type":"record","name":"ForceRecoverRequest","namespace":"sluice.v1","fields":[{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"survivors","type":{"type":"array","items":"int"}},{"name":"dryRun","type":"boolean"}]},
   'forceRecover.v1.response': {"type":"record","name":"ForceRecoverResponse","namespace":"sluice.v1","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"epoch","type":"int"},{"name":"leader","type":"int"},{"name":"givenUp","type":{"type":"array","items":"int"}}]},
   'goAway.v1.notice': {"type":"record","name":"GoAwayNotice","namespace":"sluice.v1","fields":[{"name":"reason","type":"string"},{"name":"closesInMs","type":"int"}]},
@@ -2312,4 +2411,6 @@ export const SCHEMAS = {
   'settle.v1.response': {"type":"record","name":"SettleResponse","namespace":"sluice.v1","fields":[{"name":"results","type":{"type":"array","items":{"type":"record","name":"SettleResult","fields":[{"name":"partition","type":"int"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"answers","type":{"type":"array","items":{"type":"record","name":"SettleAnswerRun","fields":[{"name":"count","type":"int"},{"name":"answer","type":{"type":"enum","name":"SettleAnswer","symbols":["ok","lateOk","alreadySettled","staleLease","unknown","outOfOrder","busy"]}}]}}}]}}}]},
   'startRedrive.v1.request': {"type":"record","name":"StartRedriveRequest","namespace":"sluice.v1","fields":[{"name":"sourceTopicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}},{"name":"targetTopicId","type":"string"},{"name":"lane","type":"long"},{"name":"reasons","type":{"type":"array","items":{"type":"enum","name":"QueueFailureReason","symbols":["none","nack","timeout","disconnect","reject","exhausted","quarantine","ttl"]}}},{"name":"fromTimestamp","type":"long"},{"name":"toTimestamp","type":"long"},{"name":"headerName","type":["null","string"]},{"name":"headerValue","type":["null","string"]},{"name":"limit","type":"long"},{"name":"recordsPerSecond","type":"int"},{"name":"dryRun","type":"boolean"}]},
   'startRedrive.v1.response': {"type":"record","name":"StartRedriveResponse","namespace":"sluice.v1","fields":[{"name":"redriveId","type":"string"}]},
+  'storeDeadLetter.v1.request': {"type":"record","name":"StoreDeadLetterRequest","namespace":"sluice.v1","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"sourceTopicId","type":"string"},{"name":"sourcePartition","type":"int"},{"name":"group","type":"string"},{"name":"offset","type":"long"},{"name":"sourceEpoch","type":"int"},{"name":"ask","type":"long"},{"name":"firstEpoch","type":"int"},{"name":"diedAt","type":"long"},{"name":"forget","type":{"type":"array","items":"long"}}]},
+  'storeDeadLetter.v1.response': {"type":"record","name":"StoreDeadLetterResponse","namespace":"sluice.v1","fields":[{"name":"offset","type":"long"}]},
 } as const

@@ -52,6 +52,9 @@ local APIS = {
   [56] = "forceRecover",
   [60] = "peerHello",
   [61] = "replicate",
+  [62] = "storeDeadLetter",
+  [63] = "findRedriven",
+  [64] = "appendRedriven",
 }
 local ERRORS = {
   [0] = "NONE",
@@ -129,6 +132,8 @@ local BATCH = {
 local SCHEMAS = {
   ["alterTopics.v1.request"] = { record = { { "timeoutMs", "int" }, { "validateOnly", "boolean" }, { "topics", { array = { record = { { "name", "string" }, { "partitions", "int" }, { "set", { map = "string" } }, { "unset", { array = "string" } } } } } } } },
   ["alterTopics.v1.response"] = { record = { { "topics", { array = { record = { { "name", "string" }, { "error", "int" }, { "message", "string" } } } } } } },
+  ["appendRedriven.v1.request"] = { record = { { "redriveId", "string" }, { "term", "int" }, { "ask", "long" }, { "topicId", "string" }, { "partition", "int" }, { "leaderEpoch", "int" } } },
+  ["appendRedriven.v1.response"] = { record = { { "baseOffset", "long" } } },
   ["cancelRecords.v1.request"] = { record = { { "timeoutMs", "int" }, { "targets", { array = { record = { { "topicId", "string" }, { "partition", "int" }, { "group", "string" }, { "offset", "long" }, { "dedupId", { union = { "null", "string" } } } } } } } } },
   ["cancelRecords.v1.response"] = { record = { { "results", { array = { record = { { "error", "int" }, { "message", "string" }, { "answer", { enum = { "ok", "requested", "leased", "alreadyTerminal", "unknown", "busy" } } }, { "offset", "long" } } } } } } },
   ["cancelRedrive.v1.request"] = { record = { { "redriveId", "string" } } },
@@ -166,6 +171,8 @@ local SCHEMAS = {
   ["fetch.v1.response"] = { record = { { "throttleMs", "int" }, { "partitions", { array = { record = { { "topicId", "string" }, { "partition", "int" }, { "error", "int" }, { "message", "string" }, { "highWatermark", "long" }, { "logStartOffset", "long" }, { "leader", "int" }, { "leaderEpoch", "int" }, { "resumeOffset", "long" }, { "size", "int" } } } } } } },
   ["fetchOffsets.v1.request"] = { record = { { "group", "string" }, { "partitions", { union = { "null", { array = { record = { { "topicId", "string" }, { "partition", "int" } } } } } } } } },
   ["fetchOffsets.v1.response"] = { record = { { "offsets", { array = { record = { { "topic", "string" }, { "topicId", "string" }, { "partition", "int" }, { "error", "int" }, { "message", "string" }, { "offset", "long" }, { "leaderEpoch", "int" }, { "metadata", { union = { "null", "string" } } }, { "committedAt", "long" } } } } } } },
+  ["findRedriven.v1.request"] = { record = { { "redriveId", "string" }, { "term", "int" }, { "ask", "long" }, { "topicId", "string" }, { "partition", "int" }, { "fromOffset", "long" } } },
+  ["findRedriven.v1.response"] = { record = { { "leaderEpoch", "int" }, { "endOffset", "long" }, { "sequences", { array = "long" } } } },
   ["forceRecover.v1.request"] = { record = { { "topic", "string" }, { "partition", "int" }, { "survivors", { array = "int" } }, { "dryRun", "boolean" } } },
   ["forceRecover.v1.response"] = { record = { { "error", "int" }, { "message", "string" }, { "epoch", "int" }, { "leader", "int" }, { "givenUp", { array = "int" } } } },
   ["goAway.v1.notice"] = { record = { { "reason", "string" }, { "closesInMs", "int" } } },
@@ -208,6 +215,8 @@ local SCHEMAS = {
   ["settle.v1.response"] = { record = { { "results", { array = { record = { { "partition", "int" }, { "error", "int" }, { "message", "string" }, { "answers", { array = { record = { { "count", "int" }, { "answer", { enum = { "ok", "lateOk", "alreadySettled", "staleLease", "unknown", "outOfOrder", "busy" } } } } } } } } } } } } },
   ["startRedrive.v1.request"] = { record = { { "sourceTopicId", "string" }, { "partitions", { array = "int" } }, { "targetTopicId", "string" }, { "lane", "long" }, { "reasons", { array = { enum = { "none", "nack", "timeout", "disconnect", "reject", "exhausted", "quarantine", "ttl" } } } }, { "fromTimestamp", "long" }, { "toTimestamp", "long" }, { "headerName", { union = { "null", "string" } } }, { "headerValue", { union = { "null", "string" } } }, { "limit", "long" }, { "recordsPerSecond", "int" }, { "dryRun", "boolean" } } },
   ["startRedrive.v1.response"] = { record = { { "redriveId", "string" } } },
+  ["storeDeadLetter.v1.request"] = { record = { { "topicId", "string" }, { "partition", "int" }, { "sourceTopicId", "string" }, { "sourcePartition", "int" }, { "group", "string" }, { "offset", "long" }, { "sourceEpoch", "int" }, { "ask", "long" }, { "firstEpoch", "int" }, { "diedAt", "long" }, { "forget", { array = "long" } } } },
+  ["storeDeadLetter.v1.response"] = { record = { { "offset", "long" } } },
 }
 -- end
 

@@ -31,7 +31,8 @@ function sentence (record: RecordExplanation): string {
     case 'held': return `held: record ${partition}:${behindOffset} of the same key was given up and stops the key: sluice queue resume --key`
     case 'quarantined':
       return `going to the dead letters: record ${partition}:${behindOffset} of the same key was given up: sluice queue resume --key`
-    case 'deadLetterPending': return `given up (${record.reason}); its dead letter is being written`
+    case 'deadLetterPending': return `given up (${record.reason}); its dead letter is being written` +
+      (record.waitsFor === '' ? '' : `, again and again: ${record.waitsFor}`)
     case 'terminal': return ended(record)
     case 'unknown': return 'not known'
   }
