@@ -7,6 +7,7 @@ import { codecAvailable } from '@sluice/protocol'
 import { BARE_FORMS, type BareForm } from './bare-loop/commit-loop.js'
 import { BenchError } from './bench-error.js'
 import { describeMachine, describeSource } from './measure/machine.js'
+import { startCluster } from './process/cluster-server.js'
 import { PREWRITTEN_BYTES, startBareServer, startBroker, type BrokerFacts, type RunningServer } from './process/servers.js'
 import { RESULT_FORMAT, type BenchResult, type Sample } from './result.js'
 import { ratiosOf, SLUICE, summarize } from './summarize.js'
@@ -24,6 +25,8 @@ export interface RunSettings extends SampleSettings {
   /** Bytes that the pre-written form of the bare loop writes ahead, 256 KiB or more. */
   readonly prewrittenBytes: number
   readonly brokerOptions: Readonly<Record<string, string>>
+  /** Brokers of the cluster that Sluice is; 1: a broker by itself. Of a cluster one broker is a contender too. */
+  readonly brokers: number
   /** Told of what is going on, outside of windows. */
   readonly onProgress?: (text: string) => void
 }
@@ -38,8 +41,11 @@ export const RUN_DEFAULTS: RunSettings = {
   prewrittenBytes: PREWRITTEN_BYTES,
   folder: os.tmpdir(),
   brokerOptions: {},
+  brokers: 1,
 }
 
+/** A broker by itself, beside a cluster. */
+const ONE_BROKER = 'one broker'
 /** Sluice doing the same without anything that hangs. */
 const WITHOUT_HANGS = 'sluice without hangs'
 
@@ -83,11 +89,16 @@ export async function runWorkload (workload: Workload, settings: RunSettings): P
 
 /** Sluice and the forms of the bare loop that do a workload. */
 export function contendersOf (workload: Workload, settings: RunSettings): Contender[] {
-  const { brokerOptions, profileDirectory, prewrittenBytes } = settings
+  const { brokerOptions, profileDirectory, prewrittenBytes, brokers } = settings
   const contenders: Contender[] = []
   if (settings.sluice) {
-    const start = (folder: string): Promise<RunningServer> => startBroker(folder, brokerOptions, { profileDirectory })
+    const startOne = (folder: string): Promise<RunningServer> =>
+      startBroker(folder, brokerOptions, { profileDirectory })
+    const start = brokers === 1
+      ? startOne
+      : (folder: string): Promise<RunningServer> => startCluster(folder, brokers, brokerOptions, profileDirectory)
     contenders.push({ name: SLUICE, workload, start })
+    if (brokers > 1) contenders.push({ name: ONE_BROKER, workload, start: startOne })
     if (workload.name === 'queue' && workload.hangEvery !== null) {
       contenders.push({ name: WITHOUT_HANGS, workload: { ...workload, hangEvery: null }, start })
     }

@@ -3,6 +3,7 @@
 import { CommanderError, type Command } from 'commander'
 import { BenchError } from './bench-error.js'
 import { compareCommand } from './commands/compare.js'
+import { failoverCommand } from './commands/failover.js'
 import { findRateCommand } from './commands/find-rate.js'
 import { limitCommand } from './commands/limit.js'
 import { newCommand, type RunAction } from './commands/options.js'
@@ -25,7 +26,7 @@ export function benchCommand (run: RunAction): Command {
   ])
   const commands = [
     produceCommand, fetchCommand, endToEndCommand, awaitSendCommand, queueCommand, backlogCommand, findRateCommand,
-    partitionsCommand, sweepCommand, runFileCommand, compareCommand, limitCommand,
+    failoverCommand, partitionsCommand, sweepCommand, runFileCommand, compareCommand, limitCommand,
     peersCommand,
   ]
   for (const make of commands) bench.addCommand(make(run))

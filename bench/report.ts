@@ -2,7 +2,9 @@
 
 import type { LatencySummary } from './measure/latency-recorder.js'
 import type { Machine, Source } from './measure/machine.js'
+import type { BrokerUsage } from './process/calls.js'
 import type { BenchResult, ContenderSummary, Spread } from './result.js'
+import { spread } from './summarize.js'
 import type { Workload } from './workload.js'
 
 /** The result as text, several lines. */
@@ -24,6 +26,7 @@ export function reportTable (result: BenchResult): string {
     '',
     ...columns([header, ...rows]),
     ...ratioLines(result),
+    ...clusterLines(result),
   ].join('\n')
 }
 
@@ -82,6 +85,24 @@ function ratioLines (result: BenchResult): string[] {
     return `sluice by ${to}: ${parts.join(', ')}`
   })
   return lines.length === 0 ? [] : ['', ...lines]
+}
+
+/** What a record costs each broker of a cluster, the leader first. */
+function clusterLines ({ samples }: BenchResult): string[] {
+  const inClusters = samples.flatMap(({ records, server: { brokers } }) =>
+    brokers === undefined ? [] : [{ records, brokers }])
+  if (inClusters.length === 0) return []
+  const rows = inClusters[0]!.brokers.map((_, index) => {
+    const perRecord = (value: (usage: BrokerUsage) => number): string =>
+      spread(inClusters.map(({ records, brokers }) => value(brokers[index]!) / Math.max(1, records))).median.toFixed(2)
+    return [
+      index === 0 ? 'leader' : `follower ${index}`,
+      perRecord(usage => usage.cpuSeconds * 1e6),
+      perRecord(usage => usage.peerSentBytes),
+      perRecord(usage => usage.peerSentFrames * 1000),
+    ]
+  })
+  return ['', ...columns([['for each record', 'processor µs', 'bytes to other brokers', 'frames × 1000'], ...rows])]
 }
 
 /** Rows as lines, the first column to the left, the others to the right. */

@@ -5,6 +5,7 @@
 import type { LatencySummary } from './measure/latency-recorder.js'
 import type { Machine, Source } from './measure/machine.js'
 import type { ProcessUsage } from './measure/process-probe.js'
+import type { ClusterUsage } from './process/cluster-usage.js'
 import type { BrokerFacts } from './process/servers.js'
 import type { Workload } from './workload.js'
 
@@ -12,7 +13,7 @@ import type { Workload } from './workload.js'
 export const RESULT_FORMAT = 'sluice-bench/1'
 
 /** One contender in one round. `Usage` is what is known of its server. */
-export interface Sample<Usage = ProcessUsage> {
+export interface Sample<Usage = ProcessUsage & Partial<ClusterUsage>> {
   round: number
   contender: string
   /** Length of the measured window, in seconds. */

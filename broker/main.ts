@@ -20,6 +20,8 @@ export interface BrokerProcessOptions {
   configFile?: string
   /** Print the options in force with their sources and do nothing else. */
   printConfig?: boolean
+  /** Called when the broker serves, for who wants to look at it from inside the process. */
+  onReady?: (broker: Broker) => void
   /** How long a disk that hangs may hold up the end of the process after `shutdown-timeout`, in ms. Default 30,000. */
   closeTimeoutMs?: number
 }
@@ -47,10 +49,12 @@ export async function runBrokerProcess (options: BrokerProcessOptions): Promise<
     printConfig(config)
     return 0
   }
-  return await run(config, makeLogger(config), options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS)
+  return await run(config, makeLogger(config), options)
 }
 
-async function run (config: BrokerConfig, logger: Logger, closeTimeoutMs: number): Promise<number> {
+async function run (
+  config: BrokerConfig, logger: Logger, { onReady, closeTimeoutMs = CLOSE_TIMEOUT_MS }: BrokerProcessOptions,
+): Promise<number> {
   // Before the start, which may take a while: a signal then stops in order what has just started.
   const signalled = stopSignal(logger)
   process.on('uncaughtException', error => die(logger, error))
@@ -68,6 +72,7 @@ async function run (config: BrokerConfig, logger: Logger, closeTimeoutMs: number
   }
   const { host, port } = broker.address
   process.stdout.write(`sluice broker ${broker.services.brokerId} ready on ${host}:${port}, data in ${config.data}, pid ${process.pid}\n`)
+  onReady?.(broker)
   const signal = await signalled
   logger.info({ signal }, 'stopping')
   const limit = setTimeout(() => {

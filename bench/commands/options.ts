@@ -24,6 +24,7 @@ export interface RunOptions extends OutputOptions {
 /** Options of runs that may have the bare loop beside Sluice. */
 export interface BareOptions extends RunOptions {
   count?: number
+  brokers: number
   sluice: boolean
   bare: BareForm[] | false
   profile?: string
@@ -73,6 +74,8 @@ export function withBrokerOptions (command: Command): Command {
 export function withBare (command: Command, bare: readonly BareForm[], defaults: Partial<RunSettings> = {}): Command {
   return withPrewritten(withRun(command, defaults))
     .option('--count <records>', 'end each window after so many records, or the duration', integer(1, 1e12))
+    .option('--brokers <count>', 'brokers of a cluster, which is then compared with one broker by itself', integer(1, 9),
+      RUN_DEFAULTS.brokers)
     .option('--no-sluice', 'measure the bare loop alone')
     .addOption(new Option('--bare <forms>', `forms of the bare loop, of ${BARE_FORMS.join(', ')}`)
       .argParser(bareForms).default(bare, bare.join(',')))
@@ -98,6 +101,7 @@ export function settingsOf (options: RunOptions & Partial<BareOptions & Prewritt
     prewrittenBytes: options.prewritten ?? RUN_DEFAULTS.prewrittenBytes,
     folder: options.folder,
     brokerOptions: options.brokerOption,
+    brokers: options.brokers ?? RUN_DEFAULTS.brokers,
     profileDirectory: options.profile,
     onProgress,
   }

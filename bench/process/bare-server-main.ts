@@ -5,7 +5,7 @@
 import { BareServer, type BareServerOptions } from '../bare-loop/bare-server.js'
 import { answerServerCalls } from './server-calls.js'
 
-answerServerCalls()
+answerServerCalls(() => () => ({}))
 const server = await BareServer.start(JSON.parse(process.argv[2]!) as BareServerOptions)
 process.on('SIGTERM', () => { server.stop().finally(() => process.exit()) })
 process.stdout.write(`${JSON.stringify(server.ports)}\n`)

@@ -33,11 +33,19 @@ export interface WindowOutcome {
   usage: ProcessUsage
 }
 
-/** Calls that every child answers. */
-export interface ServerCalls {
+/** What a broker of a cluster uses in a window, or a broker by itself. */
+export interface BrokerUsage extends ProcessUsage {
+  /** Bytes that it has sent to other brokers, frames and all. */
+  peerSentBytes: number
+  /** Frames that it has sent to other brokers. */
+  peerSentFrames: number
+}
+
+/** Calls that every server answers. */
+export interface ServerCalls<Usage = ProcessUsage> {
   /** Begins a window of the probe. */
   begin: { argument: null, result: null }
-  end: { argument: null, result: ProcessUsage }
+  end: { argument: null, result: Usage }
 }
 
 /** Calls that a driver answers, in this order. */

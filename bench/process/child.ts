@@ -81,6 +81,13 @@ export class Child<Calls> {
     clearTimeout(timer)
   }
 
+  /** Kills the child as a crash does; resolves when it is gone. */
+  async kill (): Promise<void> {
+    this.stopping = true
+    this.process.kill('SIGKILL')
+    await this.exited
+  }
+
   /** Kills the child; whoever waits for it is told `reason`. */
   abandon (reason: string): void {
     this.failAll(new BenchError(1, reason))

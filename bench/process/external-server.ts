@@ -1,7 +1,7 @@
 // A server that is not ours, started for a sample like our own: on a free port of 127.0.0.1, with its files in the
 // folder of the sample.
 
-import { createServer, type AddressInfo, type Server } from 'node:net'
+import { createServer } from 'node:net'
 import { BenchError } from '../bench-error.js'
 import type { Target } from '../load/make-load.js'
 import type { ServerUsage } from '../measure/external-probe.js'
@@ -49,15 +49,24 @@ export async function startExternalServer (
   }
 }
 
+/** Below those that systems give to outgoing connections: nobody takes one while its server is started again. */
+const PORT_MIN = 20_000
+const PORT_COUNT = 10_000
+
 /** So many ports of 127.0.0.1 that nobody listens on, each another one. */
 export async function freePorts (count: number): Promise<number[]> {
-  const listen = (): Promise<Server> => new Promise((resolve, reject) => {
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const port = PORT_MIN + Math.floor(Math.random() * PORT_COUNT)
+    if (await isFree(port)) ports.add(port)
+  }
+  return [...ports]
+}
+
+function isFree (port: number): Promise<boolean> {
+  return new Promise(resolve => {
     const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => resolve(server))
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
-  const servers = await Promise.all(Array.from({ length: count }, listen))
-  const ports = servers.map(server => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map(server => new Promise(resolve => { server.close(resolve) })))
-  return ports
 }

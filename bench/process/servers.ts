@@ -2,17 +2,15 @@
 
 import { join } from 'node:path'
 import { connect } from '@sluice/client'
-import { BenchError } from '../bench-error.js'
 import type { BareForm } from '../bare-loop/commit-loop.js'
 import { writeBacklog } from '../bare-loop/backlog.js'
 import type { Target } from '../load/make-load.js'
 import type { ProcessUsage } from '../measure/process-probe.js'
 import type { Workload } from '../workload.js'
+import { startBrokerProcess } from './broker-process.js'
 import type { ServerCalls } from './calls.js'
 import { Child, type ChildOptions } from './child.js'
-
-/** Threads for file operations of both servers. `sluice broker` sets the same. */
-const THREADS = 16
+import { THREADS } from './threads.js'
 
 /** Bytes that the pre-written form of the bare loop writes ahead, unless told otherwise. */
 export const PREWRITTEN_BYTES = 256 * 1024 * 1024
@@ -33,11 +31,8 @@ export interface BrokerFacts { version: string, options: Record<string, string> 
 export async function startBroker (
   directory: string, options: Readonly<Record<string, string>>, childOptions: ChildOptions,
 ): Promise<RunningServer> {
-  const flags = { 'log-level': 'warn', ...options, data: join(directory, 'data'), listen: '127.0.0.1:0' }
-  const child = new Child<ServerCalls>('broker-main.js', [JSON.stringify(flags)], { ...childOptions, threads: THREADS })
-  const line = await child.firstLine()
-  const address = / ready on (\S+?),? /.exec(`${line} `)?.[1]
-  if (address === undefined) throw new BenchError(1, `the broker said ${JSON.stringify(line)} where its ready line was due`)
+  const { child, address } = await startBrokerProcess(
+    { 'log-level': 'warn', ...options, data: join(directory, 'data'), listen: '127.0.0.1:0' }, childOptions)
   return running(child, { kind: 'sluice', address })
 }
 

@@ -67,6 +67,8 @@ export class PeerLink {
   address: BrokerAddress
   /** Of the process that was reached; null while none is. */
   incarnation: string | null = null
+  /** Sent since the start, greetings aside. */
+  readonly sent = { frames: 0, bytes: 0 }
   private readonly host: PeerLinkHost
   private socket: Socket | null = null
   private letters: ReplicaLetter[] = []
@@ -207,7 +209,10 @@ export class PeerLink {
     const isTooMuch = letters.length === 1 && payloadBytesOf(letters[0]!.message) > room
     const { body, payload, payloadBytes } = encodeLetters(isTooMuch ? [shortened(letters[0]!)] : letters)
     const head = { api: API_KEY.replicate, version: 1, flags: FRAME_FLAG.unordered, correlation: 0 }
-    socket.write(REPLICATE.encodeFrame(head, body, payloadBytes))
+    const frame = REPLICATE.encodeFrame(head, body, payloadBytes)
+    this.sent.frames++
+    this.sent.bytes += frame.length + payloadBytes
+    socket.write(frame)
     for (const buffer of payload) socket.write(buffer)
     this.sentMs = this.host.monotonicMs()
   }

@@ -95,6 +95,16 @@ export class Peers implements PeerLinkHost {
       ({ brokerId, incarnation, heardMs: this.current.get(brokerId)?.heardMs ?? -Infinity }))
   }
 
+  /** What was sent to other brokers since the start; that to brokers which have left is forgotten. */
+  sent (): { frames: number, bytes: number } {
+    const sum = { frames: 0, bytes: 0 }
+    for (const { sent } of this.links.values()) {
+      sum.frames += sent.frames
+      sum.bytes += sent.bytes
+    }
+    return sum
+  }
+
   close (): void {
     this.closed = true
     for (const link of this.links.values()) link.close()
