@@ -65,7 +65,7 @@ export class BenchCluster {
   async startBroker (id: number): Promise<void> {
     const { folder, brokerOptions, profileDirectory } = this.options
     const { child } = await startBrokerProcess({
-      'log-level': 'warn',
+      'log-level': 'error',
       ...brokerOptions,
       id: String(id),
       control: `etcd://${HOST}:${this.controlPort}`,

@@ -9,10 +9,11 @@ import { randomUUID } from 'node:crypto'
 import type { ControlStore } from '../control/control-store.js'
 import { swap } from '../control/swap.js'
 import type { Member } from '../replica/member.js'
-import { activate, failOver, type PartitionRecord } from '../replica/partition-record.js'
+import { failOver } from '../replica/partition-record.js'
 import type { PartitionPlacement, PartitionPlacements } from '../replica-host/partition-placements.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Logger } from '../runtime/logger.js'
+import { Activations } from './activations.js'
 import { CLUSTER_KEY, type BrokerRecord, type ClusterRecord } from './cluster-records.js'
 import { ClusterMetadata, PARTITION_PREFIX } from './cluster-metadata.js'
 import { Controller } from './controller.js'
@@ -76,12 +77,13 @@ export class Cluster {
     const process = randomUUID()
     let count = 0
     this.makeNonce = () => `${process}.${count++}`
+    const activations = new Activations(control, metadata.records, this.makeNonce)
     this.placements = {
       get: (topicId, partition) => metadata.placement(topicId, partition),
       all: (): Iterable<PartitionPlacement> => metadata.allPlacements(),
       wasDeleted: topicId => metadata.wasDeleted(topicId),
       subscribe: onChange => metadata.subscribe({ onPartition: onChange }),
-      activate: (topicId, partition, epoch) => this.activate(topicId, partition, epoch),
+      activate: (topicId, partition, epoch) => activations.note(topicId, partition, epoch),
     }
   }
 
@@ -216,21 +218,6 @@ export class Cluster {
     await this.controller?.stop()
     await this.membership.leave()
     this.metadata.close()
-  }
-
-  private async activate (topicId: string, partition: number, epoch: number): Promise<PartitionRecord | null> {
-    const { control } = this.options
-    const key = `${PARTITION_PREFIX}${topicId}/${partition}`
-    const entry = await control.get(key)
-    if (entry === null) return null
-    const known = entry.value as PartitionRecord
-    const record = activate(known, epoch, this.makeNonce())
-    if (record === null) return known
-    const isOurs = (value: unknown): boolean => (value as PartitionRecord).nonce === record.nonce
-    const revision = await swap(control, key, record, entry.revision, isOurs)
-    if (revision === null) return null
-    this.metadata.records.apply({ key, value: record, revision })
-    return record
   }
 }
 

@@ -18,30 +18,32 @@ const COMMITS_AT_ONCE = 4
 
 /**
  * @param guard has to hold for each transaction.
+ * @param onMade called for each swap that was made, with its revision.
  * @returns how many were made. Rejects with the first ControlStoreError; what was under way may be made all the same.
  */
 export async function commitSwaps (
   control: ControlStore, swaps: readonly KeySwap[], guard: readonly ControlCompare[] = [],
+  onMade: (swap: KeySwap, revision: number) => void = () => {},
 ): Promise<number> {
   const chunks: KeySwap[][] = []
   for (let from = 0; from < swaps.length; from += SWAPS_PER_COMMIT) {
     chunks.push(swaps.slice(from, from + SWAPS_PER_COMMIT))
   }
   let made = 0
+  const commit = async (chunk: readonly KeySwap[]): Promise<boolean> => {
+    const compares = chunk.map(({ change: { key }, revision }) => ({ key, revision }))
+    const revision = await control.commit(chunk.map(({ change }) => change), [...guard, ...compares])
+    if (revision === null) return false
+    made += chunk.length
+    for (const swap of chunk) onMade(swap, revision)
+    return true
+  }
   const work = async (): Promise<void> => {
     for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
-      if (await commitAll(control, chunk, guard)) made += chunk.length
-      else if (chunk.length > 1) for (const swap of chunk) if (await commitAll(control, [swap], guard)) made++
+      if (!await commit(chunk) && chunk.length > 1) for (const swap of chunk) await commit([swap])
     }
   }
   const outcomes = await Promise.allSettled(Array.from({ length: COMMITS_AT_ONCE }, work))
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   return made
-}
-
-async function commitAll (
-  control: ControlStore, swaps: readonly KeySwap[], guard: readonly ControlCompare[],
-): Promise<boolean> {
-  const compares = swaps.map(({ change: { key }, revision }) => ({ key, revision }))
-  return await control.commit(swaps.map(({ change }) => change), [...guard, ...compares]) !== null
 }

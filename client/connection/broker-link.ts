@@ -13,6 +13,9 @@ import type { EventHub } from '../events.js'
 import { backoffDelayMs, delay } from '../waiting.js'
 import { Connection } from './connection.js'
 
+/** A broker that had gone silent has so long to greet anew, in milliseconds: it may accept and say nothing more. */
+const SILENT_CONNECT_TIMEOUT_MS = 1_000
+
 /** See the head of this file. */
 export class BrokerLink {
   /** Id of the broker; -1 until the first handshake where it is not known before. */
@@ -27,6 +30,8 @@ export class BrokerLink {
   private connection: Connection | null = null
   private connecting: Promise<Connection> | null = null
   private failures = 0
+  /** The last connection ended since nothing came any more. */
+  private wasSilent = false
   private retryAtMs = 0
 
   constructor (address: Address, brokerId: number, settings: Settings, events: EventHub) {
@@ -85,13 +90,16 @@ export class BrokerLink {
     const waitMs = this.backoffLeftMs
     if (waitMs > 0) await delay(waitMs, this.stop.signal)
     const address = this.addresses[0]!
+    const timeoutMs = this.wasSilent ? SILENT_CONNECT_TIMEOUT_MS : Infinity
+    const connectTimeoutMs = Math.min(this.settings.connectTimeoutMs, timeoutMs)
     try {
-      const connection = await Connection.open(address, this.settings, this)
+      const connection = await Connection.open(address, { ...this.settings, connectTimeoutMs }, this)
       if (this.stop.signal.aborted) {
         connection.close(null)
         throw this.stop.signal.reason
       }
       this.failures = 0
+      this.wasSilent = false
       this.connection = connection
       this.onConnected(this, connection)
       this.brokerId = connection.hello.brokerId
@@ -119,6 +127,7 @@ export class BrokerLink {
   onClose (connection: Connection, error: BrokerError | null): void {
     if (this.connection === connection) this.connection = null
     this.retired.delete(connection)
+    this.wasSilent = connection.wentSilent
     if (error !== null && error.code !== 'CLOSED') {
       this.failures = Math.max(this.failures, 1)
       this.retryAtMs = performance.now() + backoffDelayMs(this.settings, 1)

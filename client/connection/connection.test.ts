@@ -88,9 +88,40 @@ t.test('Connection: a request times out alone (the others are answered)', async 
   connection.close(null)
 })
 
+t.test('Connection: a broker that says nothing at all is given up long before the deadline (it stands still)', async t => {
+  await using broker = await ScriptedBroker.start()
+  broker.hello = { maxInFlightRequests: 4 }
+  const ended: (BrokerError | null)[] = []
+  const connection = await Connection.open(addressOf(broker), settings(), {
+    onGoAway: () => {}, onClose: (_connection, error) => ended.push(error),
+  })
+  broker.intercept = () => ({ action: 'ignore' })
+  const requests = Array.from({ length: 5 }, () => connection.request('listGroups', {}, { timeoutMs: 3_600_000 }))
+  for (const outcome of await Promise.allSettled(requests)) {
+    t.match(outcome, { reason: { code: 'CONNECTION', retriable: true, message: /gone silent/ } })
+  }
+  t.equal(ended.length, 1)
+  t.ok(connection.wentSilent)
+  t.equal(broker.requests('metadata').length, 1, 'it was asked for a sign of life, with its limit of requests used up')
+})
+
+t.test('Connection: a broker that gives a sign of life may take its time (its disk hangs)', async t => {
+  await using broker = await ScriptedBroker.start()
+  let release = (): void => {}
+  const held = new Promise<void>(resolve => { release = resolve })
+  broker.intercept = request => request.api === 'listOffsets' ? { action: 'hold', until: held } : undefined
+  const connection = await Connection.open(addressOf(broker), settings(), LISTENER)
+  const slow = connection.request('listOffsets', { timeoutMs: 1, partitions: [] }, { timeoutMs: 3_600_000 })
+  while (broker.requests('metadata').length < 3) await new Promise(resolve => setTimeout(resolve, 50))
+  release()
+  t.same((await slow).message.partitions, [])
+  t.notOk(connection.wentSilent)
+  connection.close(null)
+})
+
 t.test('Connection: limits of the broker are kept (requests in flight)', async t => {
   await using broker = await ScriptedBroker.start()
-  broker.hello = { maxInFlightRequests: 3 }
+  broker.hello = { maxInFlightRequests: 4 }
   let release = (): void => {}
   const held = new Promise<void>(resolve => { release = resolve })
   broker.intercept = request => request.api === 'listOffsets' ? { action: 'hold', until: held } : undefined
@@ -98,7 +129,7 @@ t.test('Connection: limits of the broker are kept (requests in flight)', async t
   const all = Array.from({ length: 10 }, () =>
     connection.request('listOffsets', { timeoutMs: 1, partitions: [] }, { timeoutMs: 5_000 }))
   await new Promise(resolve => setTimeout(resolve, 50))
-  t.equal(broker.requests('listOffsets').length, 3, 'the rest waits here')
+  t.equal(broker.requests('listOffsets').length, 3, 'the rest waits here; one more is for a sign of life')
   t.equal(connection.unsettledCount, 10)
   release()
   await Promise.all(all)

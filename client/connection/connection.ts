@@ -3,6 +3,10 @@
 //   request ──▶ waiting (over the broker's limits, or the socket is full)
 //          └──▶ pending ── written, corked once a callback ──▶ answer │ error frame │ timeout │ connection lost
 //
+// A process that stands still, or a network that swallows everything, keeps a connection open: where answers are due
+// and nothing comes, the broker is asked for a sign of life, and without one the connection is closed. A broker that
+// only waits for its disk gives it.
+//
 // Invariants:
 // - Every request settles exactly once: it is taken out of `pending` or `waiting` before its promise is settled.
 // - What is unanswered stays within maxInFlightRequests and maxInFlightBytes of the hello answer, and what the socket
@@ -40,6 +44,8 @@ export interface RequestOptions {
   urgent?: boolean
   /** No answer will come: settles as soon as the request is handed to the socket, with an empty reply. */
   oneWay?: boolean
+  /** Leaves before all that waits for room: the connection asks whether the broker is there. */
+  probe?: boolean
 }
 
 /** What a connection tells its owner. */
@@ -58,6 +64,8 @@ interface Outgoing {
   readonly correlation: number
   readonly deadlineMs: number
   readonly oneWay: boolean
+  /** The broker may take its time. */
+  readonly unordered: boolean
   readonly codec: MessageCodec<unknown>
   resolve (reply: Reply<ApiName>): void
   reject (error: BrokerError): void
@@ -73,6 +81,15 @@ const SOCKET_BYTES_MAX = 4 * 1024 * 1024
 /** Corked bytes that are worth a system call of their own before the turn ends. */
 const CORK_BYTES_MAX = 128 * 1024
 const NO_BYTES = Buffer.alloc(0)
+/** Answers are due and nothing has come for so long: the broker is asked for a sign of life, in milliseconds. */
+const PROBE_AFTER_MS = 1_000
+/** The same where all that is due may take its time. */
+const PROBE_LONG_POLLS_AFTER_MS = 5_000
+/** The broker has so long for a sign of life, in milliseconds. */
+const PROBE_TIMEOUT_MS = 2_000
+/** Of the limits of the broker, for the request that asks for it: a broker reads nothing from who is at his limits. */
+const PROBE_REQUESTS = 1
+const PROBE_BYTES = 1024
 const CLIENT_VERSION = '0.1.0'
 
 /** See the head of this file. */
@@ -83,6 +100,8 @@ export class Connection {
   hello: HelloResponse = EMPTY_HELLO
   /** When the handshake was sent, on the monotonic clock, in milliseconds. */
   greetedAtMs = 0
+  /** It was closed since nothing came any more. */
+  wentSilent = false
   private readonly listener: ConnectionListener
   private readonly socket: net.Socket
   private readonly intake: FrameIntake
@@ -96,6 +115,10 @@ export class Connection {
   private timer: NodeJS.Timeout | null = null
   private timerAtMs = Infinity
   private lastReceivedMs = performance.now()
+  /** When something began to be due of which nothing was before, on the monotonic clock, in milliseconds. */
+  private dueSinceMs = 0
+  /** When the broker was last asked for a sign of life, on the monotonic clock, in milliseconds. */
+  private probedMs = 0
   private goingAway = false
   private ending = false
   private closed = false
@@ -194,14 +217,16 @@ export class Connection {
         correlation,
         deadlineMs: performance.now() + options.timeoutMs,
         oneWay: options.oneWay ?? false,
+        unordered: options.unordered ?? false,
         codec: messageCodec(api, 'response', version) as MessageCodec<unknown>,
         resolve: resolve as (reply: Reply<ApiName>) => void,
         reject,
       }
-      if (this.waitingHead < this.waiting.length || !this.hasRoomFor(outgoing)) this.waiting.push(outgoing)
+      const isHeld = this.waitingHead < this.waiting.length || !this.hasRoomFor(outgoing)
+      if (isHeld && options.probe !== true) this.waiting.push(outgoing)
       else this.send(outgoing)
       if (options.urgent === true) this.flushCorked()
-      this.arm(outgoing.deadlineMs)
+      this.arm(Math.min(outgoing.deadlineMs, performance.now() + probeAfterMs(outgoing)))
     })
     if (CHANNEL.request.hasSubscribers) this.publish(api, answer)
     return answer
@@ -269,8 +294,8 @@ export class Connection {
   private hasRoomFor (outgoing: Outgoing): boolean {
     if (this.socket.writableLength >= SOCKET_BYTES_MAX) return false
     if (this.pending.size === 0 || this.hello === EMPTY_HELLO) return true
-    return this.pending.size < this.hello.maxInFlightRequests &&
-      this.pendingBytes + outgoing.sizeBytes <= this.hello.maxInFlightBytes
+    return this.pending.size + PROBE_REQUESTS < this.hello.maxInFlightRequests &&
+      this.pendingBytes + outgoing.sizeBytes + PROBE_BYTES <= this.hello.maxInFlightBytes
   }
 
   private send (outgoing: Outgoing): void {
@@ -285,6 +310,7 @@ export class Connection {
     if (outgoing.oneWay) {
       outgoing.resolve({ message: undefined as never, payload: NO_BYTES })
     } else {
+      if (this.pending.size === 0) this.dueSinceMs = performance.now()
       this.pending.set(outgoing.correlation, outgoing)
       this.pendingBytes += outgoing.sizeBytes
     }
@@ -394,17 +420,18 @@ export class Connection {
     this.timerAtMs = Infinity
     const nowMs = performance.now()
     let nextMs = Infinity
-    let silentMs = 0
+    let probeAtMs = Infinity
     for (const outgoing of this.pending.values()) {
       if (outgoing.deadlineMs > nowMs) {
         nextMs = Math.min(nextMs, outgoing.deadlineMs)
+        probeAtMs = Math.min(probeAtMs, probeAfterMs(outgoing))
         continue
       }
       this.pending.delete(outgoing.correlation)
       this.pendingBytes -= outgoing.sizeBytes
-      silentMs = nowMs - this.lastReceivedMs
       outgoing.reject(this.timedOut(outgoing, true))
     }
+    probeAtMs += Math.max(this.lastReceivedMs, this.dueSinceMs)
     const kept: Outgoing[] = []
     for (let index = this.waitingHead; index < this.waiting.length; index++) {
       const outgoing = this.waiting[index]!
@@ -417,11 +444,32 @@ export class Connection {
     }
     this.waiting = kept
     this.waitingHead = 0
-    // A peer from which nothing at all has come for so long is gone, whatever TCP believes.
-    if (silentMs >= SILENCE_MS) return this.close(connectionLost(this.address, 'it has gone silent'))
+    nextMs = Math.min(nextMs, this.listen(nowMs, probeAtMs))
+    if (this.closed) return
     this.sendWaiting()
     if (nextMs !== Infinity) this.arm(nextMs)
     if (this.ending && this.unsettledCount === 0) this.close(null)
+  }
+
+  /**
+   * Asks for a sign of life where it is time, and closes the connection where there was none.
+   *
+   * @returns when to look again.
+   */
+  private listen (nowMs: number, probeAtMs: number): number {
+    const isProbed = this.probedMs > this.lastReceivedMs
+    if (isProbed && nowMs - this.probedMs >= PROBE_TIMEOUT_MS) {
+      this.wentSilent = true
+      this.close(connectionLost(this.address, 'it has gone silent'))
+      return Infinity
+    }
+    if (isProbed) return this.probedMs + PROBE_TIMEOUT_MS
+    if (this.hello === EMPTY_HELLO) return Infinity // to greet has a deadline of its own
+    if (nowMs < probeAtMs) return probeAtMs
+    this.probedMs = nowMs
+    this.request('metadata', { topics: [] }, { timeoutMs: 2 * PROBE_TIMEOUT_MS, unordered: true, probe: true })
+      .catch(() => {})
+    return nowMs + PROBE_TIMEOUT_MS
   }
 
   private timedOut (outgoing: Outgoing, written: boolean): BrokerError {
@@ -439,8 +487,10 @@ export class Connection {
   }
 }
 
-/** Silence after which an unanswered request means that the peer is gone, in milliseconds. */
-const SILENCE_MS = 5_000
+/** How long nothing may come while an answer is due before the broker is asked for a sign of life, in milliseconds. */
+function probeAfterMs ({ unordered }: Outgoing): number {
+  return unordered ? PROBE_LONG_POLLS_AFTER_MS : PROBE_AFTER_MS
+}
 
 const OWN_APIS = (Object.keys(API_KEY) as ApiName[]).map(name => ({
   api: API_KEY[name], minVersion: API_VERSIONS[name].min, maxVersion: API_VERSIONS[name].max,

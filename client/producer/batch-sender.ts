@@ -352,6 +352,8 @@ export class BatchSender {
   }
 
   private onFailure (frame: readonly Sending[], error: BrokerError): void {
+    // Who led may be gone, and somebody else lead by now.
+    if (error.code === 'CONNECTION' || error.code === 'TIMEOUT') this.refreshTopic()
     for (const sending of frame) {
       this.notOutstanding(sending)
       this.onBatchError(sending, error)

@@ -197,12 +197,12 @@ export class EtcdConnection {
     call: MethodDefinition<Request, Response>, request: Request, metadata: Metadata, timeoutMs: number,
   ): Promise<Response> {
     const member = this.members[this.currentIndex]!
-    const options = { deadline: Date.now() + timeoutMs }
     const { path, requestSerialize, responseDeserialize } = call
     return new Promise((resolve, reject) => {
       this.checkOpen()
       const finish = (error: ServiceError | null, response?: Response): void => {
         if (!this.calls.delete(handle)) return
+        clearTimeout(timer)
         if (error !== null && isFailure(error)) {
           this.turnFrom(member)
           for (const stream of [...this.streams]) if (stream.member === member) stream.end(error)
@@ -215,20 +215,26 @@ export class EtcdConnection {
       }
       const handle = { cancel: () => {} }
       this.calls.add(handle)
+      // Where this process has stood still the answer may be there already, unread: read first, then judge.
+      const timer = setTimeout(() => setImmediate(() => {
+        if (!this.calls.has(handle)) return
+        finish(failureOf(status.DEADLINE_EXCEEDED, `it did not come within ${timeoutMs} ms`))
+        handle.cancel()
+      }), timeoutMs)
       if (call.requestStream) {
         const stream = member.client.makeBidiStreamRequest(
-          path, requestSerialize, responseDeserialize, metadata, options)
+          path, requestSerialize, responseDeserialize, metadata)
         handle.cancel = () => stream.cancel()
         stream.once('data', (response: Response) => {
           finish(null, response)
           stream.end()
         })
         stream.on('error', (error: ServiceError) => finish(error))
-        stream.on('end', () => finish(endedEarly()))
+        stream.on('end', () => finish(failureOf(status.UNAVAILABLE, 'the member ended the stream')))
         stream.write(request)
       } else {
         const unary = member.client.makeUnaryRequest(
-          path, requestSerialize, responseDeserialize, request, metadata, options, finish)
+          path, requestSerialize, responseDeserialize, request, metadata, finish)
         handle.cancel = () => unary.cancel()
       }
     })
@@ -310,9 +316,8 @@ function isStaleToken (error: unknown): boolean {
   return code === status.UNAUTHENTICATED || /auth store is old|user name is empty/.test(details)
 }
 
-function endedEarly (): ServiceError {
-  const details = 'the member ended the stream'
-  return Object.assign(new Error(details), { code: status.UNAVAILABLE, details, metadata: new Metadata() })
+function failureOf (code: status, details: string): ServiceError {
+  return Object.assign(new Error(details), { code, details, metadata: new Metadata() })
 }
 
 /** True where a revision is older than what etcd keeps. */
