@@ -17,7 +17,8 @@ export { type ClientEvents, type RecordPlace } from './events.js'
 export {
   type FetchMessage, type HandleMessage, type ProduceMessage, type RequestMessage, type SendMessage,
 } from './diagnostics.js'
-export { Producer, type SendResult, type SentRecord, type WaitOptions } from './producer/producer.js'
+export { Producer, type WaitOptions } from './producer/producer.js'
+export type { SendResult, SentRecord } from './producer/sent-record.js'
 export { type ProducerOptions } from './producer/producer-options.js'
 export { partitionOfKey } from './producer/partitioner.js'
 export { deadLetterOf } from './queue/dead-letter.js'

@@ -7,7 +7,7 @@
 //
 // The latency with `receive` is that of a receive with the acks of all that it gave.
 
-import { connect, type Client, type LeasedRecord } from '@sluice/client'
+import { connect, type Client, type LeasedRecord, type Queue } from '@sluice/client'
 import { LatencyRecorder } from '../measure/latency-recorder.js'
 import type { QueueWorkload } from '../queue-workload.js'
 import type { Load } from './load.js'
@@ -53,9 +53,10 @@ export class SluiceQueueLoad implements Load {
 
   start (): void {
     const { concurrency, receivers } = this.workload
+    const queue = this.receiving!.queue(TOPIC)
     this.running = concurrency === null
-      ? Array.from({ length: receivers }, () => this.receive())
-      : [this.receiving!.queue(TOPIC).work(record => this.handle(record), { concurrency })]
+      ? Array.from({ length: receivers }, () => this.receive(queue))
+      : [queue.work(record => this.handle(record), { concurrency })]
     this.backlog!.keepFilled(() => this.doneRecords)
   }
 
@@ -68,8 +69,7 @@ export class SluiceQueueLoad implements Load {
     await this.sending!.close()
   }
 
-  private async receive (): Promise<void> {
-    const queue = this.receiving!.queue(TOPIC)
+  private async receive (queue: Queue): Promise<void> {
     const { receiveRecords } = this.workload
     while (!this.stopping) {
       const startedMs = performance.now()

@@ -15,26 +15,20 @@ import { invalidOption } from '../client-options.js'
 import type { Cluster } from '../connection/cluster.js'
 import type { TopicInfo } from '../connection/metadata.js'
 import { CHANNEL } from '../diagnostics.js'
-import type { OutRecord, RecordMeta } from '../records.js'
+import type { OutRecord } from '../records.js'
 import { serializationError, type Serde } from '../serdes.js'
 import { abortable, deferred, delay, settledWithin, type Deferred } from '../waiting.js'
+import { BatchResults } from './batch-results.js'
 import { BatchSender } from './batch-sender.js'
 import type { SendWaiter } from './outgoing-batch.js'
 import { partitionOfKey, StickyChoice } from './partitioner.js'
 import { resolveProducerOptions, type ProducerOptions, type ProducerSettings } from './producer-options.js'
 import { producerWritable } from './producer-writable.js'
+import { SentPromise } from './sent-promise.js'
+import type { SendResult, SentRecord } from './sent-record.js'
 
 /** So much is written in one turn of the event loop before `write` asks to wait: a millisecond's work. */
 const TURN_BYTES = 512 * 1024
-
-/** Where a record went. */
-export interface SentRecord extends RecordMeta {
-  /** True where the dedup id of a queue's record was taken: partition and offset are of the record that has it. */
-  readonly duplicate?: true
-}
-
-/** What became of one record of a `sendBatch`. */
-export type SendResult = ({ ok: true } & SentRecord) | { ok: false, error: BrokerError }
 
 /** What the records of a queue have beside those of a stream. */
 export interface RecordRouting<K, V> {
@@ -127,20 +121,10 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   send (record: OutRecord<K, V>, options: WaitOptions = {}): Promise<SentRecord> {
     const { signal } = options
     if (signal?.aborted === true) return Promise.reject(signal.reason)
-    const topic = this.topic.name
-    let waiter!: SendWaiter
-    const sent = new Promise<SentRecord>((resolve, reject) => {
-      waiter = {
-        index: 0,
-        timestamp: 0,
-        resolve: (partition, offset, timestamp, isDuplicate) =>
-          resolve(sentRecord(topic, partition, offset, timestamp, isDuplicate)),
-        reject,
-      }
-    })
+    const waiter = new SentPromise(this.topic.name)
     this.submit(record, waiter)
-    if (signal === undefined) return sent
-    return abortable(sent, signal).catch((error: unknown) => {
+    if (signal === undefined) return waiter.sent
+    return abortable(waiter.sent, signal).catch((error: unknown) => {
       this.blocked = this.blocked.filter(blocked => blocked.waiter !== waiter)
       throw error
     })
@@ -158,14 +142,9 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
     if (records.length === 0) return []
     options.signal?.throwIfAborted()
     if (options.atomic === true) return this.sendAtomically(records, options.signal)
-    const results = new Array<SendResult>(records.length)
-    const done = deferred()
-    const count = { left: records.length }
-    for (let index = 0; index < records.length; index++) {
-      this.submit(records[index]!, this.resultWaiter(results, index, count, done))
-    }
-    await abortable(done.promise, options.signal)
-    return results
+    const results = new BatchResults(this.topic.name, records.length)
+    for (let index = 0; index < records.length; index++) this.submit(records[index]!, results.waiter(index))
+    return abortable(results.done, options.signal)
   }
 
   /**
@@ -429,35 +408,15 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
       if (this.isFull) await abortable(this.roomMade(), signal)
     }
     const partition = this.partitionOf(encoded[0]!.record, encoded[0]!.key) ?? this.stickyPartition(bytes)
-    const results = new Array<SendResult>(records.length)
-    const done = deferred()
-    const count = { left: records.length }
+    const results = new BatchResults(this.topic.name, records.length)
     this.sender.closeOpen(partition)
     encoded.forEach(({ record, key, value, headers }, index) => {
-      const waiter = this.resultWaiter(results, index, count, done)
+      const waiter = results.waiter(index)
       const extras = this.queueRouting?.extrasOf(record, key)
       this.sender.append(partition, key, value, record.timestamp, headers, waiter, extras)
     })
     this.sender.closeOpen(partition)
-    await abortable(done.promise, signal)
-    return results
-  }
-
-  private resultWaiter (
-    results: SendResult[], index: number, count: { left: number }, done: Deferred<void>,
-  ): SendWaiter {
-    const topic = this.topic.name
-    const settle = (result: SendResult): void => {
-      results[index] = result
-      if (--count.left === 0) done.resolve()
-    }
-    return {
-      index: 0,
-      timestamp: 0,
-      resolve: (partition, offset, timestamp, isDuplicate) =>
-        settle({ ok: true, ...sentRecord(topic, partition, offset, timestamp, isDuplicate) }),
-      reject: error => settle({ ok: false, error }),
-    }
+    return abortable(results.done, signal)
   }
 
   private async roomMade (): Promise<void> {
@@ -527,13 +486,6 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
       retriable: true, topic: this.topic.name,
     })
   }
-}
-
-function sentRecord (
-  topic: string, partition: number, offset: number, timestamp: number, isDuplicate: boolean,
-): SentRecord {
-  const record = { topic, partition, offset, timestamp }
-  return isDuplicate ? { ...record, duplicate: true } : record
 }
 
 function encode<T> (serde: Serde<T>, value: T, what: 'key' | 'value'): RecordBytes {

@@ -23,10 +23,9 @@ export interface LeaseOrigin<K, V> extends RecordOrigin<K, V> {
   settle (lease: Lease<K, V>, kind: SettleKind, delayMs: number, reason: string): Promise<SettleOutcome>
 }
 
-/** What the broker said about the lease. */
+/** What the broker said about the leases of a run. */
 export interface LeaseTerms {
   readonly leaseEpoch: number
-  readonly leaseSequence: number
   readonly deliveries: number
   /** When it ends by itself, on the monotonic clock, in milliseconds; Infinity where a session keeps it. */
   readonly deadlineMs: number
@@ -36,29 +35,34 @@ export interface LeaseTerms {
 
 /** See the head of this file. */
 export class Lease<K, V> extends StoredRecord<K, V> implements LeasedRecord<K, V>, LeaseName {
+  // Declared, not defined: see StoredRecord.
   declare readonly origin: LeaseOrigin<K, V>
-  readonly leaseEpoch: number
-  readonly leaseSequence: number
+  declare readonly leaseEpoch: number
+  declare readonly leaseSequence: number
   /** When it ends by itself, on the monotonic clock, in milliseconds; Infinity where a session keeps it. */
-  deadlineMs: number
+  declare deadlineMs: number
   /** What it came over: a lease of which nobody has begun to make use goes with its connection. */
-  readonly connection: Connection
+  declare readonly connection: Connection
   /** What was said here about the record; null while nothing was. */
-  settledAs: SettleKind | null = null
+  declare settledAs: SettleKind | null
   /** Its handler is running, or about to be called. */
-  isStarted = false
+  declare isStarted: boolean
   /** Bytes of key and value. */
-  readonly sizeBytes: number
-  private controller: AbortController | null = null
-  private lossError: BrokerError | null = null
+  declare readonly sizeBytes: number
+  declare private controller: AbortController | null
+  declare private lossError: BrokerError | null
 
   /** Takes the record that `reader` stands on. */
-  constructor (origin: LeaseOrigin<K, V>, reader: RecordReader, terms: LeaseTerms) {
+  constructor (origin: LeaseOrigin<K, V>, reader: RecordReader, terms: LeaseTerms, leaseSequence: number) {
     super(origin, reader)
     this.leaseEpoch = terms.leaseEpoch
-    this.leaseSequence = terms.leaseSequence
+    this.leaseSequence = leaseSequence
     this.deadlineMs = terms.deadlineMs
     this.connection = terms.connection
+    this.settledAs = null
+    this.isStarted = false
+    this.controller = null
+    this.lossError = null
     this.sizeBytes = reader.recordEnd - reader.headersStart + sizeOf(reader.keyStart, reader.keyEnd) +
       sizeOf(reader.valueStart, reader.valueEnd)
     this.attempt = terms.deliveries

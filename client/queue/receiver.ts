@@ -155,17 +155,15 @@ export class Receiver<K, V> {
     const base = all.length
     let count = 0
     const runs = part.leases.map(({ offset, count: length, leaseSequence, deliveries }) => {
-      const run = { offset, count: length, leaseSequence, deliveries, at: base + count }
+      const terms = { leaseEpoch: part.leaseEpoch, deliveries, deadlineMs, connection }
+      const run = { offset, count: length, leaseSequence, terms, at: base + count }
       count += length
       return run
     })
     all.length = base + count
     const fault = readGranted(batches, runs, (reader, run) => {
       const index = reader.offset - run.offset
-      const { leaseEpoch } = part
-      const { deliveries } = run
-      const terms = { leaseEpoch, leaseSequence: run.leaseSequence + index, deliveries, deadlineMs, connection }
-      const lease = new Lease(origin, reader, terms)
+      const lease = new Lease(origin, reader, run.terms, run.leaseSequence + index)
       all[run.at + index] = lease
       this.keeper.add(lease)
     })

@@ -9,7 +9,7 @@
 
 import type { SettleKind } from '@sluice/protocol'
 import type { BrokerError } from '../broker-error.js'
-import type { SettleOutcome } from './queue-records.js'
+import type { SettleWaiter } from './settle-waiter.js'
 
 /** A lease, as the broker knows it. */
 export interface LeaseName {
@@ -18,12 +18,6 @@ export interface LeaseName {
   readonly offset: number
   readonly leaseEpoch: number
   readonly leaseSequence: number
-}
-
-/** Who hears how it went with one record. */
-export interface SettleWaiter {
-  resolve (outcome: SettleOutcome): void
-  reject (error: BrokerError): void
 }
 
 /** The same thing about records [offset, offset + count), whose lease sequences are consecutive too. */

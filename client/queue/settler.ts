@@ -19,7 +19,8 @@ import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import { deferred, retryDelayMs, type Deferred } from '../waiting.js'
 import type { SettleOutcome } from './queue-records.js'
-import { SettleLane, type LeaseName, type SettleRun, type SettleWaiter } from './settle-lane.js'
+import { SettleLane, type LeaseName, type SettleRun } from './settle-lane.js'
+import { SettleWaiter } from './settle-waiter.js'
 
 /** Requests under way to one leader: one is written while the one before is synced. */
 const FLIGHTS_PER_LEADER_MAX = 4
@@ -73,12 +74,10 @@ export class Settler {
    *   handle that was never given out, and the failures of requests.
    */
   settle (lease: LeaseName, kind: SettleKind, delayMs = -1, reason = ''): Promise<SettleOutcome> {
-    const outcome = new Promise<SettleOutcome>((resolve, reject) => {
-      if (this.stoppedBy !== null) return reject(this.stoppedBy)
-      this.markDirty(this.add(lease, kind, delayMs, reason, { resolve, reject }))
-    })
-    outcome.catch((error: BrokerError) => this.logFailure(lease.partition, lease.offset, kind, error))
-    return outcome
+    const waiter = new SettleWaiter()
+    if (this.stoppedBy === null) this.markDirty(this.add(lease, kind, delayMs, reason, waiter))
+    else this.refuse(waiter, lease.partition, lease.offset, kind, this.stoppedBy)
+    return waiter.outcome
   }
 
   /** The same without a promise: a failure is logged. */
@@ -315,9 +314,14 @@ export class Settler {
         return
       }
     }
-    const error = this.refusal(answer, lane.partition, offset)
-    if (waiter !== null) waiter.reject(error)
-    else this.logFailure(lane.partition, offset, run.kind, error)
+    this.refuse(waiter, lane.partition, offset, run.kind, this.refusal(answer, lane.partition, offset))
+  }
+
+  private refuse (
+    waiter: SettleWaiter | null, partition: number, offset: number, kind: SettleKind, error: BrokerError,
+  ): void {
+    waiter?.reject(error)
+    this.logFailure(partition, offset, kind, error)
   }
 
   private refusal (answer: 'staleLease' | 'unknown' | 'outOfOrder', partition: number, offset: number): BrokerError {
@@ -371,9 +375,13 @@ export class Settler {
         attempts: run.attempts,
         cause,
       })
-      const watched = run.waiters.filter(waiter => waiter !== null)
-      for (const waiter of watched) waiter.reject(error)
-      if (watched.length < run.count) this.logFailure(lane.partition, run.offset, run.kind, error)
+      let isUnwatchedTold = false
+      run.waiters.forEach((waiter, index) => {
+        // Of those that nobody waits for it is told once for all.
+        if (waiter === null && isUnwatchedTold) return
+        isUnwatchedTold ||= waiter === null
+        this.refuse(waiter, lane.partition, waiter === null ? run.offset : run.offset + index, run.kind, error)
+      })
     }
     this.checkIdle([lane])
   }
