@@ -96,7 +96,9 @@ t.test('Cluster: a partition goes on without a majority only where somebody asks
   await cluster.stopBroker(3)
   const client = await cluster.client(1)
   t.match(await client.call('forceRecover', { ...asked, survivors: [2] }), { error: ERROR.INVALID_REQUEST })
-  t.match(await client.call('forceRecover', { ...asked, dryRun: true }), { error: 0, leader: 1, givenUp: [2, 3] })
+  const { givenUp, ...plan } = await client.call('forceRecover', { ...asked, dryRun: true })
+  t.match(plan, { error: 0, leader: 1 })
+  t.same([...givenUp].sort(), [2, 3])
   t.match(await client.call('describeCluster', {}), { underReplicated: 1 }, 'nothing was done')
   t.match(await client.call('forceRecover', asked), { error: 0, leader: 1 })
   for (;;) {

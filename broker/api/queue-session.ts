@@ -37,7 +37,10 @@ export class QueueSession {
   /** Makes the session known to a group. A turn of the group has begun then. */
   join (group: HostedQueueGroup): void {
     const queue = group.turn()
-    if (this.groups.has(group) && queue.state.sessions.find(this.sessionId) !== undefined) return
+    const isKnown = queue.state.sessions.find(this.sessionId) !== undefined
+    if (this.groups.has(group) && isKnown) return
+    // The leader before this one knew it: what that has granted last may never have arrived.
+    if (isKnown) this.resumed.add(group)
     queue.openSession(this.sessionId, this.flags)
     this.groups.add(group)
   }
@@ -50,6 +53,12 @@ export class QueueSession {
     if (this.resumed.size === 0) return
     for (const group of this.resumed) if (!group.isStopped) group.turn().giveBackUnstarted(this.sessionId)
     this.resumed.clear()
+  }
+
+  /** This broker does not lead the group's partition any more. */
+  forget (group: HostedQueueGroup): void {
+    this.groups.delete(group)
+    this.resumed.delete(group)
   }
 
   /** Tells a group that the session is there again. Where it has ended meanwhile, its heartbeat says so. */

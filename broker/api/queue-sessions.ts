@@ -63,6 +63,8 @@ export class QueueSessions {
     const known = this.sessions.get(sessionId)
     // It has lost nothing: a client that takes this one for several brokers opens it for each of them.
     if (known?.connection === connection && known.flags === flags) {
+      // But it may have held leases of partitions that this broker leads since.
+      for (const group of this.groupsOf(sessionId)) if (!known.groups.has(group)) known.rejoin(group)
       return { session: known, token: tokenOf(this.secret, sessionId) }
     }
     const groups = known?.groups ?? this.groupsOf(sessionId)

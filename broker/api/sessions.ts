@@ -69,7 +69,10 @@ export function unknownSession (sessionId: number): string {
 
 /** Keeps the session alive in a group and adds what it is to be told there; true where that was not all. */
 function addNotices (session: QueueSession, group: HostedQueueGroup, notices: LeaseNotice[]): boolean {
-  if (group.isStopped) return false
+  if (group.isStopped) {
+    session.forget(group)
+    return false
+  }
   const { topicId, index: partition } = group.partition
   const name = { topicId, partition, group: group.name }
   const queue = group.turn()

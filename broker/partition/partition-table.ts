@@ -338,7 +338,8 @@ export class PartitionTable implements PartitionHost {
     return partition
   }
 
-  private addQueue (partition: Partition, record: TopicRecord): void {
+  /** Gives a partition of a queue its group, before anything of it is restored. */
+  protected addQueue (partition: Partition, record: TopicRecord): void {
     const settings = queueSettingsOf(record)
     partition.queues?.add('', queueConfigOf(settings), settings['dead.letter'])
     partition.needsKeys = needsKeys(settings)

@@ -226,6 +226,22 @@ t.test('Partition: a commit of an older generation or above the high watermark i
   t.equal(partition.committedOffset('billing')?.offset, 2)
 })
 
+t.test('Partition: a commit of an older generation is refused while that of the newer one is on its way', async t => {
+  const disk = new MemoryDisk()
+  const { partition } = await open(disk, new MemoryMetaStore(), topic())
+  const stored = produce(partition, ['a', 'b'])
+  await until(() => stored.answered)
+  const newer = commit(partition, 'billing', committed(2, 5))
+  const older = commit(partition, 'billing', committed(1, 4))
+  t.match([newer.answered, older], [false, { error: ERROR.STALE_GENERATION }])
+  await until(() => newer.answered)
+  t.equal(partition.committedOffset('billing')?.offset, 2)
+  const removed = commit(partition, 'billing', null)
+  const anew = commit(partition, 'billing', committed(1, 1))
+  await until(() => anew.answered)
+  t.match([removed.error, anew.error], [0, 0], 'a group that is deleted counts from the beginning')
+})
+
 t.test('Partition: a closed partition answers all that wait and takes nothing more', async t => {
   const disk = new MemoryDisk()
   const { partition } = await open(disk, new MemoryMetaStore(), topic())

@@ -97,6 +97,8 @@ export class Partition implements QueuePartition, StateImageSource {
   private readonly stateAnswers = new AckQueue()
   private readonly stateToApply = new AckQueue()
   private queuedCommits: OffsetCommit[] = []
+  /** The latest generation of each group that a commit was let in for, be it stored or not; -1 for a group deleted. */
+  private readonly generations = new Map<string, number>()
   private openingStateLog = false
   /** What is in the state log already and not durable yet, by group. */
   private readonly commitsUnderWay = new Map<string, GroupOffset | null>()
@@ -211,6 +213,7 @@ export class Partition implements QueuePartition, StateImageSource {
   commitOffset (group: string, offset: GroupOffset | null, done: Acknowledge): void {
     const fault = this.commitFault(group, offset)
     if (fault !== null) return done(fault.error, fault.message)
+    this.noteGeneration(group, offset)
     this.queuedCommits.push({ group, offset, done })
     if (this.queuedCommits.length > 1) return
     if (this.state !== null) this.host.endOfTurn(() => this.writeCommits())
@@ -394,12 +397,18 @@ export class Partition implements QueuePartition, StateImageSource {
       return refuse(ERROR.OFFSET_OUT_OF_RANGE,
         `offset ${offset.offset} of group ${group} is above the high watermark ${this.highWatermark} of ${this.label}`)
     }
-    const stored = this.offsets.get(group)
-    if (stored !== undefined && offset.generation >= 0 && stored.generation > offset.generation) {
+    const latest = this.generations.get(group) ?? this.offsets.get(group)?.generation ?? -1
+    if (offset.generation >= 0 && latest > offset.generation) {
       return refuse(ERROR.STALE_GENERATION,
-        `group ${group} has committed in generation ${stored.generation} already; generation ${offset.generation} is an old one`)
+        `group ${group} has committed in generation ${latest} already; generation ${offset.generation} is an old one`)
     }
     return null
+  }
+
+  private noteGeneration (group: string, offset: GroupOffset | null): void {
+    // One that is deleted may be made anew, and counts from the beginning then.
+    if (offset === null) this.generations.set(group, -1)
+    else if (offset.generation >= 0) this.generations.set(group, offset.generation)
   }
 
   private openStateLog (): void {

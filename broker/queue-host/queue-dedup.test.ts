@@ -93,3 +93,15 @@ t.test('Queue dedup: who waits for the end of duplicates hears when nobody will 
   dedup.close()
   t.strictSame(told, [false])
 })
+
+t.test('Queue dedup: an earlier record is no duplicate of a later one (the id was free by then, and the batch comes again)', async t => {
+  const group = new TestGroup()
+  group.config.dedupUntilSettled = false
+  const dedup = await dedupOf(group)
+  const batch = batchOf('x')
+  dedup.onAppended(batch, 0, [])
+  group.queueTimeMs = 2_000
+  t.strictSame(dedup.duplicatesIn(batch, 1), [], 'the window is over')
+  dedup.onAppended(batch, 1, [])
+  t.strictSame(dedup.duplicatesIn(batch, 0, true), [])
+})

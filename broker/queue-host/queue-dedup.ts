@@ -122,7 +122,8 @@ export class QueueDedup {
       const place = baseOffset + index
       const dying = isStored ? this.dying.get(place) : undefined
       const offset = dying?.holder ?? own.get(key) ?? window.find(id, queueTimeMs)
-      if (offset >= 0 && offset !== place) duplicates.push({ index, offset })
+      // A later record may have the id by now; that does not make an earlier one its duplicate.
+      if (offset >= 0 && offset < place) duplicates.push({ index, offset })
       else if (isStored && group.idle.isSettledDurably(place)) duplicates.push({ index, offset: place })
       else own.set(key, place)
     }

@@ -62,3 +62,42 @@ t.test('QueueGroup: what waits for a leader to begin is told when it ends before
   t.equal(answers.length, QUEUE_LIMITS.requestsHeld + 1)
   t.ok(answers.slice(1).every(given => given === null))
 })
+
+t.test('QueueGroup: records that wait in their key are not lost when a duplicate ends before the leader has looked (order fair)', async t => {
+  const world = worldOf({ order: 'fair' })
+  for (let count = 0; count < 2; count++) world.append({ lane: 7 })
+  const [handle] = receive(world, 1, 1)
+  world.settleNow(ack, handle!)
+  world.isFeedSlow = true
+  world.crash()
+  world.append({ lane: 7 })
+  const ended: boolean[] = []
+  world.group.endDuplicates([2], isDurable => ended.push(isDurable))
+  world.endTurn()
+  world.persist()
+  t.same(ended, [], 'nobody can tell yet what its key has')
+  world.load()
+  world.persist()
+  t.same(ended, [true])
+  world.group.openSession(1, 0)
+  t.same(receive(world, 1).map(({ offset }) => offset), [1])
+})
+
+t.test('QueueGroup: records that wait in their key are not lost when a dead letter is stored before the leader has looked (order fair)', async t => {
+  const world = worldOf({ order: 'fair', maxAttempts: 1 })
+  for (let count = 0; count < 2; count++) world.append({ lane: 7 })
+  const [handle] = receive(world, 1, 1)
+  world.settleNow(nack, handle!)
+  world.isFeedSlow = true
+  world.crash()
+  world.persist()
+  t.same(world.asked.map(({ offset }) => offset), [0])
+  world.answerLetters('appended')
+  world.persist()
+  t.match(world.group.explain(0), { state: 'dead-letter-pending' }, 'nobody can tell yet what its key has')
+  world.load()
+  world.persist()
+  t.match(world.group.explain(0), { state: 'terminal' })
+  world.group.openSession(1, 0)
+  t.same(receive(world, 1).map(({ offset }) => offset), [1])
+})

@@ -385,7 +385,8 @@ export class QueueGroup {
     let total = 0
     for (const { count } of items) total += count
     assert(total <= QUEUE_LIMITS.recordsPerSettle, 'the API bounds the records of a request')
-    if (this.hold(() => this.settle(items, done), () => done?.(null))) return
+    const isBounded = items.length > 0
+    if (this.hold(() => this.settle(items, done), () => done?.(null), isBounded)) return
     const answers = new Uint8Array(total)
     let position = 0
     for (const item of items) {
@@ -417,6 +418,7 @@ export class QueueGroup {
    * them. To be called before the `onHighWatermark` that covers them.
    */
   endDuplicates (offsets: readonly number[], done: Release): void {
+    if (this.hold(() => this.endDuplicates(offsets, done), () => done(false), false)) return
     for (const offset of offsets) this.lifecycle.finish(this.places.list(offset), END_CAUSE.duplicate)
     this.answers.push(this.journal.sequence, done)
   }
@@ -438,7 +440,8 @@ export class QueueGroup {
 
   /** The dead letter of a record is committed, at `letter`. */
   onDeadLetterAppended (offset: number, letter: LetterPlace | null = null): void {
-    if (!this.isLeading || !this.deadLetters.onAppended(offset)) return
+    if (!this.isLeading || this.hold(() => this.onDeadLetterAppended(offset, letter), () => {}, false)) return
+    if (!this.deadLetters.onAppended(offset)) return
     const slot = this.state.find(offset)
     if (slot === NO_SLOT || this.state.ledger.states[slot] !== RECORD_STATE.DEAD_LETTER_PENDING) return
     const { failures, deliveries } = this.state.ledger
@@ -542,11 +545,14 @@ export class QueueGroup {
   }
 
   /**
-   * Puts off what cannot be told while a leader still looks at the log, which mostly takes a moment. False where that
-   * is not so, or too much waits already: that is answered with BUSY.
+   * Puts off what cannot be told while a leader still looks at the log, which mostly takes a moment: no record may end
+   * before it is known what else its lane has. False where that is not so, or too much waits already: that is answered
+   * with BUSY.
+   *
+   * @param isBounded false for what comes from this broker, and cannot be refused
    */
-  private hold (run: () => void, drop: () => void): boolean {
-    if (!this.isCatchingUp || this.held.length >= QUEUE_LIMITS.requestsHeld) return false
+  private hold (run: () => void, drop: () => void, isBounded = true): boolean {
+    if (!this.isCatchingUp || (isBounded && this.held.length >= QUEUE_LIMITS.requestsHeld)) return false
     this.held.push({ run, drop })
     return true
   }

@@ -16,13 +16,11 @@ import { mayDelete, type PartitionRecord } from '../replica/partition-record.js'
 import { Replica } from '../replica/replica.js'
 import type { ReplicaHost, ReplicaReport, ReplicaRole, StoredPromise } from '../replica/replica-host.js'
 import type { ReplicaMessage } from '../replica/replica-message.js'
+import { Leadership } from './leadership.js'
 import type { PartitionPlacement } from './partition-placements.js'
 import { ProducerTracker } from './producer-tracker.js'
-import { ReplicaLog } from './replica-log.js'
 import type { ReplicaSurroundings } from './replica-surroundings.js'
 
-/** After an opening that failed it is tried again, in milliseconds. */
-const REOPEN_MS = 1_000
 /** How often what is committed is looked at for producers, in milliseconds. */
 const TRACK_MS = 500
 
@@ -35,16 +33,11 @@ export class HostedReplica implements ReplicaHost {
   readonly replica: Replica
   /** What is known of producers while another broker leads. */
   readonly tracker: ProducerTracker
-  /** What users talk to, while this broker leads and is ready. */
-  partition: Partition | null = null
   private readonly surroundings: ReplicaSurroundings
   private readonly logs: readonly PartitionLog[]
   private readonly waiters = new Set<() => void>()
+  private readonly leadership: Leadership
   private trackAtMs = 0
-  /** Of this leadership; empty while there is none. */
-  private led: readonly ReplicaLog[] = []
-  private openingEpoch = 0
-  private reopenAtMs = Infinity
   private closed = false
 
   constructor (
@@ -58,11 +51,24 @@ export class HostedReplica implements ReplicaHost {
     this.index = placement.partition
     this.placement = placement
     this.logs = logs
-    this.tracker = new ProducerTracker(surroundings.partitions, this.topicId, this.index, logs[0]!)
+    const { partitions, logger } = surroundings
+    this.tracker = new ProducerTracker(partitions, this.topicId, this.index, logs[0]!)
+    this.leadership = new Leadership({
+      partitions,
+      tracker: this.tracker,
+      logger,
+      label: () => this.label,
+      monotonicMs: () => this.monotonicMs(),
+      onInstalled: () => {
+        // The topic may have changed while its partition was being opened.
+        this.configure()
+        this.wake()
+      },
+    })
     this.replica = new Replica({ host: this, logs, stored, bootId: surroundings.bootId })
     for (const [index, log] of logs.entries()) {
       log.onStartOffsetChange = () => {
-        this.led[index]?.onStartOffsetChange()
+        this.leadership.onStartOffsetChange(index)
         if (index === 0) this.wake()
       }
     }
@@ -72,6 +78,9 @@ export class HostedReplica implements ReplicaHost {
   get label (): string { return `partition ${this.placement.topic.name}/${this.index}` }
 
   get log (): PartitionLog { return this.logs[0]! }
+
+  /** What users talk to, while this broker leads and is ready. */
+  get partition (): Partition | null { return this.leadership.partition }
 
   /** Offset after the last record that may be read here. */
   get highWatermark (): number { return this.replica.logs[0]!.readableOffset }
@@ -110,20 +119,17 @@ export class HostedReplica implements ReplicaHost {
   tick (nowMs: number): void {
     if (this.closed) return
     this.replica.tick()
-    if (this.led.length === 0 && nowMs >= this.trackAtMs) {
+    if (!this.leadership.isHeld && nowMs >= this.trackAtMs) {
       this.trackAtMs = nowMs + TRACK_MS
       this.tracker.follow(this.highWatermark, nowMs)
     }
-    if (nowMs >= this.reopenAtMs) {
-      this.reopenAtMs = Infinity
-      if (this.replica.open) this.onOpen(this.replica.epoch)
-    }
+    this.leadership.tick(nowMs)
   }
 
   /** Removes what lies below the start of the logs, where this broker does not lead: its leader decides on that. */
   async removeBelowStart (): Promise<void> {
     for (const log of this.logs) {
-      if (this.led.length > 0 || this.closed || log.state === 'failed') return
+      if (this.leadership.isHeld || this.closed || log.state === 'failed') return
       const [first] = log.listSegments()
       if (first !== undefined && first.endOffset <= log.logStartOffset) await log.applyRetention()
     }
@@ -177,52 +183,29 @@ export class HostedReplica implements ReplicaHost {
   }
 
   onRole (role: ReplicaRole, epoch: number): void {
-    if (role !== 'lead') this.endLeadership()
+    if (role !== 'lead') this.leadership.end()
     this.surroundings.logger.debug({ partition: this.label, role, epoch }, 'the role of a replica has changed')
     this.configure()
     this.wake()
   }
 
   onOpen (epoch: number): void {
-    const { partitions, logger } = this.surroundings
-    this.openingEpoch = epoch
-    const led = this.led = this.replica.logs.map(({ index }) => new ReplicaLog(this.replica, index, epoch))
-    const { topic } = this.placement
-    const isOver = (): boolean => this.led !== led || this.openingEpoch !== epoch
-    const open = async (): Promise<Partition> =>
-      await partitions.openLed(topic, this.index, epoch, led[0]!, led[1]!, await this.tracker.take())
-    open().then(partition => {
-      if (isOver()) return partitions.closeLed(partition, ERROR.NOT_LEADER, this.notLeading)
-      this.partition = partition
-      partitions.installLed(topic, partition)
-      // What moved while it was being opened.
-      for (const log of led) log.onAdvance()
-      this.wake()
-    }, (cause: Error) => {
-      if (isOver()) return
-      logger.error({ partition: this.label, err: cause }, 'a partition could not be opened by its leader; it is tried again')
-      this.reopenAtMs = this.monotonicMs() + REOPEN_MS
-    })
+    this.leadership.open(this.replica, epoch, this.placement.topic, this.index)
   }
 
   onQuorum (hasQuorum: boolean): void {
     const { logger } = this.surroundings
-    if (!hasQuorum) {
-      logger.warn({ partition: this.label }, 'a majority of the replicas cannot be reached; no records are taken')
-      for (const log of this.led) log.onQuorumLost()
-      return
-    }
-    logger.info({ partition: this.label }, 'a majority of the replicas is back; records are taken again')
-    // What was held back meanwhile is written now.
-    for (const log of this.led) log.onAdvance()
+    if (hasQuorum) logger.info({ partition: this.label }, 'a majority of the replicas is back; records are taken again')
+    else logger.warn({ partition: this.label }, 'a majority of the replicas cannot be reached; no records are taken')
+    this.leadership.onQuorum(hasQuorum)
   }
 
   onHighWatermark (log: number): void {
-    this.led[log]?.onAdvance()
+    this.leadership.onAdvance(log)
     if (log === 0) this.wake()
   }
 
-  onLogAdvance (log: number): void { this.led[log]?.onAdvance() }
+  onLogAdvance (log: number): void { this.leadership.onAdvance(log) }
 
   onTruncate (log: number, offset: number): void {
     this.surroundings.partitions.forgetAbove(this.topicId, this.index, log, offset)
@@ -233,24 +216,11 @@ export class HostedReplica implements ReplicaHost {
     this.surroundings.logger.warn({ partition: this.label, event: kind }, message)
   }
 
-  // Leadership.
-
-  private get notLeading (): string { return `this broker does not lead ${this.label} any more; refresh the metadata` }
-
-  private endLeadership (): void {
-    const { partition } = this
-    this.led = []
-    this.openingEpoch = 0
-    this.reopenAtMs = Infinity
-    this.partition = null
-    if (partition !== null) this.surroundings.partitions.closeLed(partition, ERROR.NOT_LEADER, this.notLeading)
-  }
-
   /** Only the leader decides what is old: the others follow the start of its log. */
   private configure (): void {
     const { partitions } = this.surroundings
     const configs = partitions.logConfigsOf(this.placement.topic)
-    const leads = this.led.length > 0
+    const leads = this.leadership.isHeld
     for (const [index, log] of this.logs.entries()) {
       const config = configs[index]!
       log.configure(leads ? config : { ...config, retentionMs: -1, retentionBytes: -1 })
