@@ -52,6 +52,11 @@ export interface RecordBatch<K, V> extends Iterable<InRecord<K, V>> {
   readonly partition: number
   /** Number of records. */
   readonly size: number
-  /** Marks all of them as done and commits. */
+  /**
+   * Marks all of them as done and commits; resolves when that is durable.
+   *
+   * @throws BrokerError as a rejection; REBALANCE where the partition was taken before: the records come again at its
+   *   next owner.
+   */
   commit (): Promise<void>
 }

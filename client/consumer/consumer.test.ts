@@ -306,6 +306,41 @@ t.test('Consumer: a stale generation is renewed and the commit repeated', async 
   t.equal(bench.broker.groups.committed('g', 't', 0), 10)
 })
 
+t.test('Consumer: a commit is refused where the partition was taken before it was stored', async t => {
+  await using bench = await setUp(2, 10)
+  const taken = (): void => {
+    bench.broker.intercept = request => request.api === 'commitOffsets'
+      ? {
+          action: 'answer',
+          message: {
+            results: request.message.offsets.map(({ topicId, partition }: { topicId: string, partition: number }) =>
+              ({ topicId, partition, error: ERROR.PARTITION_NOT_OWNED, message: 'not yours' })),
+          },
+        }
+      : undefined
+  }
+  const consumer = bench.consumer({ ack: 'explicit', commitIntervalMs: 60_000 })
+  const [first] = await consumer.pull({ maxRecords: 1 })
+  first!.ack()
+  taken()
+  await t.rejects(consumer.commit(), { code: 'REBALANCE' }, 'what is done')
+  bench.broker.intercept = () => undefined
+  let batches = 0
+  for await (const batch of consumer.batches({ maxRecords: 10 })) {
+    if (batches++ === 0) {
+      taken()
+      await t.rejects(batch.commit(), { code: 'REBALANCE', partition: batch.partition }, 'a batch, while it is lost')
+      bench.broker.intercept = () => undefined
+      await t.rejects(batch.commit(), { code: 'REBALANCE', partition: batch.partition }, 'a batch that was lost before')
+      t.not(bench.broker.groups.committed('g', 't', batch.partition), 10)
+    } else {
+      await batch.commit()
+      if (bench.broker.groups.committed('g', 't', 0) === 10 && bench.broker.groups.committed('g', 't', 1) === 10) break
+    }
+  }
+  t.ok(batches > 2, 'it came again')
+})
+
 t.test('Consumer: replaced by another process with its name (INSTANCE_FENCED)', async t => {
   await using bench = await setUp(1, 1)
   const consumer = bench.consumer({ instanceId: 'one' })

@@ -18,6 +18,7 @@ import { checkStart, listOffsets, type Start } from '../start.js'
 import { abortable, delay } from '../waiting.js'
 import { resolveConsumerOptions, type ConsumerOptions, type ConsumerSettings } from './consumer-options.js'
 import { ConsumerSession } from './consumer-session.js'
+import { takenError } from './offset-committer.js'
 import { RecordIterator } from './record-iterator.js'
 import { RecordRunner, type RunOptions } from './record-runner.js'
 import type { StoredRecord } from './stored-record.js'
@@ -149,12 +150,13 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
   /**
    * Commits what is done, or these offsets (of the next record to read) by partition; resolves when it is durable.
    *
-   * @throws BrokerError as a rejection.
+   * @throws BrokerError as a rejection; REBALANCE where a partition was taken before it was: its next owner begins at
+   *   what was committed before.
    */
   async commit (offsets?: Record<number, number>): Promise<void> {
     if (this.closing !== null) throw closedError('consumer')
     const all = [...this.session.assignments.values()]
-    if (offsets === undefined) return this.session.committer.commit(all)
+    if (offsets === undefined) return this.session.committer.commitAll(all)
     const exact = new Map(Object.entries(offsets).map(([partition, offset]) => [Number(partition), offset]))
     for (const [partition, offset] of exact) {
       if (!Number.isSafeInteger(offset) || offset < 0) {
@@ -165,7 +167,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
           { partition })
       }
     }
-    return this.session.committer.commit(all, exact)
+    return this.session.committer.commitAll(all, exact)
   }
 
   /** Goes on elsewhere in all partitions assigned now, or, before the first assignment, in those of it. */
@@ -272,6 +274,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
       size: records.length,
       [Symbol.iterator]: () => records[Symbol.iterator](),
       commit: async () => {
+        const { partition } = first
+        if (this.session.stoppingSignal(first) === undefined) throw takenError(partition)
         this.session.ackAll(records)
         await this.commit()
       },

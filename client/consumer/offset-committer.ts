@@ -7,6 +7,12 @@ import { delay, retryDelayMs, settledWithin } from '../waiting.js'
 import type { Assignment } from './assignment.js'
 import { isMembershipError, type GroupMember } from './group-member.js'
 
+/** What is done in a partition cannot be committed by this consumer any more. */
+export function takenError (partition: number): BrokerError {
+  return new BrokerError('REBALANCE', `partition ${partition} was taken by another member before this was committed: ` +
+    'its records come again there', { partition })
+}
+
 /** See the head of this file. */
 export class OffsetCommitter<K, V> {
   private readonly cluster: Cluster
@@ -55,6 +61,21 @@ export class OffsetCommitter<K, V> {
     const result = this.chain.then(() => this.send(assignments, exact))
     this.chain = result.catch(() => {})
     return result
+  }
+
+  /**
+   * As `commit`, for somebody who relies on it.
+   *
+   * @throws BrokerError REBALANCE as a rejection, where a partition was taken before what is done in it was stored.
+   */
+  async commitAll (assignments: readonly Assignment<K, V>[], exact?: ReadonlyMap<number, number>): Promise<void> {
+    const wanted = this.offsetsOf(assignments, exact)
+    await this.commit(assignments, exact)
+    for (const { partition, offset } of wanted) {
+      const assignment = assignments.find(one => one.partition === partition)!
+      const isStored = exact === undefined ? assignment.committed >= offset : assignment.committed === offset
+      if (assignment.isGone && !isStored) throw takenError(partition)
+    }
   }
 
   close (): void {

@@ -6,6 +6,7 @@
 // Only processes started here are ever signalled, each by its own pid.
 
 import { spawn, type ChildProcess } from 'node:child_process'
+import { appendFileSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -35,6 +36,8 @@ export interface BrokerProcessOptions {
   readyTimeoutMs?: number
   /** Set besides what the environment of this process has; of a `PowerLossDisk` for one. */
   environment?: Readonly<Record<string, string>>
+  /** File that all of its standard error is written to as well. */
+  logPath?: string
   /** Loads a probe beside the broker, for `memory`. */
   withMemoryProbe?: boolean
 }
@@ -85,8 +88,10 @@ export class BrokerProcess {
         detached: options.detached === true,
         env: { ...process.env, ...options.environment },
       })
+    const { logPath } = options
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.log = (this.log + text).slice(-STDERR_CHARS_MAX)
+      if (logPath !== undefined) appendFileSync(logPath, text)
     })
     // A test that fails half-way leaves no broker behind.
     const killWithParent = (): void => this.signal('SIGKILL')

@@ -6,6 +6,8 @@
 //   npm run crash -- --power-loss --mutant lying-disk      a mistake that the run has to notice: exit code 1
 //   npm run crash -- queue --rounds 100        the same for queues: brokers and workers are killed
 //   npm run crash -- delayed --records 100000  delayed records over kills: do they come in time?
+//   npm run crash -- cluster --brokers 5 --etcd 3 --faults 50 --records 1000000    see `cluster/cluster-run.ts`
+//   npm run crash -- cluster --only kill-leader,cut-pair   with some faults only
 //   npm run crash -- scale --partitions 10000  starts a broker with many partitions and measures it
 //
 // Exit code 0: no violation. 1: some, or the broker did not come back. 2: wrong arguments.
@@ -14,15 +16,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { clusterRun, type ClusterReport } from './cluster/cluster-run.js'
 import { CRASH_MUTANTS, crashRun, type CrashMutant, type CrashReport } from './crash-run.js'
 import { delayedRun, type DelayedRunReport } from './queue/delayed-run.js'
 import { queueCrashRun, type QueueCrashReport } from './queue/queue-crash-run.js'
 import { measureScale } from './scale.js'
 
+const NUMBERS = ['rounds', 'seed', 'partitions', 'records', 'brokers', 'etcd', 'faults', 'chapter', 'rate'] as const
 const DELAYED_OVER_MS = 40_000
 const DELAYED_LATE_MS_MAX = 1_000
 
-const RUNS: Readonly<Record<string, () => Promise<boolean>>> = { stream: crash, queue, delayed, scale }
+const RUNS: Readonly<Record<string, () => Promise<boolean>>> = { stream: crash, queue, delayed, cluster, scale }
 
 const { values, positionals } = parseArguments()
 const folder = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
@@ -37,12 +41,11 @@ try {
 }
 process.exit(failed ? 1 : 0)
 
+type Numbers = Record<typeof NUMBERS[number], number>
+
 interface Arguments {
-  values: {
-    rounds: number,
-    seed: number,
-    partitions: number,
-    records: number,
+  values: Numbers & {
+    only: string | undefined,
     keep: boolean,
     damage: boolean,
     powerLoss: boolean,
@@ -61,13 +64,19 @@ function parseArguments (): Arguments {
         seed: { type: 'string', default: String(Date.now() % 1_000_000) },
         partitions: { type: 'string', default: '10000' },
         records: { type: 'string', default: '100000' },
+        brokers: { type: 'string', default: '3' },
+        etcd: { type: 'string', default: '1' },
+        faults: { type: 'string', default: '20' },
+        chapter: { type: 'string', default: '10' },
+        rate: { type: 'string', default: '8000' },
+        only: { type: 'string' },
         damage: { type: 'boolean', default: true },
         'power-loss': { type: 'boolean', default: false },
         mutant: { type: 'string' },
         keep: { type: 'boolean', default: false },
       },
     })
-    const number = (name: 'rounds' | 'seed' | 'partitions' | 'records'): number => {
+    const number = (name: typeof NUMBERS[number]): number => {
       const value = Number(values[name])
       if (Number.isSafeInteger(value) && value >= 0) return value
       throw new Error(`--${name} is ${JSON.stringify(values[name])}; it must be a whole number`)
@@ -75,15 +84,13 @@ function parseArguments (): Arguments {
     if (positionals.length > 1 || !Object.hasOwn(RUNS, positionals[0] ?? 'stream')) {
       throw new Error(`${positionals.join(' ')} is not known; use one of ${Object.keys(RUNS).join(', ')}`)
     }
-    const { keep, damage, 'power-loss': powerLoss } = values
+    const { keep, damage, only, 'power-loss': powerLoss } = values
     const mutant = CRASH_MUTANTS.find(name => name === values.mutant)
     if (mutant === undefined && values.mutant !== undefined) {
       throw new Error(`--mutant is ${JSON.stringify(values.mutant)}; use one of ${CRASH_MUTANTS.join(', ')}`)
     }
-    const numbers = {
-      rounds: number('rounds'), seed: number('seed'), partitions: number('partitions'), records: number('records'),
-    }
-    return { values: { ...numbers, keep, damage, powerLoss, mutant }, positionals }
+    const numbers = Object.fromEntries(NUMBERS.map(name => [name, number(name)])) as Numbers
+    return { values: { ...numbers, keep, damage, only, powerLoss, mutant }, positionals }
   } catch (error) {
     process.stderr.write(`crash: ${(error as Error).message}\n`)
     process.exit(2)
@@ -113,7 +120,33 @@ async function delayed (): Promise<boolean> {
   return tell(await delayedRun({ records, seed, folder, overMs: DELAYED_OVER_MS, lateMsMax: DELAYED_LATE_MS_MAX }))
 }
 
-function tell ({ violations, ...figures }: CrashReport | QueueCrashReport | DelayedRunReport): boolean {
+/** A run with violations leaves its folder, and says how to have it again. */
+async function cluster (): Promise<boolean> {
+  const { brokers, etcd, seed, faults, records, chapter, rate, only } = values
+  const again = `npm run crash -- cluster --brokers ${brokers} --etcd ${etcd} --seed ${seed} --faults ${faults} ` +
+    `--records ${records} --chapter ${chapter} --rate ${rate}${only === undefined ? '' : ` --only ${only}`}`
+  let isSound = false
+  try {
+    isSound = tell(await clusterRun({
+      brokers,
+      etcdMembers: etcd,
+      seed,
+      faults,
+      records,
+      folder,
+      faultsPerChapter: chapter,
+      recordsPerSecond: rate,
+      only: only?.split(','),
+      say: line => process.stderr.write(`${line}\n`),
+    }))
+  } finally {
+    values.keep ||= !isSound
+    if (!isSound) process.stderr.write(`once more: ${again}\n`)
+  }
+  return isSound
+}
+
+function tell ({ violations, ...figures }: CrashReport | QueueCrashReport | DelayedRunReport | ClusterReport): boolean {
   for (const violation of violations) process.stderr.write(`VIOLATION ${violation}\n`)
   process.stdout.write(`${JSON.stringify({ ...figures, violations: violations.length })}\n`)
   return violations.length === 0

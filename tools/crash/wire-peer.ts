@@ -37,7 +37,12 @@ interface Pending {
   readonly reject: (error: Error) => void
 }
 
-export interface WireRequestOptions { payload?: Buffer, unordered?: boolean }
+export interface WireRequestOptions {
+  payload?: Buffer
+  unordered?: boolean
+  /** The broker is to answer by itself, and to pass nothing on. */
+  forwarded?: boolean
+}
 
 export class WirePeer {
   readonly socket: Socket
@@ -155,7 +160,8 @@ export function frameOf<A extends ApiName> (
   api: A, message: MessageOf<A, 'request'>, correlation: number, options: WireRequestOptions = {},
 ): Buffer {
   const payload = options.payload ?? Buffer.alloc(0)
-  const flags = options.unordered === true ? FRAME_FLAG.unordered : 0
+  const flags = (options.unordered === true ? FRAME_FLAG.unordered : 0) |
+    (options.forwarded === true ? FRAME_FLAG.forwarded : 0)
   const frameHead = { api: API_KEY[api], version: 1, flags, correlation }
   const head = messageCodec(api, 'request').encodeFrame(frameHead, message, payload.length)
   return payload.length === 0 ? head : Buffer.concat([head, payload])

@@ -108,13 +108,16 @@ export interface SendTerms {
   readonly priority?: number
 }
 
-export type JournalEntry = Step & { readonly atUs: number, readonly by: string }
+/** A step with when it was and who made it. */
+export type Told<S> = S & { readonly atUs: number, readonly by: string }
+
+export type JournalEntry = Told<Step>
 
 /** The monotonic clock of the machine, in microseconds. */
 export function nowUs (): number { return Number(process.hrtime.bigint() / 1000n) }
 
-/** Where a process writes down what it does. */
-export class Journal implements Disposable {
+/** Where a process writes down what it does. `S`: the steps that there are. */
+export class Journal<S extends object = Step> implements Disposable {
   private readonly file: number
   private readonly by: string
 
@@ -125,7 +128,7 @@ export class Journal implements Disposable {
   }
 
   /** @param atUs when it was, where that was before. */
-  write (step: Step, atUs = nowUs()): void {
+  write (step: S, atUs = nowUs()): void {
     writeSync(this.file, `${JSON.stringify({ atUs, by: this.by, ...step })}\n`)
   }
 
@@ -136,13 +139,13 @@ export class Journal implements Disposable {
  * The entries of journals as one history, by time. A last line that was cut off is left out; a process that was killed
  * before it began has no journal.
  */
-export function readJournals (paths: readonly string[]): JournalEntry[] {
-  const entries: JournalEntry[] = []
+export function readJournals<S = Step> (paths: readonly string[]): Told<S>[] {
+  const entries: Told<S>[] = []
   for (const path of paths) {
     if (!existsSync(path)) continue
     const text = readFileSync(path, 'utf8')
     for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) {
-      if (line !== '') entries.push(JSON.parse(line) as JournalEntry)
+      if (line !== '') entries.push(JSON.parse(line) as Told<S>)
     }
   }
   return entries.sort((a, b) => a.atUs - b.atUs)

@@ -12,12 +12,12 @@
 // `queue-checker.ts`.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect, string, type Client } from '@sluice/client'
-import { DEAD_LETTER_HEADER, decodeDeadLetterNote } from '@sluice/protocol'
+import { connect, type Client } from '@sluice/client'
 import { SeededRandom } from '../seeded-random.js'
 import { readJournals } from './journal.js'
 import { Operator } from './operator.js'
 import { checkHistory, type HistoryFigures } from './queue-checker.js'
+import { QueueObserver, type LeftOver } from './queue-observer.js'
 import { QueueProcesses, type FaultCounts } from './queue-processes.js'
 import { QUEUES, rulesOf } from './queue-setups.js'
 import { SenderLoad } from './sender-load.js'
@@ -46,8 +46,6 @@ export interface QueueCrashReport extends HistoryFigures, FaultCounts {
 
 const DRAIN_MS_MAX = 90_000
 const LOOK_MS = 200
-const STATS_TIMEOUT_MS = 1_000
-const PEEKED_MAX = 1_000
 
 /** Runs it; violations are in the report. @throws where the broker does not come back, or a worker gives up. */
 export async function queueCrashRun (options: QueueCrashOptions): Promise<QueueCrashReport> {
@@ -72,6 +70,7 @@ class QueueCrashRun {
   private readonly say: (line: string) => void
   private readonly client: Client
   private readonly senders: SenderLoad[] = []
+  private readonly observer: QueueObserver
   private operator!: Operator
 
   constructor (
@@ -82,6 +81,7 @@ class QueueCrashRun {
     this.queues = queues
     this.say = say
     this.client = connect({ brokers: [processes.proxy.address], retry: { initialDelayMs: 20, maxDelayMs: 200 } })
+    this.observer = new QueueObserver(this.client, processes.journal, queues)
   }
 
   async run (rounds: number): Promise<void> {
@@ -108,14 +108,14 @@ class QueueCrashRun {
     if (random.chance(0.3)) events.push(processes.cut())
     if (random.chance(0.25)) events.push(processes.freeze())
     if (random.chance(0.3)) events.push(processes.killCommand())
-    await this.sampleFigures()
+    await this.observer.sampleFigures()
     const drawn = random.next()
     if (drawn < 0.4) events.push(await processes.killWorker())
     else {
       events.push(drawn < 0.88 ? await processes.killBroker() : await processes.stopBroker())
       for (const sender of this.senders) sender.resend()
     }
-    await this.sampleFigures()
+    await this.observer.sampleFigures()
     this.checkAlive()
     this.say(`round ${round}: ${events.join(', ')}`)
   }
@@ -123,19 +123,6 @@ class QueueCrashRun {
   private checkAlive (): void {
     for (const { failure } of [...this.senders, this.operator]) if (failure !== null) throw failure
     this.processes.checkAlive()
-  }
-
-  /** Writes down what the queues say of themselves, where they answer in time. */
-  private async sampleFigures (): Promise<void> {
-    await Promise.all(this.queues.map(async name => {
-      const stats = await this.client.queue(name).stats({ timeoutMs: STATS_TIMEOUT_MS }).catch(() => null)
-      for (const figures of stats?.partitions ?? []) {
-        const { partition, floor, nextOffset, acknowledged, cancelled, expired, dead, archived, purged } = figures
-        this.processes.journal.write({
-          step: 'figures', queue: name, partition, floor, nextOffset, acknowledged, cancelled, expired, dead, archived, purged,
-        })
-      }
-    }))
   }
 
   private async finish (): Promise<void> {
@@ -151,65 +138,20 @@ class QueueCrashRun {
     }
     await processes.stopWorkers()
     await processes.restartBroker()
-    await this.sampleFigures()
+    await this.observer.sampleFigures()
     await operator.recordRedrives()
-    for (const queue of this.queues) await this.readDeadLetters(queue)
+    for (const queue of this.queues) await this.observer.readDeadLetters(queue)
   }
 
   /** Waits until all records have ended; the answer is what is left, by partition. */
-  private async drain (): Promise<{ queue: string, partition: number, states: string }[]> {
+  private async drain (): Promise<LeftOver[]> {
     const deadlineMs = performance.now() + DRAIN_MS_MAX
     for (;;) {
-      const left = await this.leftOver()
+      const left = await this.observer.leftOver()
       if (left.length === 0 || performance.now() > deadlineMs) return left
       await delay(LOOK_MS)
       await this.operator.resumeKeys()
       this.checkAlive()
     }
-  }
-
-  private async leftOver (): Promise<{ queue: string, partition: number, states: string }[]> {
-    const left: { queue: string, partition: number, states: string }[] = []
-    for (const queue of this.queues) {
-      const stats = await this.client.queue(queue).stats()
-      for (const { partition, ready, leased, delayed, blocked, fresh, deadLetterPending } of stats.partitions) {
-        const states = { ready, leased, delayed, blocked, fresh, deadLetterPending }
-        if (Object.values(states).every(count => count === 0)) continue
-        left.push({ queue, partition, states: JSON.stringify(states) })
-      }
-    }
-    return left
-  }
-
-  private async readDeadLetters (queue: string): Promise<void> {
-    const name = QUEUES[queue]!.create.deadLetter
-    if (name === undefined || !(await this.client.admin.listTopics()).includes(name)) return
-    const left = await this.lettersLeft(name)
-    for await (const record of this.client.topic(name, { key: string(), value: string() }).read()) {
-      const note = decodeDeadLetterNote(record.headers.get(DEAD_LETTER_HEADER) ?? null)
-      if (note === null) throw new Error(`record ${record.offset} of ${name} does not say why it is there`)
-      const { partition, offset, reason, failures, deliveries } = note
-      const letter = { partition: record.partition, offset: record.offset }
-      const isLeft = left.has(`${letter.partition}:${letter.offset}`)
-      const { value } = record
-      this.processes.journal.write({
-        step: 'deadLetter', queue, partition, offset, letter, isLeft, value, reason, failures, deliveries,
-      })
-    }
-  }
-
-  /** Letters that nobody has moved, by id. */
-  private async lettersLeft (name: string): Promise<Set<string>> {
-    const queue = this.client.queue(name)
-    const { partitions } = await queue.stats()
-    const left = new Set<string>()
-    for (const { partition } of partitions) {
-      for (let from = 0; from >= 0;) {
-        const peeked = await queue.peek({ partitions: [partition], maxRecords: PEEKED_MAX, from })
-        for (const { id } of peeked) left.add(id)
-        from = peeked.length < PEEKED_MAX ? -1 : peeked.at(-1)!.offset + 1
-      }
-    }
-    return left
   }
 }

@@ -226,7 +226,7 @@ export class QueueProcesses {
       journal: this.journalPath(name),
       seed: this.random.between(0, 2 ** 31),
       slowness: index === 1 ? SLOWNESS : 1,
-      client: isWire ? null : { address: this.proxy.address, tasks: this.tasksOf(index) },
+      client: isWire ? null : { brokers: [this.proxy.address], tasks: this.tasksOf(index) },
       wire: isWire ? this.wireTask(name) : null,
     })
   }

@@ -14,7 +14,7 @@ export interface WorkerSetup {
   /** Factor on the time that its handlers take. */
   readonly slowness: number
   /** Through the client of this repository. */
-  readonly client: { readonly address: string, readonly tasks: readonly ConsumerTask[] } | null
+  readonly client: { readonly brokers: readonly string[], readonly tasks: readonly ConsumerTask[] } | null
   /** By the protocol alone. */
   readonly wire: WireTask | null
 }
@@ -27,7 +27,7 @@ process.once('SIGTERM', () => stop.abort(new Error('told to stop')))
 if (wire !== null) await new WireWorker(wire, journal, { random: random.split(), slowness }).run(stop.signal)
 if (client !== null) {
   const retry = { initialDelayMs: 20, maxDelayMs: 200 }
-  await using connected = connect({ brokers: [client.address], clientId: name, retry, drainTimeoutMs: 5_000 })
+  await using connected = connect({ brokers: [...client.brokers], clientId: name, retry, drainTimeoutMs: 5_000 })
   await Promise.all(client.tasks.map(task =>
     consume(connected, task, journal, { random: random.split(), slowness }, stop.signal)))
 }

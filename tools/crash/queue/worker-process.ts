@@ -8,15 +8,16 @@ const PROGRAM = fileURLToPath(new URL('./worker-main.js', import.meta.url))
 const STDERR_CHARS_MAX = 64 * 1024
 const STOP_MS = 20_000
 
-export class WorkerProcess {
-  readonly setup: WorkerSetup
+/** `S`: what it is told to do, which its program has as its one argument, as JSON. */
+export class WorkerProcess<S extends { readonly name: string } = WorkerSetup> {
+  readonly setup: S
   readonly exited: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
   private readonly child: ChildProcess
   private log = ''
 
-  constructor (setup: WorkerSetup) {
+  constructor (setup: S, program = PROGRAM) {
     this.setup = setup
-    this.child = spawn(process.execPath, [PROGRAM, JSON.stringify(setup)], { stdio: ['ignore', 'ignore', 'pipe'] })
+    this.child = spawn(process.execPath, [program, JSON.stringify(setup)], { stdio: ['ignore', 'ignore', 'pipe'] })
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.log = (this.log + text).slice(-STDERR_CHARS_MAX)
     })
@@ -43,10 +44,10 @@ export class WorkerProcess {
   }
 
   /** Lets it finish what it has begun; the answer is what went wrong, or null. */
-  async stop (): Promise<string | null> {
+  async stop (withinMs = STOP_MS): Promise<string | null> {
     this.signal('SIGCONT')
     this.signal('SIGTERM')
-    const timer = setTimeout(() => this.signal('SIGKILL'), STOP_MS)
+    const timer = setTimeout(() => this.signal('SIGKILL'), withinMs)
     const { code, signal } = await this.exited
     clearTimeout(timer)
     return code === 0 ? null : `${this.setup.name} ended with ${signal ?? `exit code ${code}`}:\n${this.log}`

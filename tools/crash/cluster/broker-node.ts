@@ -1,0 +1,112 @@
+// One broker of a cluster whose network can be broken: its process comes and goes, its addresses and its data stay.
+//
+//   clients ──▶ clientProxy ──▶ ┌────────┐ ──▶ controlProxies, one for each member of etcd
+//   brokers ──▶ peerProxy ────▶ │ broker │
+//                               └────────┘
+
+import { join } from 'node:path'
+import { BrokerProcess } from '../broker-process.js'
+import type { LinkProxy } from './link-proxy.js'
+
+export interface BrokerNodeOptions {
+  readonly id: number
+  readonly port: number
+  /** Holds its data and what it wrote to standard error. */
+  readonly folder: string
+  /** Folder for its data, which may be a disk of its own. */
+  readonly data: string
+  readonly clientProxy: LinkProxy
+  /** Sources are the ids of the other brokers. */
+  readonly peerProxy: LinkProxy
+  readonly controlProxies: readonly LinkProxy[]
+  readonly options: Readonly<Record<string, string>>
+}
+
+const STOP_MS_MAX = 60_000
+
+export class BrokerNode {
+  readonly id: number
+  readonly port: number
+  readonly data: string
+  readonly clientProxy: LinkProxy
+  readonly peerProxy: LinkProxy
+  readonly controlProxies: readonly LinkProxy[]
+  /** Where a fault is at work on it, others keep their hands off. */
+  isTaken = false
+  /** It is meant to be there: not killed or stopped by a fault. */
+  isUp = false
+  private readonly options: BrokerNodeOptions
+  private process: BrokerProcess | null = null
+  private starts = 0
+
+  constructor (options: BrokerNodeOptions) {
+    this.options = options
+    this.id = options.id
+    this.port = options.port
+    this.data = options.data
+    this.clientProxy = options.clientProxy
+    this.peerProxy = options.peerProxy
+    this.controlProxies = options.controlProxies
+  }
+
+  get pid (): number { return this.process?.pid ?? -1 }
+
+  /** It should be there, and is not. */
+  get hasVanished (): boolean { return this.isUp && this.process?.isGone === true }
+
+  /** The last of what it wrote to standard error. */
+  get stderr (): string { return this.process?.stderr ?? '' }
+
+  /** Starts it; resolves when it serves. @throws BrokerStartError */
+  async start (): Promise<void> {
+    const process = this.launch()
+    await process.ready
+    this.isUp = true
+  }
+
+  /** Starts it without waiting, for a kill while it does so. */
+  launch (): BrokerProcess {
+    const { id, port, data, folder, clientProxy, peerProxy, controlProxies, options } = this.options
+    this.process = new BrokerProcess({
+      data,
+      port,
+      detached: true,
+      logPath: join(folder, `stderr-${++this.starts}.log`),
+      options: {
+        id: String(id),
+        control: `etcd://${controlProxies.map(({ address }) => address).join(',')}`,
+        advertise: clientProxy.address,
+        'advertise-peers': peerProxy.address,
+        ...options,
+      },
+    })
+    return this.process
+  }
+
+  /** SIGKILL. */
+  async kill (): Promise<void> {
+    this.isUp = false
+    await this.process?.kill()
+  }
+
+  /** SIGTERM. @throws Error where it does not end well in time. */
+  async stop (): Promise<void> {
+    this.isUp = false
+    const { code, signal } = await this.process!.stop(STOP_MS_MAX)
+    if (code === 0) return
+    throw new Error(`stopped with SIGTERM broker ${this.id} ended with ${signal ?? `exit code ${code}`}:\n${this.stderr.slice(-4_000)}`)
+  }
+
+  /** SIGSTOP: it keeps its connections and says nothing. */
+  freeze (): void { this.process?.signal('SIGSTOP') }
+
+  thaw (): void { this.process?.signal('SIGCONT') }
+
+  /** Kills it and takes its network away. */
+  async [Symbol.asyncDispose] (): Promise<void> {
+    this.thaw()
+    await this.kill()
+    const proxies = [this.clientProxy, this.peerProxy, ...this.controlProxies]
+    await Promise.all(proxies.map(proxy => proxy[Symbol.asyncDispose]()))
+  }
+}
