@@ -12,9 +12,13 @@ import type { ApiHandler } from './net/call.js'
 import type { PartitionTable } from './partition/partition-table.js'
 import type { BrokerAddress } from './peer/peer-link.js'
 import { Peers } from './peer/peers.js'
+import { SilenceWatch } from './peer/silence-watch.js'
 import type { Member } from './replica/member.js'
 import { PromiseStore } from './replica/promise-store.js'
 import type { PartitionPlacements } from './replica-host/partition-placements.js'
+import { GivenUpWatch } from './replica-host/given-up-watch.js'
+import { HostedReplica } from './replica-host/hosted-replica.js'
+import type { ReplicaSurroundings } from './replica-host/replica-surroundings.js'
 import { ReplicaTable } from './replica-host/replica-table.js'
 import type { Clock } from './runtime/clock.js'
 import type { Logger } from './runtime/logger.js'
@@ -72,12 +76,6 @@ export interface ClusterMemberOptions {
 
 /** How often replicas and connections look at the time, in milliseconds. */
 const TICK_MS = 25
-/** A broker that is connected and says nothing for so long is taken for gone; each says something twice a second. */
-const SILENT_MS = 1_500
-/** This process has stood still itself: what it has not heard meanwhile may be waiting in its sockets. */
-const STALLED_MS = 500
-/** A record that was just read is acted on at once; so much later nothing comes of it, in milliseconds. */
-const GIVEN_UP_MS = 1_000
 /** How often it is looked whether learners have caught up, in milliseconds. */
 const MOVES_MS = 250
 
@@ -90,12 +88,9 @@ export class ClusterMember {
   private readonly logger: Logger
   private readonly clock: Clock
   private timer: NodeJS.Timeout | null = null
-  private tickedMs = 0
   private movesMs = 0
-  /** Partitions that this broker leads by name only, since when that was seen. */
-  private readonly givenUpMs = new Map<string, number>()
-  /** Brokers that were said to be gone for their silence, with the process. */
-  private readonly silent = new Map<number, string>()
+  private readonly givenUp = new GivenUpWatch()
+  private readonly silence: SilenceWatch
 
   private constructor (options: ClusterMemberOptions, member: Member, incarnation: string, bootId: string) {
     const { cluster, meta, logs, partitions, clock, logger } = options
@@ -111,7 +106,7 @@ export class ClusterMember {
       logger,
       onLetter: (from, topicId, partition, message) => this.replicas.onMessage(from, topicId, partition, message),
     })
-    this.replicas = new ReplicaTable({
+    const surroundings: ReplicaSurroundings = {
       self: member,
       incarnation,
       bootId,
@@ -122,7 +117,11 @@ export class ClusterMember {
       partitions,
       logger,
       send: (brokerId, topicId, partition, message) => peers.send(brokerId, topicId, partition, message),
-    }, logs)
+    }
+    this.replicas = new ReplicaTable(surroundings, logs, (placement, replicaLogs, stored) =>
+      new HostedReplica(surroundings, placement, replicaLogs, stored))
+    this.silence = new SilenceWatch((brokerId, lost) => cluster.onPeerLost(brokerId, lost),
+      (brokerId, found) => cluster.onPeerFound(brokerId, found))
     peers.onLost = (brokerId, lost) => cluster.onPeerLost(brokerId, lost)
     peers.onFound = (brokerId, found) => cluster.onPeerFound(brokerId, found)
   }
@@ -143,7 +142,6 @@ export class ClusterMember {
   /** Joins the cluster and opens the replicas. */
   async start (at: Pick<ClusterSelf, 'address' | 'clients'>, rack: string): Promise<void> {
     const { member, incarnation, peers } = this
-    this.tickedMs = this.clock.monotonicMs()
     this.timer = setInterval(() => this.tick(), TICK_MS)
     await this.cluster.start({ member, incarnation, ...at, rack }, addresses => peers.setAddresses(addresses))
     await this.replicas.start()
@@ -165,42 +163,17 @@ export class ClusterMember {
 
   private tick (): void {
     const nowMs = this.clock.monotonicMs()
-    const hasStalled = nowMs - this.tickedMs > STALLED_MS
-    this.tickedMs = nowMs
     this.peers.tick()
     this.replicas.tick()
-    if (!hasStalled) this.listen(nowMs)
+    this.silence.tick(nowMs, this.peers.states())
     if (nowMs - this.movesMs < MOVES_MS) return
     this.movesMs = nowMs
     this.cluster.completeMoves((topicId, partition, member) => this.replicas.hasCaughtUp(topicId, partition, member))
       .catch((cause: Error) => this.logger.debug({ err: cause }, 'a move could not be ended; it is tried again'))
-    this.handOverGivenUp(nowMs)
-  }
-
-  /** Nobody else can know that a leader which is there leads no more: it says so itself. */
-  private handOverGivenUp (nowMs: number): void {
-    const names = new Set(this.replicas.givenUp())
-    for (const name of this.givenUpMs.keys()) if (!names.has(name)) this.givenUpMs.delete(name)
-    for (const name of names) if (!this.givenUpMs.has(name)) this.givenUpMs.set(name, nowMs)
-    const isDue = (sinceMs: number | undefined): boolean => sinceMs !== undefined && nowMs - sinceMs >= GIVEN_UP_MS
-    if (![...this.givenUpMs.values()].some(isDue)) return
-    this.cluster.resign((topicId, partition) => isDue(this.givenUpMs.get(`${topicId}/${partition}`)))
+    const due = this.givenUp.due(this.replicas.givenUp(), nowMs)
+    if (due.size === 0) return
+    this.cluster.resign((topicId, partition) => due.has(`${topicId}/${partition}`))
       .catch((cause: Error) => this.logger.debug({ err: cause }, 'a partition could not be handed over; it is tried again'))
-  }
-
-  /** A process that stands still keeps its connections: only its silence tells. */
-  private listen (nowMs: number): void {
-    for (const { brokerId, incarnation, heardMs } of this.peers.states()) {
-      const isSilent = incarnation !== null && Number.isFinite(heardMs) && nowMs - heardMs > SILENT_MS
-      if (isSilent === this.silent.has(brokerId)) continue
-      if (isSilent) {
-        this.silent.set(brokerId, incarnation)
-        this.cluster.onPeerLost(brokerId, incarnation)
-      } else {
-        this.silent.delete(brokerId)
-        if (incarnation !== null) this.cluster.onPeerFound(brokerId, incarnation)
-      }
-    }
   }
 }
 

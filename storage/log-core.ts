@@ -338,13 +338,13 @@ export class LogCore implements CommitHost, ReadableLog {
     return result
   }
 
-  /** Resolves when everything appended is durable, or when the state of the log does not allow it. */
+  /** Resolves when everything appended is durable, or when the state of the log, or its end, does not allow it. */
   async drain (): Promise<void> {
     if (this.groupCommit === null) return
     for (;;) {
       this.groupCommit.pump()
       await this.groupCommit.settled()
-      if (this.state !== 'online') return
+      if (this.state !== 'online' || this.closed) return
       if (this.durable.offset === this.nextOffset) return
       if (this.written.offset === this.nextOffset) {
         this.groupCommit.syncWritten()

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { checkBatch, readBatchHeader } from '@sluice/protocol'
 import type { LogReadFailure } from './log-read-failure.js'
-import { append, LOG_DIRECTORY, makeBatch, readAll, SMALL, splitBatches, TestMachine } from './log.fixture.js'
+import { append, LOG_DIRECTORY, LOG_ID, makeBatch, readAll, SMALL, splitBatches, TestMachine } from './log.fixture.js'
 
 t.test('Log: an empty one costs no file and reads as empty', async t => {
   const machine = new TestMachine()
@@ -81,4 +81,19 @@ t.test('Log: reads by the limits that they are given', async t => {
     t.same(failure, { kind: 'out-of-range', logStartOffset: 0, nextOffset: 20 })
   }
   t.same(machine.disk.paths().filter(path => path.startsWith(LOG_DIRECTORY)).length, 1)
+})
+
+t.test('Log: a flush ends with the log that is deleted meanwhile (the disk is slow), and holds up nobody', async t => {
+  const machine = new TestMachine()
+  const log = await machine.open()
+  await append(log, makeBatch('one'))
+  const release = machine.disk.hold({ operation: 'write' })
+  log.append(makeBatch('two'), 1, log.durableOffset)
+  const flushed = log.flush()
+  await new Promise(resolve => setImmediate(resolve))
+  const deleted = machine.store.deleteLog(LOG_ID)
+  await new Promise(resolve => setImmediate(resolve))
+  release()
+  await Promise.all([flushed, deleted])
+  t.same(machine.disk.paths().filter(path => path.startsWith(LOG_DIRECTORY)), [])
 })

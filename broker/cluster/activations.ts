@@ -6,6 +6,7 @@
 
 import type { ControlStore } from '../control/control-store.js'
 import { activate, type PartitionRecord } from '../replica/partition-record.js'
+import { endOfTurn, type EndOfTurn } from '../runtime/turn.js'
 import { PARTITION_PREFIX } from './cluster-metadata.js'
 import type { Mirror } from './mirror.js'
 import { commitSwaps, type KeySwap } from './record-commits.js'
@@ -22,14 +23,18 @@ export class Activations {
   private readonly control: ControlStore
   private readonly records: Mirror<PartitionRecord>
   private readonly makeNonce: () => string
+  private readonly endOfTurn: EndOfTurn
   /** By `topicId/partition`. */
   private waiting = new Map<string, Begun>()
   private running = false
 
-  constructor (control: ControlStore, records: Mirror<PartitionRecord>, makeNonce: () => string) {
+  constructor (
+    control: ControlStore, records: Mirror<PartitionRecord>, makeNonce: () => string, atEnd: EndOfTurn = endOfTurn,
+  ) {
     this.control = control
     this.records = records
     this.makeNonce = makeNonce
+    this.endOfTurn = atEnd
   }
 
   /**
@@ -48,7 +53,7 @@ export class Activations {
     this.waiting.set(name, begun)
     if (!this.running) {
       this.running = true
-      setImmediate(() => { this.run() })
+      this.endOfTurn(() => { void this.run() })
     }
     return promise
   }

@@ -13,6 +13,7 @@ import { TOPIC_PREFIX, isTopicRecord, type TopicRecord } from '../control/topic-
 import type { PartitionRecord } from '../replica/partition-record.js'
 import type { PartitionPlacement } from '../replica-host/partition-placements.js'
 import type { Logger } from '../runtime/logger.js'
+import { systemTimers, type Timers } from '../runtime/timers.js'
 import {
   BROKER_PREFIX, CONTROLLER_KEY, DELETED_TOPIC_PREFIX, DRAIN_PREFIX, MOVE_PREFIX, SUSPICION_PREFIX,
   type BrokerRecord, type ControllerRecord, type DeletedTopic, type DrainRecord, type ReplicaMove, type Suspicion,
@@ -47,21 +48,23 @@ export class ClusterMetadata {
 
   private readonly control: ControlStore
   private readonly logger: Logger
+  private readonly timers: Timers
   private readonly listeners = new Set<MetadataListener>()
   private readonly topicsById = new Map<string, TopicRecord>()
   /** The id under each name: what goes when the name does. */
   private readonly idsByName = new Map<string, string>()
   private readonly placements = new Map<string, Map<number, PartitionPlacement>>()
   private readonly unwatch: (() => void)[] = []
-  private poll: NodeJS.Timeout | null = null
+  private endPoll = (): void => {}
   private isTouched = false
   private closed = false
   /** Lists under way, and those to be made anew when they are done. */
   private readonly listing = new Map<Mirror<unknown>, { again: boolean, done: Promise<void> }>()
 
-  constructor (control: ControlStore, logger: Logger) {
+  constructor (control: ControlStore, logger: Logger, timers = systemTimers) {
     this.control = control
     this.logger = logger
+    this.timers = timers
   }
 
   private get mirrors (): Mirror<unknown>[] {
@@ -76,9 +79,9 @@ export class ClusterMetadata {
       this.unwatch.push(this.control.watch(mirror.prefix, onChange, () => this.listAgain(mirror)))
     }
     await this.refresh()
-    this.poll = setInterval(() => {
+    this.endPoll = this.timers.every(POLL_MS, () => {
       for (const mirror of [this.brokers, this.controllers, this.suspicions]) this.listAgain(mirror as Mirror<unknown>)
-    }, POLL_MS)
+    })
   }
 
   /** Reads everything anew: after it, whatever had been answered before the call is known. */
@@ -93,7 +96,7 @@ export class ClusterMetadata {
 
   close (): void {
     this.closed = true
-    if (this.poll !== null) clearInterval(this.poll)
+    this.endPoll()
     for (const end of this.unwatch) end()
     this.listeners.clear()
   }
@@ -228,7 +231,7 @@ export class ClusterMetadata {
   private touch (): void {
     if (this.isTouched) return
     this.isTouched = true
-    setImmediate(() => {
+    this.timers.endOfTurn(() => {
       this.isTouched = false
       for (const listener of this.listeners) listener.onAny?.()
     })

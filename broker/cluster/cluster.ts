@@ -13,6 +13,7 @@ import { failOver } from '../replica/partition-record.js'
 import type { PartitionPlacement, PartitionPlacements } from '../replica-host/partition-placements.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Logger } from '../runtime/logger.js'
+import { systemTimers, type Timers } from '../runtime/timers.js'
 import { Activations } from './activations.js'
 import { CLUSTER_KEY, type BrokerRecord, type ClusterRecord } from './cluster-records.js'
 import { ClusterMetadata, PARTITION_PREFIX } from './cluster-metadata.js'
@@ -28,6 +29,9 @@ export interface ClusterOptions {
   readonly control: ControlStore
   readonly clock: Clock
   readonly logger: Logger
+  readonly timers?: Timers
+  /** Makes a text that nobody else makes. Default: a UUID. */
+  readonly makeId?: () => string
   /** The share of replicas that this broker is to hold, in proportion to that of the others. Default 100. */
   readonly capacity?: number
   /** Of the program. */
@@ -62,22 +66,25 @@ export class Cluster {
   readonly placements: PartitionPlacements
   readonly makeNonce: () => string
   private readonly options: ClusterOptions
+  private readonly timers: Timers
   private readonly membership: Membership
-  private readonly doubts = new Map<number, NodeJS.Timeout>()
+  /** What calls off the word that a broker is gone, of those about whom it is not given yet. */
+  private readonly doubts = new Map<number, () => void>()
   private self: BrokerRecord | null = null
   private controller: Controller | null = null
   private completing = false
 
   private constructor (options: ClusterOptions, clusterId: string, metadata: ClusterMetadata) {
-    const { control, logger, membershipTiming = {} } = options
+    const { control, clock, logger, timers = systemTimers, makeId = randomUUID, membershipTiming = {} } = options
     this.options = options
+    this.timers = timers
     this.clusterId = clusterId
     this.metadata = metadata
-    this.membership = new Membership({ control, metadata, logger, timing: membershipTiming })
-    const process = randomUUID()
+    this.membership = new Membership({ control, metadata, clock, logger, timers, timing: membershipTiming })
+    const process = makeId()
     let count = 0
     this.makeNonce = () => `${process}.${count++}`
-    const activations = new Activations(control, metadata.records, this.makeNonce)
+    const activations = new Activations(control, metadata.records, this.makeNonce, timers.endOfTurn)
     this.placements = {
       get: (topicId, partition) => metadata.placement(topicId, partition),
       all: (): Iterable<PartitionPlacement> => metadata.allPlacements(),
@@ -89,9 +96,9 @@ export class Cluster {
 
   /** Reads all that the control store says. Rejects with a ControlStoreError where it cannot be reached. */
   static async open (options: ClusterOptions): Promise<Cluster> {
-    const { control, logger } = options
-    const clusterId = await clusterIdOf(control)
-    const metadata = new ClusterMetadata(control, logger)
+    const { control, logger, timers, makeId = randomUUID } = options
+    const clusterId = await clusterIdOf(control, makeId)
+    const metadata = new ClusterMetadata(control, logger, timers)
     try {
       await metadata.open()
     } catch (error) {
@@ -123,7 +130,7 @@ export class Cluster {
       startedAt,
       version,
     }
-    const { metadata, membership, makeNonce } = this
+    const { metadata, membership, makeNonce, timers } = this
     const tell = (): void => setAddresses(metadata.brokersById())
     metadata.subscribe({ onBrokers: tell })
     await membership.join(self)
@@ -132,7 +139,7 @@ export class Cluster {
     this.self = self
     const limits = controllerLimits === undefined ? {} : { limits: controllerLimits }
     this.controller = new Controller(
-      { control, metadata, membership, self: { brokerId, incarnation }, clock, logger, makeNonce, ...limits })
+      { control, metadata, membership, self: { brokerId, incarnation }, clock, logger, makeNonce, timers, ...limits })
     this.controller.start()
   }
 
@@ -142,15 +149,15 @@ export class Cluster {
   /** A connection to or from a process has broken, or it has not been heard of for too long. */
   onPeerLost (brokerId: number, incarnation: string): void {
     if (this.doubts.has(brokerId)) return
-    this.doubts.set(brokerId, setTimeout(() => {
+    this.doubts.set(brokerId, this.timers.after(SUSPECT_AFTER_MS, () => {
       this.doubts.delete(brokerId)
       this.membership.suspect(brokerId, incarnation)
-    }, SUSPECT_AFTER_MS))
+    }))
   }
 
   /** A process can be spoken to. */
   onPeerFound (brokerId: number): void {
-    clearTimeout(this.doubts.get(brokerId))
+    this.doubts.get(brokerId)?.()
     this.doubts.delete(brokerId)
     this.membership.clear(brokerId)
   }
@@ -213,7 +220,7 @@ export class Cluster {
 
   /** Leaves: the others know at once. */
   async stop (): Promise<void> {
-    for (const timer of this.doubts.values()) clearTimeout(timer)
+    for (const callOff of this.doubts.values()) callOff()
     this.doubts.clear()
     await this.controller?.stop()
     await this.membership.leave()
@@ -221,8 +228,8 @@ export class Cluster {
   }
 }
 
-async function clusterIdOf (control: ControlStore): Promise<string> {
-  const fresh: ClusterRecord = { clusterId: randomUUID() }
+async function clusterIdOf (control: ControlStore, makeId: () => string): Promise<string> {
+  const fresh: ClusterRecord = { clusterId: makeId() }
   const entry = await control.get(CLUSTER_KEY)
   if (entry !== null) return (entry.value as ClusterRecord).clusterId
   const isOurs = (value: unknown): boolean => (value as ClusterRecord).clusterId === fresh.clusterId

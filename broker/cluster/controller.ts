@@ -10,6 +10,7 @@
 import type { ControlCompare, ControlStore } from '../control/control-store.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Logger } from '../runtime/logger.js'
+import { systemTimers, type Timers } from '../runtime/timers.js'
 import { CONTROLLER_KEY, moveKey, type ControllerRecord } from './cluster-records.js'
 import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
 import { CONTROLLER_LIMITS, ControllerCore, type ControllerLimits } from './controller-core.js'
@@ -25,6 +26,7 @@ export interface ControllerOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly makeNonce: () => string
+  readonly timers?: Timers
   readonly limits?: ControllerLimits
 }
 
@@ -39,8 +41,9 @@ const DELETED_TOPIC_KEPT_MS = 30 * 24 * 3_600_000
 
 export class Controller {
   private readonly options: ControllerOptions
+  private readonly timers: Timers
   private core: ControllerCore | null = null
-  private timer: NodeJS.Timeout | null = null
+  private endLooks = (): void => {}
   private unsubscribe = (): void => {}
   private looking: Promise<void> | null = null
   private again = false
@@ -51,6 +54,7 @@ export class Controller {
 
   constructor (options: ControllerOptions) {
     this.options = options
+    this.timers = options.timers ?? systemTimers
   }
 
   /** True while this broker decides, as far as it knows. */
@@ -61,7 +65,7 @@ export class Controller {
 
   start (): void {
     this.unsubscribe = this.options.metadata.subscribe({ onAny: () => this.look() })
-    this.timer = setInterval(() => this.look(), LOOK_MS)
+    this.endLooks = this.timers.every(LOOK_MS, () => this.look())
     this.look()
   }
 
@@ -69,7 +73,7 @@ export class Controller {
   async stop (): Promise<void> {
     this.closed = true
     this.unsubscribe()
-    if (this.timer !== null) clearInterval(this.timer)
+    this.endLooks()
     await this.looking
   }
 
@@ -85,7 +89,7 @@ export class Controller {
       this.looking = null
       if (!this.again) return
       this.again = false
-      setImmediate(() => this.look())
+      this.timers.endOfTurn(() => this.look())
     })
   }
 

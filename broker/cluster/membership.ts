@@ -9,14 +9,18 @@
 // Losing the lease means nothing to what this broker leads: it goes on until its followers have promised another epoch.
 
 import { ControlStoreError, type ControlChange, type ControlLease, type ControlStore } from '../control/control-store.js'
+import type { Clock } from '../runtime/clock.js'
 import type { Logger } from '../runtime/logger.js'
+import { systemTimers, type Timers } from '../runtime/timers.js'
 import { brokerKey, suspicionKey, type BrokerRecord, type Suspicion } from './cluster-records.js'
 import type { ClusterMetadata } from './cluster-metadata.js'
 
 export interface MembershipOptions {
   readonly control: ControlStore
   readonly metadata: ClusterMetadata
+  readonly clock: Clock
   readonly logger: Logger
+  readonly timers?: Timers
   readonly timing?: Partial<MembershipTiming>
 }
 
@@ -44,7 +48,9 @@ export class Membership {
   onNewLease: (lease: ControlLease) => void = () => {}
   private readonly control: ControlStore
   private readonly metadata: ClusterMetadata
+  private readonly clock: Clock
   private readonly logger: Logger
+  private readonly timers: Timers
   private readonly timing: MembershipTiming
   private record: BrokerRecord | null = null
   private currentLease: ControlLease | null = null
@@ -54,13 +60,15 @@ export class Membership {
   private isUnregistered = true
   private working: Promise<void> | null = null
   private again = false
-  private timer: NodeJS.Timeout | null = null
+  private endChecks = (): void => {}
   private closed = false
 
-  constructor ({ control, metadata, logger, timing }: MembershipOptions) {
+  constructor ({ control, metadata, clock, logger, timers = systemTimers, timing }: MembershipOptions) {
     this.control = control
     this.metadata = metadata
+    this.clock = clock
     this.logger = logger
+    this.timers = timers
     this.timing = { ...MEMBERSHIP_TIMING, ...timing }
   }
 
@@ -70,17 +78,17 @@ export class Membership {
   /** Registers. @throws BrokerIdTakenError, or a ControlStoreError where the control store cannot be reached. */
   async join (record: BrokerRecord): Promise<void> {
     await this.openLease()
-    const deadlineMs = performance.now() + this.timing.idTakenMs
+    const deadlineMs = this.clock.monotonicMs() + this.timing.idTakenMs
     for (let known = await this.register(record); known !== null; known = await this.register(record)) {
-      if (performance.now() >= deadlineMs) {
+      if (this.clock.monotonicMs() >= deadlineMs) {
         await this.currentLease?.close()
         throw new BrokerIdTakenError(known)
       }
       this.logger.warn({ address: `${known.host}:${known.port}` }, 'the id of this broker is in use; waiting for its owner to go')
-      await new Promise(resolve => setTimeout(resolve, this.timing.retryMs))
+      await new Promise<void>(resolve => this.timers.after(this.timing.retryMs, resolve))
     }
     this.record = record
-    this.timer = setInterval(() => this.check(), this.timing.retryMs)
+    this.endChecks = this.timers.every(this.timing.retryMs, () => this.check())
   }
 
   /** Says that a process cannot be reached: where another broker says so too, it leads nothing any more. */
@@ -97,7 +105,7 @@ export class Membership {
   /** Leaves: the others know at once. */
   async leave (): Promise<void> {
     this.closed = true
-    if (this.timer !== null) clearInterval(this.timer)
+    this.endChecks()
     await this.working?.catch(() => {})
     await this.currentLease?.close()
   }

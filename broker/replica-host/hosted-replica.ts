@@ -12,7 +12,7 @@ import { ERROR } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
 import type { Partition } from '../partition/partition.js'
 import { sameMember, type Member } from '../replica/member.js'
-import { mayDelete, type PartitionRecord } from '../replica/partition-record.js'
+import type { PartitionRecord } from '../replica/partition-record.js'
 import { Replica } from '../replica/replica.js'
 import type { ReplicaHost, ReplicaReport, ReplicaRole, StoredPromise } from '../replica/replica-host.js'
 import type { ReplicaMessage } from '../replica/replica-message.js'
@@ -134,15 +134,6 @@ export class HostedReplica implements ReplicaHost {
       if (first !== undefined && first.endOffset <= log.logStartOffset) await log.applyRetention()
     }
   }
-
-  /** True where the control store has this process lead, and it has given that up: its disk has failed, say. */
-  get hasGivenUp (): boolean {
-    const { leader, leaderIncarnation } = this.placement.record
-    return leaderIncarnation === this.incarnation && sameMember(leader, this.self) && this.replica.roleName === 'idle'
-  }
-
-  /** True where the files may go, by what the control store says. */
-  get mayDelete (): boolean { return mayDelete(this.placement.record, this.self) }
 
   /** Gives up what it does; resolves when what has to be remembered is durable. */
   close (): Promise<void> {

@@ -7,11 +7,14 @@
 // - The promise outlives the files: records without a promise are taken for what a store lost its memory of.
 // - Files of a topic that the metadata does not know are left alone: the metadata may be what was lost.
 
-import type { LogStore } from '@sluice/storage'
+import type { LogStore, PartitionLog } from '@sluice/storage'
+import type { PartitionTable } from '../partition/partition-table.js'
 import { forEachAtOnce } from '../runtime/for-each-at-once.js'
-import { memberName, type Member } from '../replica/member.js'
-import type { ReplicaMessage } from '../replica/replica-message.js'
+import { memberName, sameMember, type Member } from '../replica/member.js'
 import { mayDelete } from '../replica/partition-record.js'
+import type { Replica } from '../replica/replica.js'
+import type { StoredPromise } from '../replica/replica-host.js'
+import type { ReplicaMessage } from '../replica/replica-message.js'
 import { CatchUpMarks } from './catch-up-marks.js'
 import { HostedReplica } from './hosted-replica.js'
 import type { PartitionPlacement } from './partition-placements.js'
@@ -22,10 +25,38 @@ const OPEN_AT_ONCE = 64
 /** What has failed is tried again so often, in milliseconds. */
 const RETRY_MS = 1_000
 
-export class ReplicaTable {
-  private readonly surroundings: ReplicaSurroundings
-  private readonly store: LogStore
-  private readonly topics = new Map<string, HostedReplica[]>()
+/** A replica as the table handles it: a HostedReplica, or what a simulator has in its place. */
+export interface TableReplica {
+  readonly topicId: string
+  readonly index: number
+  /** For messages: which partition this is. */
+  readonly label: string
+  readonly replica: Pick<Replica, 'promised' | 'roleName' | 'leading' | 'logs'>
+  readonly placement: PartitionPlacement
+  onPlacement (placement: PartitionPlacement): void
+  onMessage (from: number, message: ReplicaMessage): void
+  tick (nowMs: number): void
+  removeBelowStart (): Promise<void>
+  close (): Promise<void>
+}
+
+/** Where the logs are. */
+export type TableLogs = Pick<LogStore, 'openLog' | 'listLogs' | 'deleteLog'>
+
+export type MakeReplica<Hosted> =
+  (placement: PartitionPlacement, logs: readonly PartitionLog[], stored: StoredPromise | null) => Hosted
+
+/** What the table itself needs of the broker around it. */
+export interface TableSurroundings
+  extends Pick<ReplicaSurroundings, 'self' | 'incarnation' | 'clock' | 'promises' | 'placements' | 'logger'> {
+  readonly partitions: Pick<PartitionTable, 'logConfigsOf' | 'forgetPartition'>
+}
+
+export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
+  private readonly surroundings: TableSurroundings
+  private readonly store: TableLogs
+  private readonly makeReplica: MakeReplica<Hosted>
+  private readonly topics = new Map<string, Hosted[]>()
   /** Partitions that are being opened or deleted, by name: one thing after the other. */
   private readonly working = new Map<string, Promise<void>>()
   /** Partitions whose opening or removal has failed, to be tried again. */
@@ -36,15 +67,16 @@ export class ReplicaTable {
   private closed = false
   private replicaCount = 0
 
-  constructor (surroundings: ReplicaSurroundings, store: LogStore) {
+  constructor (surroundings: TableSurroundings, store: TableLogs, makeReplica: MakeReplica<Hosted>) {
     this.surroundings = surroundings
     this.store = store
+    this.makeReplica = makeReplica
   }
 
   /** Replicas held. */
   get size (): number { return this.replicaCount }
 
-  find (topicId: string, partition: number): HostedReplica | undefined {
+  find (topicId: string, partition: number): Hosted | undefined {
     return this.topics.get(topicId)?.[partition]
   }
 
@@ -71,7 +103,7 @@ export class ReplicaTable {
   /** Names, as `topicId/partition`, of what the control store has this process lead and what it has given up. */
   givenUp (): string[] {
     const names: string[] = []
-    for (const replica of this.all()) if (replica.hasGivenUp) names.push(nameOf(replica.topicId, replica.index))
+    for (const replica of this.all()) if (this.hasGivenUp(replica)) names.push(nameOf(replica.topicId, replica.index))
     return names
   }
 
@@ -80,7 +112,7 @@ export class ReplicaTable {
     return this.surroundings.placements.get(topicId, partition)
   }
 
-  * all (): IterableIterator<HostedReplica> {
+  * all (): IterableIterator<Hosted> {
     for (const replicas of this.topics.values()) {
       for (const replica of replicas) if (replica !== undefined) yield replica
     }
@@ -147,13 +179,27 @@ export class ReplicaTable {
     const replica = this.find(topicId, partition)
     if (replica !== undefined) {
       if (placement !== undefined) replica.onPlacement(placement)
-      const isOver = placement === undefined ? placements.wasDeleted(topicId) : replica.mayDelete
+      const isOver = placement === undefined ? placements.wasDeleted(topicId) : this.isDispensable(replica)
       if (isOver) this.work(name, topicId, partition, () => this.remove(replica))
     } else if (placement !== undefined && HostedReplica.concerns(placement.record, self)) {
       this.work(name, topicId, partition, () => this.open(placement))
     } else if (placement !== undefined && mayDelete(placement.record, self)) {
       this.work(name, topicId, partition, () => this.removeFiles(topicId, partition))
     }
+  }
+
+  /** True where the control store has this process lead, and it has given that up: its disk has failed, say. */
+  private hasGivenUp ({ placement: { record }, replica }: Hosted): boolean {
+    const { self, incarnation } = this.surroundings
+    return record.leaderIncarnation === incarnation && sameMember(record.leader, self) && replica.roleName === 'idle'
+  }
+
+  /**
+   * True where the files may go, by what the control store says. A leader may be heard of before the record that names
+   * it: what was promised in a newer epoch than that of the record at hand may have been counted since.
+   */
+  private isDispensable ({ placement: { record }, replica }: Hosted): boolean {
+    return record.epoch >= replica.promised && mayDelete(record, this.surroundings.self)
   }
 
   private work (name: string, topicId: string, partition: number, run: () => Promise<void>): void {
@@ -175,7 +221,7 @@ export class ReplicaTable {
     const configs = partitions.logConfigsOf(topic)
     const logs = await Promise.all(REPLICA_LOG_KINDS.map((kind, index) =>
       this.store.openLog({ topicId: topic.topicId, partition, kind }, configs[index]!)))
-    const replica = new HostedReplica(this.surroundings, placement, logs, promises.load(topic.topicId, partition))
+    const replica = this.makeReplica(placement, logs, promises.load(topic.topicId, partition))
     let replicas = this.topics.get(topic.topicId)
     if (replicas === undefined) this.topics.set(topic.topicId, replicas = [])
     replicas[partition] = replica
@@ -183,7 +229,7 @@ export class ReplicaTable {
     if (!this.closed) replica.onPlacement(placement)
   }
 
-  private async remove (replica: HostedReplica): Promise<void> {
+  private async remove (replica: Hosted): Promise<void> {
     const { topicId, index } = replica
     await replica.close()
     const replicas = this.topics.get(topicId)!

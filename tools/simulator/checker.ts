@@ -60,6 +60,14 @@ export class Checker {
     this.shadow(store, partition, log).push(batch)
   }
 
+  /** The files of a log are being deleted, and with them what was promised. */
+  onDelete (store: string, partition: number, log: number): void {
+    const shadow = this.shadow(store, partition, log)
+    shadow.batches = []
+    shadow.deadOffset = 0
+    this.promises.delete(`${store}:${partition}`)
+  }
+
   /** A log was cut. `isMending`: the store knows that it has lost something. */
   onTruncate (
     store: string, partition: number, log: number, offset: number, highWatermark: number, isMending: boolean

@@ -3,31 +3,36 @@
 // Some faults destroy what was durable. A quorum survives them at a minority of its members only, so each of these is
 // held back where too many have lost something and are not whole again: that would prove nothing.
 
-import { majorityOf, memberName, type PartitionRecord } from '@sluice/broker/simulation'
+import {
+  BROKER_PREFIX, type BrokerRecord, failOver, majorityOf, memberName, memberOf, moveKey, type PartitionRecord,
+  PartitionRecords, type RecordChange, reconfigure, type ReplicaMove, sameMember,
+} from '@sluice/broker/simulation'
 import { checkBatch, nextOffsetOf, readBatchHeader } from '@sluice/protocol'
 import type { SeededRandom } from '../crash/seeded-random.js'
-import { type Moment, type SimBroker, TOPIC } from './sim-broker.js'
-import type { SimController } from './sim-controller.js'
+import type { Moment, SimBroker } from './sim-broker.js'
 import type { SimWorld } from './sim-world.js'
 
 const SEGMENT_HEADER_BYTES = 4096
+const DAY_MS = 24 * 3_600_000
 
 type FaultName = 'kill' | 'powerCut' | 'pause' | 'cut' | 'asymmetric' | 'wipe' | 'flip' | 'diskError' | 'diskFull' |
-  'controlOutage' | 'reconfigure' | 'allDown'
+  'controlOutage' | 'reconfigure' | 'falseSuspicion' | 'clockJump' | 'allDown'
 
 export class Nemesis {
   private readonly world: SimWorld
   private readonly random: SeededRandom
-  private readonly controllers: readonly SimController[]
+  /** A hand on the control store that nobody has thought through. */
+  private readonly records: PartitionRecords
   /** Stores that may have lost something that was acknowledged. */
   private readonly lossy = new Set<string>()
   /** Stores with a flaw that nobody may have noticed yet. */
   private readonly flawed = new Set<string>()
 
-  constructor (world: SimWorld, random: SeededRandom, controllers: readonly SimController[]) {
+  constructor (world: SimWorld, random: SeededRandom) {
     this.world = world
     this.random = random
-    this.controllers = controllers
+    let nonce = 0
+    this.records = new PartitionRecords(world.control.connect(), () => `nemesis ${nonce++}`)
   }
 
   start (): void {
@@ -43,6 +48,8 @@ export class Nemesis {
     this.every(meanMs.diskFull, 'diskFull', () => this.fillDisk(this.anyBroker()))
     this.every(meanMs.controlOutage, 'controlOutage', () => this.controlOutage())
     this.every(meanMs.reconfigure, 'reconfigure', () => this.reconfigure())
+    this.every(meanMs.falseSuspicion, 'falseSuspicion', () => this.depose())
+    this.every(meanMs.clockJump, 'clockJump', () => this.jump(this.anyBroker()))
     this.every(meanMs.allDown, 'allDown', () => this.allDown())
   }
 
@@ -68,12 +75,11 @@ export class Nemesis {
     this.world.isCalm = network.isCalm = control.isCalm = true
     control.isDown = false
     network.mendAll()
-    for (const controller of this.controllers) controller.targets.clear()
     for (const broker of brokers) {
       broker.disk.clearFaults()
       broker.disk.setCapacity(Infinity)
       broker.resume()
-      const hasFailed = broker.partitions.some(({ replica }) => replica.logs.some(({ log }) => log.state === 'failed'))
+      const hasFailed = [...broker.replicas()].some(({ replica }) => replica.logs.some(({ log }) => log.state === 'failed'))
       if (hasFailed) broker.kill()
       if (!broker.isAlive) broker.start()
     }
@@ -185,8 +191,9 @@ export class Nemesis {
     this.later(500, 6_000, () => { this.world.control.isDown = false })
   }
 
+  /** Asks for other replicas, more or fewer; now and then has them changed before they have caught up. */
   private reconfigure (): void {
-    const { options, brokers } = this.world
+    const { options, brokers, topic, control, queue } = this.world
     const partition = this.random.between(0, options.partitions)
     const { wipe, flip, diskError } = options.meanMs
     // A single replica has nobody to get back from what it loses.
@@ -194,8 +201,47 @@ export class Nemesis {
     const counts = options.brokers === 5 ? [1, 3, 5] : [1, 3]
     const count = this.random.pick(isLossy ? counts.slice(1) : counts)
     const ids = brokers.map(({ id }) => id)
-    while (ids.length > count) ids.splice(this.random.between(0, ids.length), 1)
-    for (const controller of this.controllers) controller.targets.set(partition, ids)
+    const replicas: number[] = []
+    while (replicas.length < count) replicas.push(...ids.splice(this.random.between(0, ids.length), 1))
+    if (this.random.chance(0.2)) return this.change(partition, (record, nonce) => this.hasten(record, replicas, nonce))
+    const value: ReplicaMove = { replicas, askedAt: Math.floor(queue.nowMs) }
+    control.commit([{ key: moveKey(topic.topicId, partition), value }], [])
+  }
+
+  /** The record with other replicas, whatever they have. */
+  private hasten (record: PartitionRecord, ids: readonly number[], nonce: string): PartitionRecord | null {
+    const brokers = this.registered()
+    const members = ids.flatMap(id => {
+      const broker = brokers.find(({ brokerId }) => brokerId === id)
+      return broker === undefined ? [] : [memberOf(broker)]
+    })
+    if (members.length < ids.length) return null
+    const leader = brokers.find(({ brokerId }) => brokerId === this.random.pick(ids))!
+    return reconfigure(record, members, memberOf(leader), leader.incarnation, nonce)
+  }
+
+  /** Another leader, for no reason at all. */
+  private depose (): void {
+    this.change(this.random.between(0, this.world.options.partitions), (record, nonce) => {
+      const able = this.registered().filter(broker =>
+        record.replicas.some(member => sameMember(member, memberOf(broker))))
+      if (able.length === 0) return null
+      const leader = this.random.pick(able)
+      return failOver(record, memberOf(leader), leader.incarnation, nonce)
+    })
+  }
+
+  private change (partition: number, change: RecordChange): void {
+    this.records.change(this.world.topic.topicId, partition, change).catch(() => {})
+  }
+
+  private registered (): BrokerRecord[] {
+    return this.world.control.below(BROKER_PREFIX).map(({ value }) => value as BrokerRecord)
+  }
+
+  /** The wall clock is a day off, for good: nothing but timestamps may go by it. */
+  private jump (broker: SimBroker): void {
+    broker.wallErrorMs = (this.random.next() - 0.5) * 2 * DAY_MS
   }
 
   private allDown (): void {
@@ -221,14 +267,14 @@ export class Nemesis {
   private forgetMended (): void {
     const named = new Set<string>()
     for (let partition = 0; partition < this.world.options.partitions; partition++) {
-      const record = this.world.control.peek(`/partitions/${TOPIC}/${partition}`) as PartitionRecord
+      const record = this.world.control.peek(`/partitions/${this.world.topic.topicId}/${partition}`) as PartitionRecord
       for (const set of [...record.prev, record.replicas]) for (const member of set) named.add(memberName(member))
     }
     for (const store of this.lossy) {
       const broker = this.world.brokers.find(each => each.store === store)
       if (broker === undefined) {
         if (!named.has(store)) this.lossy.delete(store)
-      } else if (!this.flawed.has(store) && broker.isReady && broker.partitions.every(({ replica }) =>
+      } else if (!this.flawed.has(store) && broker.isReady && [...broker.replicas()].every(({ replica }) =>
         replica.trusted && replica.logs.every(log => log.damagedFrom < 0 && log.log.state !== 'failed'))) {
         this.lossy.delete(store)
       }

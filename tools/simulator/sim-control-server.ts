@@ -9,7 +9,18 @@ import type { EventQueue } from './event-queue.js'
 import { SimControlStore } from './sim-control-store.js'
 import type { SwarmOptions } from './swarm-options.js'
 
-/** A process that has a watch. */
+/** A process that uses the control store. */
+export interface SimControlClient {
+  /** False while it stands still, or is dead, and does not get to renew its leases. */
+  readonly isRunning: boolean
+  /** Runs what has come for it. */
+  run (work: () => void): void
+}
+
+/** One that lives for ever. */
+const ONLOOKER: SimControlClient = { isRunning: true, run: work => work() }
+
+/** A watch of a process. */
 export interface SimWatcher { readonly prefix: string, readonly onChange: (entry: ControlEntry) => void }
 
 interface SimLease { readonly ttlMs: number, endMs: number, readonly keys: Set<string> }
@@ -34,13 +45,9 @@ export class SimControlServer {
     this.options = options
   }
 
-  /**
-   * The connection of one process.
-   *
-   * @param isRunning false while the process is stopped and does not get to renew its leases.
-   */
-  connect (isRunning: () => boolean = () => true): SimControlStore {
-    return new SimControlStore(this, isRunning)
+  /** The connection of one process. */
+  connect (client: SimControlClient = ONLOOKER): SimControlStore {
+    return new SimControlStore(this, client)
   }
 
   /** What it holds now, for checkers: nobody in the cluster sees it like that. */

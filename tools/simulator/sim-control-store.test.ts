@@ -54,20 +54,20 @@ t.test('SimControlStore: an answer that is lost leaves open what was done (ambig
 
 t.test('SimControlStore: a lease lives while its process runs, and ends some time after', async t => {
   const { server, queue } = setUp(t)
-  let isRunning = true
+  const client = { isRunning: true, run: (work: () => void) => work() }
   let lostCount = 0
-  const store = server.connect(() => isRunning)
+  const store = server.connect(client)
   const lease = await store.openLease(4_000, () => lostCount++)
   await store.commit([{ key: '/a', value: 1, lease: lease.id }])
   await pass(queue, 20_000)
   t.ok(lease.valid())
   t.equal(server.peek('/a'), 1)
-  isRunning = false
+  client.isRunning = false
   await pass(queue, 6_000)
   t.notOk(lease.valid(), 'its holder knows by its clock')
   t.equal(server.peek('/a'), null)
   t.equal(lostCount, 0, 'but has not heard of it')
-  isRunning = true
+  client.isRunning = true
   await pass(queue, 2_000)
   t.equal(lostCount, 1)
   t.notOk(lease.valid())

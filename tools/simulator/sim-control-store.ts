@@ -5,20 +5,20 @@ import {
   ControlStoreError, leaseEndMs, renewalIntervalMs, type ControlChange, type ControlCompare, type ControlEntry,
   type ControlFault, type ControlLease, type ControlStore,
 } from '@sluice/broker/simulation'
-import type { SimControlServer, SimWatcher } from './sim-control-server.js'
+import type { SimControlClient, SimControlServer, SimWatcher } from './sim-control-server.js'
 
 const TIMEOUT_MS = 600
 const LIST_AGAIN_MS = 30_000
 
 export class SimControlStore implements ControlStore {
   private readonly server: SimControlServer
-  private readonly isRunning: () => boolean
+  private readonly client: SimControlClient
   private readonly watchers = new Set<SimWatcher>()
   private isClosed = false
 
-  constructor (server: SimControlServer, isRunning: () => boolean) {
+  constructor (server: SimControlServer, client: SimControlClient) {
     this.server = server
-    this.isRunning = isRunning
+    this.client = client
   }
 
   get (key: string): Promise<ControlEntry | null> {
@@ -34,7 +34,7 @@ export class SimControlStore implements ControlStore {
   }
 
   watch (prefix: string, onChange: (entry: ControlEntry) => void, onListAgain?: () => void): () => void {
-    const watcher = { prefix, onChange }
+    const watcher = { prefix, onChange: (entry: ControlEntry) => this.client.run(() => onChange(entry)) }
     this.watchers.add(watcher)
     this.server.watchers.add(watcher)
     if (onListAgain !== undefined) this.listAgainLater(watcher, onListAgain)
@@ -52,7 +52,7 @@ export class SimControlStore implements ControlStore {
     const renew = (): void => {
       if (this.isClosed || !state.isOpen) return
       queue.after(renewalIntervalMs(ttlMs), renew)
-      if (!this.isRunning()) return
+      if (!this.client.isRunning) return
       const renewedMs = queue.nowMs
       this.call('unavailable', () => this.server.renewLease(id)).then(isRenewed => {
         if (!state.isOpen) return
@@ -86,7 +86,7 @@ export class SimControlStore implements ControlStore {
   private listAgainLater (watcher: SimWatcher, onListAgain: () => void): void {
     this.server.queue.after(LIST_AGAIN_MS, () => {
       if (!this.watchers.has(watcher)) return
-      onListAgain()
+      this.client.run(onListAgain)
       this.listAgainLater(watcher, onListAgain)
     })
   }
@@ -97,16 +97,18 @@ export class SimControlStore implements ControlStore {
     return new Promise((resolve, reject) => {
       if (this.isClosed) return reject(new ControlStoreError('closed', 'the control store is closed'))
       const giveUp = (): void => {
-        queue.after(TIMEOUT_MS, () => reject(new ControlStoreError(fault, 'the control store did not answer')))
+        queue.after(TIMEOUT_MS, () => this.client.run(() => {
+          reject(new ControlStoreError(fault, 'the control store did not answer'))
+        }))
       }
       queue.after(this.server.delayMs(), () => {
         if (this.server.isLost()) return giveUp()
         const answer = outcomeOf(perform)
         if (this.server.isLost()) return giveUp()
-        queue.after(this.server.delayMs(), () => {
+        queue.after(this.server.delayMs(), () => this.client.run(() => {
           if (answer.error === null) resolve(answer.result)
           else reject(answer.error)
-        })
+        }))
       })
     })
   }

@@ -27,7 +27,7 @@ export class SimReader {
     const index = this.random.between(0, 2)
     const share = this.random.next()
     broker.act(() => {
-      const replicated = broker.partitions[partition]?.replica.logs[index]
+      const replicated = broker.replicaOf(partition)?.replica.logs[index]
       if (replicated === undefined) return
       const { startOffset, readableOffset, log } = replicated
       if (readableOffset <= startOffset) return

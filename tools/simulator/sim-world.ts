@@ -1,5 +1,6 @@
 // What the parts of a simulation share.
 
+import type { TopicRecord } from '@sluice/broker/simulation'
 import type { Checker } from './checker.js'
 import type { EventLog } from './event-log.js'
 import type { EventQueue } from './event-queue.js'
@@ -18,6 +19,7 @@ export interface SimWorld {
   readonly control: SimControlServer
   readonly brokers: readonly SimBroker[]
   readonly mutant: Mutant
+  readonly topic: TopicRecord
   /** Nothing goes wrong any more. */
   isCalm: boolean
   /** Runs the promises that are settled. */

@@ -4,11 +4,14 @@
 //   seed ─┬─ options            each part draws from a stream of its own, so that a change in one
 //         ├─ network            does not shuffle all the others
 //         ├─ broker 0, 1, …
-//         ├─ control store, controllers
+//         ├─ control store
 //         ├─ producers
 //         └─ nemesis
 
-import { firstRecord, type Member, memberName, type PartitionRecord, PartitionRecords } from '@sluice/broker/simulation'
+import {
+  BROKER_PREFIX, type BrokerRecord, firstRecord, memberName, memberOf, MOVE_PREFIX, type PartitionRecord,
+  placementBroker, placePartitions, topicKey, type TopicRecord,
+} from '@sluice/broker/simulation'
 import { SeededRandom } from '../crash/seeded-random.js'
 import { Checker } from './checker.js'
 import { EventLog } from './event-log.js'
@@ -16,9 +19,8 @@ import { EventQueue } from './event-queue.js'
 import { runMicrotasks } from './microtasks.js'
 import { type Mutant, NO_MUTANT } from './mutants.js'
 import { Nemesis } from './nemesis.js'
-import { type Moment, SimBroker, TOPIC } from './sim-broker.js'
+import { type Moment, SimBroker } from './sim-broker.js'
 import { SimControlServer } from './sim-control-server.js'
-import { SimController } from './sim-controller.js'
 import { CLIENT, SimNetwork } from './sim-network.js'
 import { SimProducer } from './sim-producer.js'
 import { SimReader } from './sim-reader.js'
@@ -26,6 +28,8 @@ import type { SimWorld } from './sim-world.js'
 import { drawOptions, type SwarmOptions } from './swarm-options.js'
 import { Violation } from './violation.js'
 
+/** Brokers have so long to come up, while nothing goes wrong yet. */
+const START_MS_MAX = 20_000
 /** Some hundred times what a run has. */
 const EVENTS_MAX = 3_000_000
 
@@ -61,12 +65,13 @@ export class Simulation implements SimWorld {
   readonly control: SimControlServer
   readonly brokers: SimBroker[] = []
   readonly mutant: Mutant
+  readonly topic: TopicRecord
   isCalm = false
   private readonly seed: number
   private readonly producers: SimProducer[] = []
   private readonly nemesis: Nemesis
-  private readonly controllers: SimController[]
-  private readonly random: SeededRandom
+  /** What clients draw from. */
+  private readonly clients: SeededRandom
 
   constructor ({ seed, mutant = NO_MUTANT, trace = false, adjust }: SimulationOptions) {
     const random = new SeededRandom(seed)
@@ -81,9 +86,9 @@ export class Simulation implements SimWorld {
       id => this.brokers[id]?.isAlive === true ? this.brokers[id]! : null)
     this.control = new SimControlServer(this.queue, random.split(), this.options.control)
     for (let id = 0; id < this.options.brokers; id++) this.brokers.push(new SimBroker(this, id, random.split()))
-    this.controllers = ['left', 'right'].map(name => new SimController(this, random.split(), name))
-    this.nemesis = new Nemesis(this, random.split(), this.controllers)
-    this.random = random.split()
+    this.nemesis = new Nemesis(this, random.split())
+    this.clients = random.split()
+    this.topic = topicOf(this.options, random.split())
   }
 
   /** Runs it all. To be called from a task of its own: see `inTask`. */
@@ -118,24 +123,32 @@ export class Simulation implements SimWorld {
   }
 
   private begin (): void {
-    for (const broker of this.brokers) broker.start()
-    this.runUntil(300)
-    const records = new PartitionRecords(this.control.connect(), () => 'first')
     this.control.isCalm = true
-    for (let partition = 0; partition < this.options.partitions; partition++) {
-      const ids = this.brokers.map(({ id }) => id)
-      while (ids.length > this.options.replicas) ids.splice(this.random.between(0, ids.length), 1)
-      const members = ids.map((brokerId): Member => ({ brokerId, storeId: this.brokers[brokerId]!.storeId }))
-      const leader = this.random.pick(members)
-      const { incarnation } = this.brokers[leader.brokerId]!
-      records.create(TOPIC, partition, nonce => firstRecord(members, leader, incarnation, nonce)).catch(() => {})
+    for (const broker of this.brokers) broker.start()
+    while (!this.brokers.every(({ isReady }) => isReady)) {
+      this.runUntil(this.queue.nowMs + 100)
+      if (this.queue.nowMs > START_MS_MAX) throw new Violation('liveness', `not all brokers start within ${START_MS_MAX} ms`)
     }
-    this.settle()
+    this.createTopic()
     this.runUntil(this.queue.nowMs + 100)
     this.control.isCalm = false
-    for (const controller of this.controllers) controller.start()
     this.startClients()
     this.nemesis.start()
+  }
+
+  /** As a broker does it that is asked for a topic; the outcome is known here, so it is put down at once. */
+  private createTopic (): void {
+    const { topicId, partitions: to, replicationFactor } = this.topic
+    const brokers = this.control.below(BROKER_PREFIX).map(({ value }) => value as BrokerRecord)
+    const byId = new Map(brokers.map(broker => [broker.brokerId, broker]))
+    const wanted = { topicId, from: 0, to, replicationFactor }
+    this.control.commit(placePartitions(brokers.map(placementBroker), [], wanted).map(({ partition, replicas }) => {
+      const holders = replicas.map(id => byId.get(id)!)
+      const [leader] = holders
+      const value = firstRecord(holders.map(memberOf), memberOf(leader!), leader!.incarnation, `first ${partition}`)
+      return { key: `/partitions/${topicId}/${partition}`, value }
+    }), [])
+    this.control.commit([{ key: topicKey(this.topic.name), value: this.topic }], [])
   }
 
   private startClients (): void {
@@ -143,12 +156,12 @@ export class Simulation implements SimWorld {
       for (let index = 0; index < this.options.producers; index++) {
         const producerId = partition * 100 + index
         // Every third writes to the state log.
-        this.producers.push(new SimProducer(this.queue, this.random.split(), {
+        this.producers.push(new SimProducer(this.queue, this.clients.split(), {
           brokerCount: this.brokers.length,
           produce: (brokerId, log, batch, answered) => {
             this.network.carry(CLIENT, brokerId, () => {
               const broker = this.brokers[brokerId]!
-              broker.act(() => broker.partitions[partition]?.produce(log, batch, answer => {
+              broker.act(() => broker.replicaOf(partition)?.partition.produce(log, batch, answer => {
                 if (!answer.ok) this.log.add(this.queue.nowMs, 'refused', `${partition}.${log} ${answer.reason}`)
                 this.network.carry(brokerId, CLIENT, () => answered(answer))
               }))
@@ -161,7 +174,7 @@ export class Simulation implements SimWorld {
         }, producerId, index % 3 === 2 ? 1 : 0))
       }
     }
-    new SimReader(this, this.random.split()).start()
+    new SimReader(this, this.clients.split()).start()
   }
 
   private runUntil (limitMs: number): void {
@@ -197,14 +210,21 @@ export class Simulation implements SimWorld {
   }
 
   private unrestOf (partition: number): string | null {
-    const record = this.control.peek(`/partitions/${TOPIC}/${partition}`) as PartitionRecord
+    const { topicId } = this.topic
+    const record = this.control.peek(`/partitions/${topicId}/${partition}`) as PartitionRecord
     if (!record.active) return `epoch ${record.epoch} led by ${memberName(record.leader)} is not active`
-    const leader = this.brokers[record.leader.brokerId]!.partitions[partition]?.replica
+    if (this.control.below(`${MOVE_PREFIX}${topicId}/${partition}`).length > 0) return 'its move is not done'
+    if (record.learners.length > 0) return `${record.learners.map(memberName).join()} are learners still`
+    const leader = this.brokers[record.leader.brokerId]!.replicaOf(partition)?.replica
     if (leader?.open !== true || leader.epoch !== record.epoch) return `${memberName(record.leader)} does not lead ${record.epoch}`
-    for (const member of record.replicas) {
-      const broker = this.brokers[member.brokerId]!
+    for (const broker of this.brokers) {
+      const replica = broker.replicaOf(partition)?.replica
+      const member = record.replicas.find(({ brokerId }) => brokerId === broker.id)
+      if (member === undefined) {
+        if (replica !== undefined) return `${broker.store} holds what nobody asks of it`
+        continue
+      }
       if (memberName(member) !== broker.store) return `${memberName(member)} is gone`
-      const replica = broker.partitions[partition]?.replica
       for (const log of leader.logs) {
         const own = replica?.logs[log.index]
         if (own?.highWatermark !== log.nextOffset || own.nextOffset !== log.nextOffset) {
@@ -217,7 +237,13 @@ export class Simulation implements SimWorld {
   }
 
   private safeOffset (store: string, partition: number, log: number): number {
-    const replica = this.brokers.find(each => each.store === store)?.partitions[partition]?.replica
+    const replica = this.brokers.find(each => each.store === store)?.replicaOf(partition)?.replica
     return replica?.trusted === true ? replica.logs[log]!.acknowledgedOffset : Infinity
   }
+}
+
+function topicOf ({ partitions, replicas: replicationFactor }: SwarmOptions, random: SeededRandom): TopicRecord {
+  // The ring goes by the id: so the first placement is another one in each run.
+  const topicId = `topic-${random.between(0, 1_000_000)}`
+  return { topicId, name: 'topic', kind: 'stream', partitions, replicationFactor, overrides: {}, createdAt: 0, version: 1 }
 }

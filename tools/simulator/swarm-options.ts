@@ -50,6 +50,7 @@ export interface SwarmOptions {
     readonly controlOutage: number
     readonly reconfigure: number
     readonly falseSuspicion: number
+    readonly clockJump: number
     readonly allDown: number
   }
   /** Probability that a fault strikes at the very moment of an event of this kind. */
@@ -114,6 +115,7 @@ export function drawOptions (random: SeededRandom): SwarmOptions {
       controlOutage: maybe(0.3, 3_000, 10_000),
       reconfigure: maybe(0.5, 1_500, 6_000),
       falseSuspicion: maybe(0.7, 500, 4_000),
+      clockJump: maybe(0.3, 2_000, 8_000),
       allDown: maybe(0.2, 4_000, 10_000),
     },
     aimed: {
