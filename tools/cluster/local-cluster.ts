@@ -19,6 +19,8 @@ export interface LocalClusterOptions {
   readonly port?: number
   /** Options of all brokers, by name. */
   readonly options?: Readonly<Record<string, string>>
+  /** What the environment of a broker has besides, by its data folder; asked before each start. */
+  readonly environmentOf?: (data: string) => Promise<Readonly<Record<string, string>>>
 }
 
 export class LocalCluster {
@@ -60,14 +62,19 @@ export class LocalCluster {
 
   broker (id: number): BrokerProcess { return this.brokers[id - 1]! }
 
+  /** Data folder of a broker. */
+  dataOf (id: number): string { return join(this.options.folder, `broker-${id}`) }
+
   /** Starts a broker that was killed or stopped, with its data and port. */
   async startBroker (id: number): Promise<void> {
-    const { folder, options = {} } = this.options
+    const { options = {}, environmentOf } = this.options
+    const data = this.dataOf(id)
     this.brokers[id - 1] = await BrokerProcess.start({
-      data: join(folder, `broker-${id}`),
+      data,
       port: this.ports[id - 1]!,
       detached: true,
       options: { id: String(id), control: this.etcd.url, ...options },
+      environment: await environmentOf?.(data) ?? {},
     })
   }
 

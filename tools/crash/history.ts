@@ -2,7 +2,7 @@
 //
 //   - an acknowledged record is at its offset, with its bytes, whenever it is read, and once (idempotent producers)
 //   - a refused record, one whose error says that it was certainly not applied, is nowhere
-//   - what is at an offset never changes; offsets are dense
+//   - what is at an offset never changes; offsets are dense, but for those that leaders of a cluster take
 //   - the records of an idempotent producer keep their order in each partition
 //
 // Violations are collected, not thrown, so that one run shows all that is wrong; `violations` is bounded.
@@ -46,9 +46,16 @@ export class History {
   /** Records compared with what they should be, re-reads included. */
   checked = 0
   private readonly partitions = new Map<string, PartitionHistory[]>()
+  private readonly isOfCluster: boolean
+
+  /** In a cluster the leaders of partitions have offsets of their own. */
+  constructor (options: { isOfCluster?: boolean } = {}) {
+    this.isOfCluster = options.isOfCluster === true
+  }
 
   addTopic (topic: string, partitions: number): void {
-    this.partitions.set(topic, Array.from({ length: partitions }, (_, index) => new PartitionHistory(topic, index)))
+    this.partitions.set(topic, Array.from({ length: partitions }, (_, index) =>
+      new PartitionHistory(topic, index, this.isOfCluster)))
   }
 
   addProducer (setup: { topic: string, keyed: boolean, idempotent: boolean }): ProducerHistory {
@@ -114,7 +121,7 @@ export class History {
     const isNew = record.offset >= place.readEnd
     if (isNew) {
       for (let gap = place.readEnd; gap < record.offset; gap++) {
-        if (!place.inHole(gap)) {
+        if (!place.mayPassOver(gap)) {
           this.report(`${place.label}: offset ${gap} is missing before ${record.offset}`)
           break
         }

@@ -5,6 +5,7 @@
 //   npm run crash -- --power-loss              with each kill, what was not synced is lost; with `queue` too
 //   npm run crash -- --power-loss --mutant lying-disk      a mistake that the run has to notice: exit code 1
 //   npm run crash -- queue --rounds 100        the same for queues: brokers and workers are killed
+//   npm run crash -- power --rounds 50         a cluster of three: one, two or all machines lose power
 //   npm run crash -- delayed --records 100000  delayed records over kills: do they come in time?
 //   npm run crash -- cluster --brokers 5 --etcd 3 --faults 50 --records 1000000    see `cluster/cluster-run.ts`
 //   npm run crash -- cluster --only kill-leader,cut-pair   with some faults only
@@ -18,6 +19,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { clusterRun, type ClusterReport } from './cluster/cluster-run.js'
 import { CRASH_MUTANTS, crashRun, type CrashMutant, type CrashReport } from './crash-run.js'
+import { clusterPowerRun, type ClusterPowerReport } from './power-loss/cluster-power-run.js'
 import { delayedRun, type DelayedRunReport } from './queue/delayed-run.js'
 import { queueCrashRun, type QueueCrashReport } from './queue/queue-crash-run.js'
 import { measureScale } from './scale.js'
@@ -26,7 +28,9 @@ const NUMBERS = ['rounds', 'seed', 'partitions', 'records', 'brokers', 'etcd', '
 const DELAYED_OVER_MS = 40_000
 const DELAYED_LATE_MS_MAX = 1_000
 
-const RUNS: Readonly<Record<string, () => Promise<boolean>>> = { stream: crash, queue, delayed, cluster, scale }
+const RUNS: Readonly<Record<string, () => Promise<boolean>>> = {
+  stream: crash, queue, power, delayed, cluster, scale,
+}
 
 const { values, positionals } = parseArguments()
 const folder = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
@@ -112,7 +116,15 @@ async function crash (): Promise<boolean> {
 
 async function queue (): Promise<boolean> {
   const { rounds, seed, powerLoss } = values
-  return tell(await queueCrashRun({ rounds, seed, folder, powerLoss, say: line => process.stderr.write(`${line}\n`) }))
+  const say = (line: string): void => { process.stderr.write(`${line}\n`) }
+  return tell(await queueCrashRun({ rounds, seed, folder, powerLoss, say }))
+}
+
+async function power (): Promise<boolean> {
+  const { rounds, seed, mutant } = values
+  const unsyncedTopics = mutant === 'unsynced-topics'
+  const say = (line: string): void => { process.stderr.write(`${line}\n`) }
+  return tell(await clusterPowerRun({ rounds, seed, folder, unsyncedTopics, say }))
 }
 
 async function delayed (): Promise<boolean> {
@@ -146,7 +158,9 @@ async function cluster (): Promise<boolean> {
   return isSound
 }
 
-function tell ({ violations, ...figures }: CrashReport | QueueCrashReport | DelayedRunReport | ClusterReport): boolean {
+type Report = CrashReport | QueueCrashReport | DelayedRunReport | ClusterReport | ClusterPowerReport
+
+function tell ({ violations, ...figures }: Report): boolean {
   for (const violation of violations) process.stderr.write(`VIOLATION ${violation}\n`)
   process.stdout.write(`${JSON.stringify({ ...figures, violations: violations.length })}\n`)
   return violations.length === 0

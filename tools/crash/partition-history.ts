@@ -27,10 +27,13 @@ export class PartitionHistory {
   readonly damagedTails: Hole[] = []
   /** By producer: the sequence that was read last. */
   readonly lastSequence = new Map<number, number>()
+  /** Leaders put records of their own between those of producers, and readers do not see them. */
+  private readonly hasControlRecords: boolean
 
-  constructor (topic: string, partition: number) {
+  constructor (topic: string, partition: number, hasControlRecords: boolean) {
     this.topic = topic
     this.partition = partition
+    this.hasControlRecords = hasControlRecords
   }
 
   get label (): string { return `${this.topic}/${this.partition}` }
@@ -59,6 +62,12 @@ export class PartitionHistory {
 
   inHole (offset: number): boolean {
     return this.holes.some(({ from, to }) => offset >= from && offset < to)
+  }
+
+  /** A reader may pass over this offset: it is damaged, or nobody has ever been told of a record there. */
+  mayPassOver (offset: number): boolean {
+    if (this.inHole(offset)) return true
+    return this.hasControlRecords && this.acknowledged[offset] === undefined && this.observed[offset] === undefined
   }
 
   /** Acknowledged records that were not seen where they should be. */

@@ -156,6 +156,12 @@ t.test('Queue checker: leases that cannot be are found (given twice, counts that
   t.match(new Told().sent(0).sent(1).given(0, 1).given(1, 1).settled(0, 1, 'ack').settled(1, 1, 'ack').breaks(), [/^lease twice/])
   const back = new Told().sent(0).given(0, 1, { deliveries: 2 }).given(0, 2, { deliveries: 1 }).settled(0, 2, 'ack')
   t.match(back.breaks(), [/^count back/])
+  const forgotten = (settle: (told: Told) => Told, ms: number): Told =>
+    settle(new Told().sent(0).given(0, 1).given(0, 2, { deliveries: 2 })).after(ms)
+      .add({ step: 'brokerKilled' }).given(0, 3, { deliveries: 1 }).settled(0, 3, 'ack')
+  t.strictSame(forgotten(told => told, 10).breaks(), [], 'two grants, and neither was durable when the broker was killed')
+  t.match(forgotten(told => told, 3_000).breaks(), [/^count back/], 'they were by then')
+  t.match(forgotten(told => told.settled(0, 2, 'nack'), 10).breaks(), [/^count back/], 'so they are once one was settled')
   const same = new Told().sent(0).given(0, 1).given(0, 2).settled(0, 2, 'ack')
   t.strictSame(same.breaks(), [], 'a grant that nobody wrote down may be counted again')
   t.match(same.breaks(ORDERED), [/^count back/], 'but for ordered queues')

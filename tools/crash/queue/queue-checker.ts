@@ -80,7 +80,7 @@ export function checkHistory (
     const sendings = stories.sendings.filter(({ terms }) => terms.queue === queue)
     const commands = stories.commands.filter(({ terms }) => terms.queue === queue)
     checkPlaces(records, report)
-    checkLeases(records, rules, report)
+    checkLeases(records, rules, times.killedUs, report)
     for (const record of records) {
       checkFinal(record, report)
       checkDead(record, rules, times.killedUs, report)

@@ -1,7 +1,10 @@
 // The rules about one record: that it comes, that it ends once, and under which leases.
 
 import type { QueueRules, Report } from './queue-checker.js'
-import { compareLeases, isAccepted, type RecordStory } from './record-story.js'
+import { compareLeases, isAccepted, type Delivery, type RecordStory, type Settle } from './record-story.js'
+
+/** What was granted so long before a broker was killed was durable then, in microseconds. */
+const DURABLE_US = 2_000_000
 
 /** Acknowledged to its sender: it must have ended by somebody's word, or as a dead letter, or in time. */
 export function checkEnded (record: RecordStory, rules: QueueRules, report: Report): void {
@@ -21,7 +24,9 @@ export function checkEnded (record: RecordStory, rules: QueueRules, report: Repo
  * No lease twice, no count that goes back, nothing accepted from a lease that another one has followed. The count of a
  * grant that was not durable when the broker died may come again, except where grants wait to be durable (ordered).
  */
-export function checkLeases (records: readonly RecordStory[], { isOrdered }: QueueRules, report: Report): void {
+export function checkLeases (
+  records: readonly RecordStory[], rules: QueueRules, killedUs: readonly number[], report: Report,
+): void {
   const given = new Map<string, string>()
   for (const { name, deliveries, settles, place } of records) {
     for (let index = 0; index < deliveries.length; index++) {
@@ -31,7 +36,8 @@ export function checkLeases (records: readonly RecordStory[], { isOrdered }: Que
       if (other !== undefined) report(`lease twice: ${delivery.epoch}.${delivery.sequence} was given of ${other} and of ${name}`)
       given.set(lease, name)
       const before = deliveries[index - 1]
-      if (before !== undefined && delivery.deliveries < before.deliveries + (isOrdered ? 1 : 0)) {
+      if (before === undefined || delivery.deliveries >= before.deliveries + (rules.isOrdered ? 1 : 0)) continue
+      if (wasDurable(before, settles, rules, killedUs)) {
         report(`count back: ${name} was delivered as number ${before.deliveries}, and later as number ${delivery.deliveries}`)
       }
     }
@@ -54,9 +60,6 @@ export function checkFinal ({ name, lastWord, endToldUs, deliveries }: RecordSto
   }
 }
 
-/** What was granted so long before a broker was killed was durable then, in microseconds. */
-const DURABLE_US = 2_000_000
-
 /** One letter for a death, and a death for each letter. */
 export function checkDead (
   record: RecordStory, rules: QueueRules, killedUs: readonly number[], report: Report,
@@ -73,10 +76,18 @@ export function checkDead (
   if (letter.reason === 'exhausted' && letter.failures < rules.maxAttempts) {
     report(`dead early: ${name} was given up after ${letter.failures} of ${rules.maxAttempts} attempts`)
   }
-  const durable = record.deliveries.filter(({ atUs, grantedUsMin }) => rules.isOrdered ||
-    !killedUs.some(killUs => killUs > grantedUsMin && killUs < atUs + DURABLE_US))
+  const durable = record.deliveries.filter(delivery => wasDurable(delivery, settles, rules, killedUs))
   const seen = Math.max(0, ...durable.map(({ deliveries }) => deliveries))
   if (letter.deliveries < seen) report(`count back: ${name} died after ${letter.deliveries} deliveries, of which ${seen} were seen`)
   const refusals = settles.filter(settle => settle.kind === 'nack' && isAccepted(settle)).length
   if (refusals > letter.failures) report(`count back: ${name} died after ${letter.failures} failures, and was nacked ${refusals} times`)
+}
+
+/** A grant that no crash can have taken back: it was settled durably, waited to be durable, or is too old for that. */
+function wasDurable (
+  delivery: Delivery, settles: readonly Settle[], rules: QueueRules, killedUs: readonly number[],
+): boolean {
+  if (rules.isOrdered) return true
+  if (settles.some(settle => compareLeases(settle, delivery) === 0 && isAccepted(settle))) return true
+  return !killedUs.some(killUs => killUs > delivery.grantedUsMin && killUs < delivery.atUs + DURABLE_US)
 }
