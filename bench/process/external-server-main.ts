@@ -1,9 +1,11 @@
 // Stands between the runner and a server that is not ours: starts it, says when it takes connections, watches it, and
-// ends it, also where the runner is lost. Its first line of output is `ready`, or what went wrong.
+// ends it, also where the runner is lost: then its files go too, since nobody else could remove them. Its first line of
+// output is `ready`, or what went wrong.
 //
 //   argument 1   an ExternalServerSpec as JSON
 
 import { spawn, type ChildProcess } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { ExternalProbe, processesBelow } from '../measure/external-probe.js'
 import { answerCalls } from './calls.js'
@@ -13,11 +15,14 @@ const POLL_MS = 25
 const READY_TIMEOUT_MS = 60_000
 const SAID_CHARACTERS = 600
 
-const { commands, port } = JSON.parse(process.argv[2]!) as ExternalServerSpec
+/** What a process that was killed still writes is gone within this many attempts, each 20 ms later than the last. */
+const REMOVAL = { recursive: true, force: true, maxRetries: 15, retryDelay: 20 } as const
+
+const { commands, port, folder } = JSON.parse(process.argv[2]!) as ExternalServerSpec
 const children: ChildProcess[] = []
 const state: { said: string, ended: string | null } = { said: '', ended: null }
 
-process.on('exit', () => { for (const child of children) if (isRunning(child)) killAll(child.pid!) })
+process.on('exit', killChildren)
 for (const { command, args, directory, environment } of commands) {
   const child = spawn(command, args, {
     cwd: directory, env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'pipe'],
@@ -30,7 +35,11 @@ for (const { command, args, directory, environment } of commands) {
   child.once('exit', (code, signal) => { state.ended ??= `${command} ended with ${signal ?? `code ${code}`}: ${state.said.trim()}` })
 }
 process.on('SIGTERM', () => { stop() })
-process.on('disconnect', () => process.exit(1))
+process.on('disconnect', () => {
+  killChildren()
+  if (folder !== undefined) rmSync(folder, REMOVAL)
+  process.exit(1)
+})
 
 const endMs = performance.now() + READY_TIMEOUT_MS
 while (state.ended === null && performance.now() < endMs && !await takesConnections()) {
@@ -71,6 +80,10 @@ async function stop (): Promise<void> {
     await exited
   }
   process.exit(0)
+}
+
+function killChildren (): void {
+  for (const child of children) if (isRunning(child)) killAll(child.pid!)
 }
 
 /** With what it has started: some servers are started by a script that stays. */

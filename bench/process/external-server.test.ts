@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { access, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -86,4 +86,18 @@ t.test('External server: nothing is left of it when the one that started it is k
   runner.kill('SIGKILL')
   await untilClosed(spec.port)
   t.notOk(await takesConnections(spec.port))
+})
+
+t.test('External server: its files go with it when the one that started it is killed while it starts', async t => {
+  const spec = await specOf(t, 'setInterval(() => fs.mkdirSync(Date.now() + "/x", { recursive: true }), 1); console.log("here")')
+  const folder = spec.commands[0]!.directory
+  const module = fileURLToPath(new URL('external-server.js', import.meta.url))
+  const code = `import(${JSON.stringify(module)}).then(({ startExternalServer }) =>
+    startExternalServer(${JSON.stringify({ ...spec, folder })}, {}))`
+  const runner = spawn(process.execPath, ['-e', code], { stdio: 'ignore' })
+  while ((await readdir(folder)).length === 0) await new Promise(resolve => { setTimeout(resolve, 20) })
+  runner.kill('SIGKILL')
+  const isThere = (): Promise<boolean> => access(folder).then(() => true, () => false)
+  while (await isThere()) await new Promise(resolve => { setTimeout(resolve, 20) })
+  t.notOk(await isThere())
 })

@@ -23,6 +23,8 @@ export interface ExternalServerSpec {
   readonly port: number
   /** Where clients go, if that is another port. */
   readonly clientPort?: number
+  /** Folder of all its files: removed with it where the one that started it is lost, and cannot do that any more. */
+  readonly folder?: string
 }
 
 /** Calls that the process answers which stands between. */

@@ -34,7 +34,7 @@ export async function startPeer (
   { name, program }: ReadyPeer, libraries: string, folder: string,
 ): Promise<RunningServer<ServerUsage | null>> {
   const spec = await withServer(peerOf(name), (server, settings) => server.prepare(program, settings, folder))
-  return startExternalServer(spec, { kind: 'peer', peer: name, port: spec.clientPort ?? spec.port, libraries })
+  return startExternalServer({ ...spec, folder }, { kind: 'peer', peer: name, port: spec.clientPort ?? spec.port, libraries })
 }
 
 /** Calls `use` with the server of a peer and the settings that it understands. */
