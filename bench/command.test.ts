@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { benchCommand, runBench } from './command.js'
+import type { GrowthResult } from './growth/growth-result.js'
 import type { BenchResult } from './result.js'
 
 t.setTimeout(240_000)
@@ -116,6 +117,19 @@ t.test('sluice bench sweep and partitions write their reports', async t => {
   t.equal(partitions.code, 0, partitions.stderr)
   t.match(partitions.stdout, /partitions +records\/s[^]*\n3 /)
   t.match(await readFile(html, 'utf8'), /Memory of the broker/)
+})
+
+t.test('sluice bench growth measures the axes that it is asked for, and plots them', async t => {
+  const folder = await scratch(t)
+  const html = join(folder, 'growth.html')
+  const growth = await benchJson<GrowthResult>(
+    t, 'growth', ...SHORT, '--axes', 'groups,partitions', '--up-to', '1', '--folder', folder, '--html', html)
+  t.equal(growth.format, 'sluice-bench-growth/1')
+  t.same(growth.axes.map(({ name }) => name), ['groups', 'partitions'])
+  for (const { curves } of growth.axes) {
+    for (const { label, points: [point] } of curves) t.ok(point!.brokerMicroseconds.median > 0, label)
+  }
+  t.equal((await readFile(html, 'utf8')).match(/<svg /g)!.length, 2)
 })
 
 t.test('sluice bench limit measures disk, loopback, checksum and the bare loop', async t => {

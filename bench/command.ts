@@ -5,6 +5,7 @@ import { BenchError } from './bench-error.js'
 import { compareCommand } from './commands/compare.js'
 import { failoverCommand } from './commands/failover.js'
 import { findRateCommand } from './commands/find-rate.js'
+import { growthCommand } from './commands/growth.js'
 import { limitCommand } from './commands/limit.js'
 import { newCommand, type RunAction } from './commands/options.js'
 import { partitionsCommand } from './commands/partitions.js'
@@ -26,7 +27,7 @@ export function benchCommand (run: RunAction): Command {
   ])
   const commands = [
     produceCommand, fetchCommand, endToEndCommand, awaitSendCommand, queueCommand, backlogCommand, findRateCommand,
-    failoverCommand, partitionsCommand, sweepCommand, runFileCommand, compareCommand, limitCommand,
+    failoverCommand, partitionsCommand, growthCommand, sweepCommand, runFileCommand, compareCommand, limitCommand,
     peersCommand,
   ]
   for (const make of commands) bench.addCommand(make(run))

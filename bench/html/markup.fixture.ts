@@ -10,3 +10,9 @@ export function unclosed (markup: string): string {
   }
   return open.join(' ')
 }
+
+/** What a page would have to fetch from somewhere: nothing, where it is whole by itself. */
+export function outsideReferences (markup: string): string[] {
+  const pattern = /<(?:script|link|img|iframe|object|embed|use|image|base)\b[^>]*>|\b(?:src|href|srcset|action)\s*=[^ >]*|@import[^;]*|url\([^)]*\)/gi
+  return [...markup.matchAll(pattern)].map(([text]) => text)
+}
