@@ -12,7 +12,7 @@ import { planLeaders, planRebalance, type RebalancePlan } from '../placement/reb
 import { majorityOf } from '../replica/member.js'
 import { forceRecover } from '../replica/partition-record.js'
 import type { Logger } from '../runtime/logger.js'
-import { drainKey, moveKey, type DrainRecord, type ReplicaMove } from './cluster-records.js'
+import { drainChanges, moveKey, type ReplicaMove } from './cluster-records.js'
 import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
 import { ableBroker } from './controller-core.js'
 import { placementBroker } from './placement-broker.js'
@@ -124,17 +124,19 @@ export class ClusterAdministration {
       if (takers.length === 0) {
         return { error: ERROR.INVALID_REQUEST, message: 'no broker would be left to hold anything; start another one first' }
       }
+      // What is created from here on goes elsewhere, and what was is there to be seen.
+      if (action === 'drain' && !dryRun) {
+        await control.commit(drainChanges(brokerId, true, wallMs()))
+        await metadata.refresh()
+      }
       const brokers = takers.map(placementBroker)
       const plan = action === 'undrain'
         ? { ...NOTHING, moves: [] }
         : action === 'leaders' ? planLeaders(brokers, this.placed()) : planRebalance(brokers, this.placed())
       const change = this.named(plan)
       if (dryRun) return change
-      if (action === 'drain') {
-        const value: DrainRecord = { since: wallMs() }
-        await control.commit([{ key: drainKey(brokerId), value }])
-      } else if (action === 'undrain') {
-        await control.commit([{ key: drainKey(brokerId), value: null }])
+      if (action === 'undrain') {
+        await control.commit(drainChanges(brokerId, false, wallMs()))
       }
       await this.ask(plan)
       await metadata.refresh()

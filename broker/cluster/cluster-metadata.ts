@@ -15,7 +15,7 @@ import type { PartitionPlacement } from '../replica-host/partition-placements.js
 import type { Logger } from '../runtime/logger.js'
 import { systemTimers, type Timers } from '../runtime/timers.js'
 import {
-  BROKER_PREFIX, CONTROLLER_KEY, DELETED_TOPIC_PREFIX, DRAIN_PREFIX, MOVE_PREFIX, SUSPICION_PREFIX,
+  BROKER_PREFIX, CONTROLLER_KEY, DELETED_TOPIC_PREFIX, DRAIN_PREFIX, DRAINS_CHANGED, MOVE_PREFIX, SUSPICION_PREFIX,
   type BrokerRecord, type ControllerRecord, type DeletedTopic, type DrainRecord, type ReplicaMove, type Suspicion,
 } from './cluster-records.js'
 import type { PartitionEntry } from './controller-view.js'
@@ -151,7 +151,9 @@ export class ClusterMetadata {
     return deposedBrokers(this.brokersById(), suspicions)
   }
 
-  draining (): Set<number> { return new Set([...this.drains.entries.keys()].map(Number)) }
+  draining (): Set<number> {
+    return new Set([...this.drains.entries.keys()].filter(name => name !== DRAINS_CHANGED).map(Number))
+  }
 
   /** The broker that decides; null while there is none. */
   get controller (): ControllerRecord | null { return this.controllers.get('') }

@@ -6,8 +6,11 @@
 //   /suspicions/<id>/<by>      → Suspicion         on the lease of `by`: cannot reach broker `id`
 //   /moves/<topicId>/<number>  → ReplicaMove       what somebody asked for and is not done yet
 //   /drains/<id>               → DrainRecord       the broker takes no new replicas
+//   /drains/changed            → DrainRecord       written with each drain that begins or ends
 //   /deleted-topics/<topicId>  → DeletedTopic      so that brokers delete files because they are told to, never because
 //                                                  something is missing: an empty control store deletes nothing
+
+import type { ControlChange } from '../control/control-store.js'
 
 export interface ClusterRecord {
   /** A UUID. */
@@ -80,6 +83,18 @@ export function suspicionKey (suspect: number, by: number): string { return `${S
 
 export function moveKey (topicId: string, partition: number): string { return `${MOVE_PREFIX}${topicId}/${partition}` }
 
-export function drainKey (brokerId: number): string { return DRAIN_PREFIX + brokerId }
+/** Changes with every drain that begins or ends: who places something there guards it with the revision of this. */
+export const DRAINS_CHANGED = 'changed'
+
+export const DRAINS_CHANGED_KEY = DRAIN_PREFIX + DRAINS_CHANGED
+
+/** A drain begins, or ends. The mark comes last: who has seen it has seen the drain. */
+export function drainChanges (brokerId: number, isDraining: boolean, since: number): ControlChange[] {
+  const drain: DrainRecord = { since }
+  return [
+    { key: DRAIN_PREFIX + brokerId, value: isDraining ? drain : null },
+    { key: DRAINS_CHANGED_KEY, value: drain },
+  ]
+}
 
 export function deletedTopicKey (topicId: string): string { return DELETED_TOPIC_PREFIX + topicId }

@@ -22,7 +22,9 @@ import type { PlacedPartition } from '../placement/placement-types.js'
 import { firstRecord } from '../replica/partition-record.js'
 import type { Logger } from '../runtime/logger.js'
 import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
-import { deletedTopicKey, type BrokerRecord, type DeletedTopic } from './cluster-records.js'
+import {
+  DRAINS_CHANGED, DRAINS_CHANGED_KEY, deletedTopicKey, type BrokerRecord, type DeletedTopic,
+} from './cluster-records.js'
 import { placementBroker } from './placement-broker.js'
 import { commitSwaps, type KeySwap } from './record-commits.js'
 import { memberOf } from './wanted-members.js'
@@ -40,6 +42,8 @@ export interface ClusterTopicsOptions {
 const DEFAULT_REPLICATION = 3
 /** A creation waits so long for leaders; they come all the same. */
 const LEADERS_WAIT_MS = 2_000
+/** A drain that begins or ends meanwhile has it begin anew. */
+const PLACE_TRIES_MAX = 5
 
 export class ClusterTopics implements Topics {
   private readonly options: ClusterTopicsOptions
@@ -71,8 +75,7 @@ export class ClusterTopics implements Topics {
       if (replicationFactor < 1 || replicationFactor > takers.length) return tooFewBrokers(replicationFactor, takers)
       const record = newTopicRecord(topic, { ...this.bounds, replicationFactor, wallMs: wallMs() })
       if ('error' in record || validateOnly) return record
-      const swaps = this.recordsOf(record, 0, takers)
-      if (await commitSwaps(control, swaps) < swaps.length) return topicChangedMeanwhile(record.name)
+      if (!await this.place(record, 0)) return topicChangedMeanwhile(record.name)
       const isOurs = (value: unknown): boolean => (value as TopicRecord).topicId === record.topicId
       if (await swap(control, topicKey(record.name), record, 0, isOurs) === null) {
         await metadata.refreshRecords()
@@ -94,8 +97,7 @@ export class ClusterTopics implements Topics {
       const takers = this.takers()
       const isGrowing = record.partitions > known.partitions
       if (isGrowing && takers.length < record.replicationFactor) return tooFewBrokers(record.replicationFactor, takers)
-      const swaps = this.recordsOf(record, known.partitions, takers)
-      if (await commitSwaps(control, swaps) < swaps.length) {
+      if (isGrowing && !await this.place(record, known.partitions)) {
         await metadata.refreshRecords()
         return topicChangedMeanwhile(record.name)
       }
@@ -148,6 +150,26 @@ export class ClusterTopics implements Topics {
     const draining = metadata.draining()
     return [...metadata.brokersById().values()]
       .filter(({ brokerId }) => !deposed.has(brokerId) && !draining.has(brokerId))
+  }
+
+  /**
+   * Writes the first records of the partitions `[from, topic.partitions)`. Nothing is written once a drain has begun
+   * that this broker has not heard of: so a drain that looks around when its word is written finds all that there will
+   * be. False where somebody else was faster.
+   */
+  private async place (topic: TopicRecord, from: number): Promise<boolean> {
+    const { control, metadata } = this.options
+    for (let tries = 0; tries < PLACE_TRIES_MAX; tries++) {
+      const takers = this.takers()
+      if (takers.length < topic.replicationFactor) return false
+      const swaps = this.recordsOf(topic, from, takers)
+      const revision = metadata.drains.revisionOf(DRAINS_CHANGED)
+      const made = await commitSwaps(control, swaps, [{ key: DRAINS_CHANGED_KEY, revision }])
+      if (made === swaps.length) return true
+      if (made > 0) return false
+      await metadata.refresh()
+    }
+    return false
   }
 
   /** First records of the partitions `[from, topic.partitions)`. */

@@ -8,7 +8,7 @@ import { systemClock } from '../runtime/clock.js'
 import { silentLogger } from '../runtime/logger.js'
 import { Cluster } from './cluster.js'
 import { ClusterTopics } from './cluster-topics.js'
-import { moveKey, type BrokerRecord } from './cluster-records.js'
+import { drainChanges, moveKey, type BrokerRecord } from './cluster-records.js'
 import { BrokerIdTakenError } from './membership.js'
 
 const TOPIC: NewTopic = { name: 'orders', kind: 'stream', partitions: 6, replicationFactor: 3, config: {} }
@@ -111,6 +111,29 @@ t.test('Cluster: a topic has leaders when its creation is answered, and all brok
     message: /this cluster has 3 brokers that take replicas; use 1 to 3/,
   })
   t.match(await peers[0]!.topics.create({ ...TOPIC, name: 'a', replicationFactor: 0 }, false), { replicationFactor: 3 })
+})
+
+t.test('Cluster: a topic that is created while a broker is drained has nothing there', async t => {
+  const { control, peers } = await startCluster(t, 5)
+  // The broker that creates has not heard of the drain, which is there when its records are written.
+  const draining = control.commit(drainChanges(2, true, 1))
+  const created = await peers[0]!.topics.create(TOPIC, false)
+  await draining
+  t.notOk('error' in created)
+  const { metadata } = peers[0]!.cluster
+  await metadata.refresh()
+  t.equal(metadata.partitionEntries().length, TOPIC.partitions)
+  for (const { partition, record } of metadata.partitionEntries()) {
+    t.notOk(record.replicas.some(({ brokerId }) => brokerId === 2), `partition ${partition}`)
+  }
+  const growing = control.commit(drainChanges(3, true, 2))
+  const grown = await peers[0]!.topics.alter({ name: TOPIC.name, partitions: 12, set: {}, unset: [] }, false)
+  await growing
+  t.notOk('error' in grown)
+  await metadata.refresh()
+  const added = metadata.partitionEntries().filter(({ partition }) => partition >= TOPIC.partitions)
+  t.equal(added.length, 6)
+  for (const { record } of added) t.notOk(record.replicas.some(({ brokerId }) => brokerId === 3))
 })
 
 t.test('Cluster: two brokers that create a topic of one name make one of it', async t => {
