@@ -346,3 +346,39 @@ t.test('Restart: another one after the first to come back has left still waits f
   t.equal(newcomer.working.size, 0)
   t.same(second.join().partitions, before)
 })
+
+/** Two members of a group that another broker had for a while: it has given them a later generation. */
+function backFromAnotherBroker (): { world: GroupWorld, members: GoodMember[], generation: number } {
+  const world = new GroupWorld({}, true)
+  world.addTopic('orders', 2)
+  const members = [new GoodMember(world).join(), new GoodMember(world).join()]
+  calmDown(members)
+  const record = world.records.get(GROUP)!
+  const generation = record.generationCeiling + 5
+  world.records.set(GROUP, { ...record, generationCeiling: generation + 5 })
+  return { world, members, generation }
+}
+
+t.test('Shared: a member of a later generation is told to join again, and the group is read anew (heartbeat)', async t => {
+  const { world, members, generation } = backFromAnotherBroker()
+  const [{ memberId }] = members as [GoodMember]
+  t.equal(world.heartbeat({ memberId, generation }).error, ERROR.UNKNOWN_MEMBER)
+  const joined = members[0]!.join()
+  t.ok(joined.generation > generation, 'no generation comes twice')
+  members[1]!.join()
+  calmDown(members)
+  t.same(members.flatMap(({ partitions }) => partitions).sort(), ['orders/0', 'orders/1'])
+})
+
+t.test('Shared: a member of a later generation is told to join again, and the group is read anew (commit)', async t => {
+  const { world, members, generation } = backFromAnotherBroker()
+  t.equal(world.commit(members[0]!.memberId, generation, 0), ERROR.UNKNOWN_MEMBER)
+  t.equal(world.commit(members[1]!.memberId, members[1]!.generation, 1), ERROR.UNKNOWN_MEMBER, 'nobody commits by what is old')
+})
+
+t.test('Shared: a generation that nobody has given is refused by a broker alone', async t => {
+  const world = worldOf(1)
+  const member = new GoodMember(world).join()
+  const { memberId, generation } = member
+  t.equal(world.heartbeat({ memberId, generation: generation + 5_000 }).error, ERROR.INVALID_REQUEST)
+})

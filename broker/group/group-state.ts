@@ -153,6 +153,11 @@ export class GroupState {
     return this.ownership.commitRefusal(member, topicId, partition, generation, this.reserve.current)
   }
 
+  /** A member of it has been given a later generation than there has been here. */
+  isBehind (memberId: string, generation: number): boolean {
+    return this.members.has(memberId) && generation > this.reserve.current
+  }
+
   /** The store has taken a record that was given to `saveRecord`. */
   onRecordSaved (record: GroupRecord): void {
     if (record !== this.savingRecord) return

@@ -68,7 +68,7 @@ export class GroupTable {
     if (event.maxWaitMs < 0) {
       return reply.refused(ERROR.INVALID_REQUEST, `maxWaitMs is ${event.maxWaitMs}; it must be 0 or more`)
     }
-    const group = this.groups.get(event.group)
+    const group = this.current(event.group, event.memberId, event.generation)
     if (group !== undefined) return group.onHeartbeat(event, reply, nowMs)
     const { error, message } = unknownMember(event.group, event.memberId)
     reply.refused(error, message)
@@ -87,7 +87,7 @@ export class GroupTable {
   commitRefusal (
     groupName: string, memberId: string, generation: number, topicId: string, partition: number,
   ): Refusal | null {
-    const group = this.groups.get(groupName)
+    const group = this.current(groupName, memberId, generation)
     if (memberId !== '') {
       return group === undefined
         ? unknownMember(groupName, memberId)
@@ -164,6 +164,17 @@ export class GroupTable {
   /** Refuses all that wait. Call it when the broker stops and takes no new requests. */
   stop (message: string): void {
     for (const group of this.groups.values()) group.stop(message)
+  }
+
+  /**
+   * The group, unless a member shows that another broker has had it since: what is known of it here is old then, and it
+   * is read anew with the next join.
+   */
+  private current (groupName: string, memberId: string, generation: number): GroupState | undefined {
+    const group = this.groups.get(groupName)
+    if (!this.isShared || group?.isBehind(memberId, generation) !== true) return group
+    this.release(groupName, `group ${groupName} was coordinated by another broker meanwhile; join again`)
+    return undefined
   }
 
   /** Brings a group into memory; null where there is no room for it. */

@@ -40,6 +40,7 @@ export class GroupWorld implements GroupHost {
   readonly limits: GroupLimits
   readonly topics = new Map<string, GroupTopic>()
   readonly records = new Map<string, GroupRecord>()
+  private readonly isShared: boolean
   /** By 'topicId/partition'. */
   readonly committedGenerations = new Map<string, number>()
   readonly retired: string[] = []
@@ -52,9 +53,11 @@ export class GroupWorld implements GroupHost {
   private topicIds = 0
   private memberIds = 0
 
-  constructor (limits: Partial<GroupLimits> = {}) {
+  /** @param isShared groups come from other brokers and go to them. */
+  constructor (limits: Partial<GroupLimits> = {}, isShared = false) {
     this.limits = { ...GROUP_LIMITS, ...limits }
-    this.table = new GroupTable(this, this.nowMs, this.limits)
+    this.isShared = isShared
+    this.table = new GroupTable(this, this.nowMs, this.limits, isShared)
   }
 
   topicByName = (name: string): GroupTopic | undefined => this.topics.get(name)
@@ -171,7 +174,7 @@ export class GroupWorld implements GroupHost {
   restart (): void {
     this.saves.length = 0
     this.awake = false
-    this.table = new GroupTable(this, this.nowMs, this.limits)
+    this.table = new GroupTable(this, this.nowMs, this.limits, this.isShared)
   }
 
   owned (...partitions: number[]): OwnedPartitions[] {

@@ -250,7 +250,10 @@ export class ClusterChapter {
     await Promise.all(cluster.nodes.map(node => isStopped ? node.stop() : node.kill()))
     const stored = new Map<string, StoredLog>()
     for (const { topic, topicId, partition, end, replicas, kind } of partitions) {
-      const folders = replicas.map(brokerId => ({ brokerId, logs: `${cluster.node(brokerId)!.data}/logs` }))
+      const folders = replicas.flatMap(brokerId => {
+        const node = cluster.node(brokerId)
+        return node === undefined ? [] : [{ brokerId, logs: `${node.data}/logs` }]
+      })
       const log = await readStored({ topic, topicId, partition, end, folders, isStopped, hasLanes: kind === 'stream' }, report)
       if (LOAD_TOPICS.some(({ name }) => name === topic)) stored.set(`${topic}/${partition}`, log)
     }

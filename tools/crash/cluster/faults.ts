@@ -197,6 +197,9 @@ async function addAndDrain (world: FaultWorld): Promise<FaultOutcome> {
   const drained = world.random.pick(cluster.nodes.filter(node => node !== added && node !== cluster.diskNode))
   await client.admin.changePlacement('drain', { broker: drained.id })
   await world.moved(`the drain of broker ${drained.id}`)
+  const { brokers } = await client.admin.clusterStatus()
+  const left = brokers.find(({ brokerId }) => brokerId === drained.id)?.replicas ?? 0
+  if (left > 0) world.report(`liveness: broker ${drained.id} holds ${left} replicas after it was drained`)
   await drained.stop()
   await cluster.removeNode(drained)
   return `added broker ${added.id}, drained broker ${drained.id}`
