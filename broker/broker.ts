@@ -32,8 +32,11 @@ import { openSharedControl } from './control/open-shared-control.js'
 import { ProducerIds } from './control/producer-ids.js'
 import { DeadLetterQueues } from './control/dead-letter-queues.js'
 import { LetterIntake } from './control/letter-intake.js'
-import { LocalRedriveTargets } from './control/local-redrive-targets.js'
+import { RedriveClaims } from './control/redrive-claims.js'
+import { RedriveEntries } from './control/redrive-entries.js'
+import { RedriveIntake } from './control/redrive-intake.js'
 import { Redrives } from './control/redrives.js'
+import { RoutedRedriveTargets } from './control/routed-redrive-targets.js'
 import { SingleBrokerView } from './control/single-broker-view.js'
 import { TopicCatalog } from './control/topic-catalog.js'
 import { TopicFiles } from './control/topic-files.js'
@@ -167,9 +170,18 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     { control, topics, partitions, clock, deadlines, endOfTurn, logger, limits, ...sharing })
   undo.push(() => groups.stop(STOPPING))
   const sessions = await QueueSessions.start({ control, partitions, clock, deadlines })
-  const targets = new LocalRedriveTargets(topics, partitions)
-  const redrives = await Redrives.open(
-    { control, isShared: shared !== null, partitions, targets, clock, deadlines, logger })
+  const redriven = new RedriveIntake(partitions)
+  const redrives = await Redrives.open({
+    brokerId,
+    partitions,
+    entries: new RedriveEntries(control),
+    claims: new RedriveClaims(),
+    targets: new RoutedRedriveTargets(topics, redriven, forwarder),
+    wasDeleted: topicId => shared?.cluster.metadata.wasDeleted(topicId) ?? topics.byId(topicId) === undefined,
+    clock,
+    deadlines,
+    logger,
+  })
   undo.push(async () => redrives.stop())
 
   const member = cluster === null
@@ -208,6 +220,8 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     sessions,
     letters,
     redrives,
+    redriven,
+    others: forwarder,
     producerIds: new ProducerIds(control, LIMITS.producerIdBlock, wallMs, () => partitions.highestProducerId()),
     unsent: server.unsent,
   }

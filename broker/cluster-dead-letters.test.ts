@@ -1,92 +1,13 @@
 // Dead letters in a cluster: they go to whoever leads their queue, and each is there once, whoever fails meanwhile.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DEAD_LETTER_HEADER, RecordReader, decodeDeadLetterNote, type DeadLetterNote } from '@sluice/protocol'
 import t from 'tap'
-import { QueueTestClient } from './queue-test-client.js'
-import type { TestClient } from './test-client.js'
+import {
+  createQueue, fill, idOf, killAll, lettersIn, namesOf, pendingOf, rejectAll, settled, type Queue,
+} from './cluster-queues.test.double.js'
 import { TestCluster } from './test-cluster.test.double.js'
 
 t.setTimeout(120_000)
-
-interface Queue { readonly topicId: string, readonly partitions: number }
-
-async function createQueue (
-  client: TestClient, name: string, partitions: number, replicationFactor: number, config: Record<string, string> = {},
-): Promise<Queue> {
-  const topics = [{ name, kind: 'queue' as const, partitions, replicationFactor, config }]
-  const { topics: [made] } = await client.call('createTopics', { timeoutMs: 10_000, validateOnly: false, topics })
-  if (made!.error !== 0) throw new Error(made!.message)
-  return { topicId: made!.topicId, partitions }
-}
-
-async function idOf (client: TestClient, name: string): Promise<string> {
-  return (await client.call('metadata', { topics: [name] })).topics[0]!.topicId
-}
-
-/** Sends `count` records to each partition, as often as it takes. */
-async function fill (cluster: TestCluster, { topicId, partitions }: Queue, count: number): Promise<void> {
-  for (let partition = 0; partition < partitions; partition++) {
-    const client = await cluster.client(await cluster.leader(topicId, () => true, partition))
-    const { error, message } = await client.produce(topicId, partition, numbered(partition, count))
-    if (error !== 0) throw new Error(message)
-  }
-}
-
-const numbered = (partition: number, count: number): string[] =>
-  Array.from({ length: count }, (_, index) => `${partition}-${index}`)
-
-/** Rejects everything, by way of one broker; resolves when that many were. */
-async function rejectAll (cluster: TestCluster, queue: Queue, count: number, by = 1): Promise<void> {
-  using worker = await QueueTestClient.connect(cluster.broker(by).address.port, queue.topicId, queue)
-  for (let rejected = 0; rejected < count;) {
-    const leases = await worker.receive(100, 500).catch(() => [])
-    if (leases.length === 0) continue
-    const answers = await worker.settle('reject', leases, { reason: 'broken' }).catch(() => [])
-    rejected += answers.filter(answer => answer === 'ok').length
-  }
-}
-
-/** A letter, with the partition that holds it. */
-interface FoundLetter { readonly note: DeadLetterNote, readonly value: string, readonly at: number }
-
-/** All letters of a queue, as their leaders have them. */
-async function lettersIn (cluster: TestCluster, queue: Queue): Promise<FoundLetter[]> {
-  const letters: FoundLetter[] = []
-  const reader = new RecordReader()
-  for (let at = 0; at < queue.partitions; at++) {
-    const id = await cluster.leader(queue.topicId, () => true, at)
-    const partition = cluster.broker(id).services.partitions.find(queue.topicId, at)
-    await partition?.log.replay(0, batch => {
-      reader.open(batch)
-      while (reader.next()) {
-        const header = reader.headers().find(({ name }) => name === DEAD_LETTER_HEADER)
-        const note = decodeDeadLetterNote(header?.value ?? null)
-        if (note !== null) letters.push({ note, value: reader.value?.toString() ?? '', at })
-      }
-    })
-  }
-  return letters
-}
-
-/** Resolves when so many letters are there and none waits any more. */
-async function settled (cluster: TestCluster, source: Queue, dead: Queue, count: number): Promise<void> {
-  for (;;) {
-    const pending = await pendingOf(cluster, source)
-    if (pending === 0 && (await lettersIn(cluster, dead)).length >= count) return
-    await sleep(20)
-  }
-}
-
-async function pendingOf (cluster: TestCluster, { topicId, partitions }: Queue): Promise<number> {
-  const places = Array.from({ length: partitions }, (_, partition) => ({ topicId, partition, group: '' }))
-  const id = cluster.brokers.findIndex(broker => broker !== null) + 1
-  const { partitions: stats } = await (await cluster.client(id)).call('queueStats', { partitions: places })
-  return stats.reduce((sum, { error, deadLetterPending }) => sum + (error === 0 ? deadLetterPending : 1_000), 0)
-}
-
-const namesOf = (letters: readonly { note: DeadLetterNote }[]): string[] =>
-  letters.map(({ note: { partition, offset } }) => `${partition}/${offset}`).sort()
 
 t.test('Dead letters in a cluster: each goes to the leader of its partition, once', async t => {
   const cluster = await TestCluster.start(t, 3)
@@ -154,26 +75,15 @@ t.test('Dead letters in a cluster: leaders of both sides move while letters are 
   const cluster = await TestCluster.start(t, 3)
   const client = await cluster.client(1)
   const dead = await createQueue(client, 'dead', 2, 3)
-  const jobs = await createQueue(client, 'jobs', 3, 3, { 'dead.letter': 'dead' })
+  const jobs = await createQueue(client, 'jobs', 3, 3, { 'dead.letter': 'dead', 'visibility.ms': '1000' })
   await fill(cluster, jobs, 200)
-  const end = new AbortController()
-  const moves = (async () => {
-    for (let round = 0; !end.signal.aborted; round++) {
-      const queue = round % 2 === 0 ? dead : jobs
-      const partition = round % queue.partitions
-      for (const { services } of cluster.brokers as NonNullable<typeof cluster.brokers[number]>[]) {
-        // As when its disk fails: another one takes over, and it follows.
-        if (services.partitions.find(queue.topicId, partition) !== undefined) {
-          services.replicas!.find(queue.topicId, partition)!.replica.stepDown()
-        }
-      }
-      await sleep(1_500)
-    }
-  })()
-  await rejectAll(cluster, jobs, 600)
-  await settled(cluster, jobs, dead, 600)
-  end.abort()
-  await moves
+  const killed = killAll(cluster, jobs, dead, 600)
+  for (const round of [0, 1, 2, 3]) {
+    const queue = round % 2 === 0 ? dead : jobs
+    await cluster.depose(queue.topicId, round % queue.partitions)
+    await sleep(100)
+  }
+  await killed
   const letters = await lettersIn(cluster, dead)
   t.equal(new Set(namesOf(letters)).size, 600)
   t.equal(letters.length, 600)

@@ -36,6 +36,12 @@ export const LIMITS = {
   redrivePlan: 250_000,
   /** A redrive keeps the letters that it is moving from consumers for so long, in milliseconds. */
   redriveClaimMs: 60_000,
+  /** How often it is looked which redrives this broker is to run, while there are any, in milliseconds. */
+  redriveLookMs: 100,
+  /** The start of a redrive waits so long for leaders of the dead-letter queue, in milliseconds. */
+  redriveStartMs: 5_000,
+  /** A redrive that is cancelled has so long to stand still before the caller is told that it will, in milliseconds. */
+  redriveCancelMs: 25_000,
   /** Bytes that a redrive reads at once, and about those of a batch that it appends. */
   redriveReadBytes: 256 * KiB,
   redriveBatchBytes: MiB,

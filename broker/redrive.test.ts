@@ -11,6 +11,9 @@ import { QueueTestClient, type TestLease } from './queue-test-client.js'
 import { TestClient } from './test-client.js'
 import { startTestBroker, type TestBroker } from './testing.js'
 
+// A busy machine is slow; nothing here is about speed.
+t.setTimeout(120_000)
+
 const TIME_MS = 1_700_000_000_000
 const valuesOf = (leases: readonly TestLease[]): (string | null)[] => leases.map(({ value }) => value)
 

@@ -60,6 +60,13 @@ export class TestCluster {
     }
   }
 
+  /** Its leader gives a partition up, as when its disk fails; resolves when another one has taken over. */
+  async depose (topicId: string, partition: number): Promise<void> {
+    const id = await this.leader(topicId, () => true, partition)
+    this.broker(id).services.replicas!.find(topicId, partition)!.replica.stepDown()
+    await this.leader(topicId, () => true, partition)
+  }
+
   private async stop (): Promise<void> {
     for (const client of this.clients) client.socket.destroy()
     for (const broker of this.brokers) await broker?.stop()

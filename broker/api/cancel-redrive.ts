@@ -1,8 +1,8 @@
-// cancelRedrive: stops a job; answered when it stands still, with what it has moved until then.
+// cancelRedrive: stops a job, whoever runs it; answered when it stands still, with what it has moved until then.
 
-import type { CancelRedriveRequest, CancelRedriveResponse } from '@sluice/protocol'
+import { ERROR, type CancelRedriveRequest, type CancelRedriveResponse } from '@sluice/protocol'
 import type { ApiHandler } from '../net/call.js'
-import { redriveStateName, unknownRedrive } from './describe-redrives.js'
+import { redriveStateName } from './describe-redrives.js'
 import type { BrokerServices } from './services.js'
 
 export function cancelRedriveHandler (
@@ -11,15 +11,11 @@ export function cancelRedriveHandler (
   return {
     api: 'cancelRedrive',
     handle ({ redriveId }, call) {
-      const job = redrives.find(redriveId)
-      if (job === undefined) {
-        const { error, message } = unknownRedrive(redriveId)
-        return call.fail(error, message)
-      }
-      redrives.cancel(job, () => {
-        const { state, moved } = job.status
+      redrives.cancel(redriveId).then(outcome => {
+        if ('error' in outcome) return call.fail(outcome.error, outcome.message)
+        const { state, moved } = outcome.status
         call.respond({ state: redriveStateName(state), moved })
-      })
+      }, (cause: Error) => call.fail(ERROR.STORAGE_UNAVAILABLE, cause.message))
     },
   }
 }

@@ -22,6 +22,7 @@ import { leaveGroupHandler } from './leave-group.js'
 import { listGroupsHandler } from './list-groups.js'
 import { listOffsetsHandler } from './list-offsets.js'
 import { queueHandlers } from './queue-forwarding.js'
+import { appendRedrivenHandler, findRedrivenHandler } from './redriven.js'
 import { routedFetch } from './routed-fetch.js'
 import { Router } from './routed-parts.js'
 import { routedProduce } from './routed-produce.js'
@@ -79,6 +80,8 @@ export function clusterHandlers (
       ({ topics: topicsByLeader(answers, forwarder.brokerId) })),
     ...queueHandlers(services, forwarder),
     storeDeadLetterHandler(services),
+    findRedrivenHandler(services),
+    appendRedrivenHandler(services),
     routedProduce(router),
     routedFetch(router),
     routedReceive(router),

@@ -5,7 +5,9 @@ import type { BrokerConfig } from '../config.js'
 import type { Topics } from '../control/topics.js'
 import type { ClusterView } from '../control/cluster-view.js'
 import type { LetterIntake } from '../control/letter-intake.js'
+import type { OtherBrokers } from '../control/other-brokers.js'
 import type { ProducerIds } from '../control/producer-ids.js'
+import type { RedriveIntake } from '../control/redrive-intake.js'
 import type { Redrives } from '../control/redrives.js'
 import type { ByteBudget } from '../net/byte-budget.js'
 import type { Groups } from './groups.js'
@@ -41,6 +43,8 @@ export interface BrokerServices {
   readonly replicas: ReplicaTable | null
   /** Its connections with the other brokers; null where it is alone. */
   readonly peers: Peers | null
+  /** What they are asked for what this one does not lead; null where it is alone. */
+  readonly others: OtherBrokers | null
   /** Null where it is alone. */
   readonly administration: ClusterAdministration | null
   readonly groups: Groups
@@ -48,6 +52,8 @@ export interface BrokerServices {
   /** Takes dead letters for what is led here. */
   readonly letters: LetterIntake
   readonly redrives: Redrives
+  /** Takes what redrives move to what is led here. */
+  readonly redriven: RedriveIntake
   readonly producerIds: ProducerIds
   /** Bytes of fetch responses that are being read or not taken yet, over all connections. */
   readonly unsent: ByteBudget

@@ -3,7 +3,7 @@ import { ControlStoreError, type ControlChange, type ControlCompare, type Contro
 import { failOver, firstRecord, type PartitionRecord } from '../replica/partition-record.js'
 import { Activations } from './activations.js'
 import { PARTITION_PREFIX } from './cluster-metadata.js'
-import { Mirror } from './mirror.js'
+import { Mirror } from '../control/mirror.js'
 
 const MEMBERS = [1, 2, 3].map(brokerId => ({ brokerId, storeId: `s${brokerId}` }))
 

@@ -9,6 +9,7 @@
 // - Values are committed ones, whichever way they came: a mirror may be late, and never wrong.
 
 import type { ControlEntry, ControlStore } from '../control/control-store.js'
+import { Mirror } from '../control/mirror.js'
 import { TOPIC_PREFIX, isTopicRecord, type TopicRecord } from '../control/topic-record.js'
 import type { PartitionRecord } from '../replica/partition-record.js'
 import type { PartitionPlacement } from '../replica-host/partition-placements.js'
@@ -20,7 +21,6 @@ import {
 } from './cluster-records.js'
 import type { PartitionEntry } from './controller-view.js'
 import { deposedBrokers, type SuspicionEntry } from './deposed-brokers.js'
-import { Mirror } from './mirror.js'
 
 export const PARTITION_PREFIX = '/partitions/'
 

@@ -64,6 +64,8 @@ export class ClusterTopics implements Topics {
 
   onChanged (listener: () => void): void { this.options.metadata.subscribe({ onTopics: listener }) }
 
+  refresh (): Promise<void> { return this.options.metadata.refreshRecords() }
+
   create (topic: NewTopic, validateOnly: boolean): Promise<TopicRecord | Refusal> {
     return this.inTurn(async () => {
       const { control, metadata, wallMs } = this.options

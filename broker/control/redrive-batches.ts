@@ -7,7 +7,7 @@ import {
 } from '@sluice/protocol'
 import { LIMITS } from '../limits.js'
 import type { StoredLetter } from './redrive-letters.js'
-import type { RedrivePlace, RedriveTargets } from './redrive-targets.js'
+import { placeName, type RedrivePlace } from './redrive-targets.js'
 
 interface Building {
   readonly place: RedrivePlace
@@ -17,17 +17,18 @@ interface Building {
 
 export class RedriveBatches {
   private readonly redriveId: string
-  private readonly targets: RedriveTargets
+  private readonly appendTo: (place: RedrivePlace, batch: Buffer) => Promise<void>
   private readonly building = new Map<string, Building>()
 
-  constructor (redriveId: string, targets: RedriveTargets) {
+  /** @param appendTo appends a batch; resolves when it is committed. */
+  constructor (redriveId: string, appendTo: (place: RedrivePlace, batch: Buffer) => Promise<void>) {
     this.redriveId = redriveId
-    this.targets = targets
+    this.appendTo = appendTo
   }
 
   /** Adds a letter; appends what was gathered for its place before where that is enough for a batch. */
   async add (place: RedrivePlace, letter: StoredLetter, sequence: number): Promise<void> {
-    const name = `${place.topicId}/${place.partition}`
+    const name = placeName(place)
     let building = this.building.get(name)
     if (building === undefined) {
       building = { place, records: new RecordBatchBuilder(), extras: new RecordExtrasBuilder() }
@@ -55,7 +56,7 @@ export class RedriveBatches {
 
   private append ({ place, records, extras }: Building): Promise<void> {
     const bytes = extras.build()
-    return this.targets.append(place, records.build(bytes === undefined ? {} : { extras: bytes }))
+    return this.appendTo(place, records.build(bytes === undefined ? {} : { extras: bytes }))
   }
 
   private headersOf ({ headers }: StoredLetter, sequence: number): RecordHeader[] {

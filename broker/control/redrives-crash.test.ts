@@ -15,9 +15,12 @@ import { silentLogger } from '../runtime/logger.js'
 import { DeadLetterQueues } from './dead-letter-queues.js'
 import { LetterIntake } from './letter-intake.js'
 import { LmdbControlStore } from './lmdb-control-store.js'
-import { LocalRedriveTargets } from './local-redrive-targets.js'
-import type { RedrivePlace, RedriveTargets } from './redrive-targets.js'
+import { RedriveClaims } from './redrive-claims.js'
+import { RedriveEntries } from './redrive-entries.js'
+import { RedriveIntake } from './redrive-intake.js'
+import type { RedriveTargets } from './redrive-targets.js'
 import { Redrives } from './redrives.js'
+import { RoutedRedriveTargets } from './routed-redrive-targets.js'
 import { TopicCatalog } from './topic-catalog.js'
 import { TopicFiles } from './topic-files.js'
 
@@ -74,10 +77,20 @@ class Machine {
     const intake = new LetterIntake(topics, partitions, () => -1)
     partitions.deadLetters = new DeadLetterQueues({ topics, partitions, intake, others: null, logger })
     await topics.load()
-    const targets = this.between(new LocalRedriveTargets(topics, partitions))
+    const targets = this.between(new RoutedRedriveTargets(topics, new RedriveIntake(partitions), null))
     this.partitions = partitions
     this.topics = topics
-    this.redrives = await Redrives.open({ control, partitions, targets, clock, deadlines, logger })
+    this.redrives = await Redrives.open({
+      brokerId: 1,
+      partitions,
+      entries: new RedriveEntries(control),
+      claims: new RedriveClaims(),
+      targets,
+      wasDeleted: topicId => topics.byId(topicId) === undefined,
+      clock,
+      deadlines,
+      logger,
+    })
     return this
   }
 
@@ -164,9 +177,9 @@ class Machine {
 
   async finish (redriveId: string): Promise<RedriveStatus> {
     for (let turns = 0; turns < 20_000; turns++) {
-      const job = this.redrives.find(redriveId)
-      if (job === undefined) throw new Error('the redrive is not known any more')
-      if (job.isEnded) return job.status
+      const redrive = await this.redrives.find(redriveId)
+      if (redrive === undefined) throw new Error('the redrive is not known any more')
+      if (redrive.status.state !== REDRIVE_STATE.running) return redrive.status
       await this.turn()
     }
     throw new Error('the redrive does not end')
@@ -248,11 +261,14 @@ t.test('Redrive crash: an append whose answer is lost is not made again (and wit
     let failures = 3
     machine.between = inner => {
       const outer = Object.create(inner) as RedriveTargets
-      outer.append = async (place: RedrivePlace, batch: Buffer) => {
-        await inner.append(place, batch)
+      outer.append = async (...args: Parameters<RedriveTargets['append']>) => {
+        await inner.append(...args)
         if (failures-- > 0) throw new Error('nobody knows')
       }
-      if (forgets) outer.sequencesAbove = async () => new Set()
+      if (forgets) {
+        outer.find = async (...args: Parameters<RedriveTargets['find']>) =>
+          ({ ...await inner.find(...args), sequences: [] })
+      }
       return outer
     }
     await machine.crash()
@@ -269,8 +285,8 @@ t.test('Redrive crash: what was moved is found after a crash although its reader
   let isStuck = true
   machine.between = inner => {
     const outer = Object.create(inner) as RedriveTargets
-    outer.append = async (place: RedrivePlace, batch: Buffer) => {
-      await inner.append(place, batch)
+    outer.append = async (...args: Parameters<RedriveTargets['append']>) => {
+      await inner.append(...args)
       if (isStuck) await new Promise(() => {})
     }
     return outer
@@ -328,9 +344,10 @@ t.test('Redrive crash: damaged records of jobs are passed over, and said', async
   const redriveId = await machine.startRedrive(dead)
   await machine.finish(redriveId)
   const control = new LmdbControlStore(machine.meta)
-  for (const [id, value] of Object.entries({ a: 7, b: { record: 'AA==', partitions: [], marks: [] }, c: { record: '', partitions: [], marks: [1] } })) {
+  const entry = { partitions: [], marks: [], brokerId: 1, term: 1, pauseMs: 0 }
+  for (const [id, value] of Object.entries({ a: 7, b: { ...entry, record: 'AA==' }, c: { ...entry, record: '' } })) {
     await control.commit([{ key: `/redrives/${id}`, value }])
   }
   await machine.crash()
-  t.same(machine.redrives.all().map(({ spec }) => spec.redriveId), [redriveId])
+  t.same((await machine.redrives.all()).map(({ spec }) => spec.redriveId), [redriveId])
 })

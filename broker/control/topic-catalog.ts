@@ -56,6 +56,9 @@ export class TopicCatalog implements Topics {
   /** Calls `listener` after topics or their partitions have changed. */
   onChanged (listener: () => void): void { this.listeners.add(listener) }
 
+  /** Nobody else changes anything. */
+  async refresh (): Promise<void> {}
+
   /** Reads the control store, brings back what only the disk knows, finishes deletions, and opens all partitions. */
   async load (): Promise<void> {
     const { control, partitions, files, logger } = this.options

@@ -31,6 +31,8 @@ export interface Topics {
   all (): TopicRecord[]
   /** Calls `listener` after topics or their partitions have changed. */
   onChanged (listener: () => void): void
+  /** After it, whatever other brokers had done before the call is known. Rejects where that cannot be told for now. */
+  refresh (): Promise<void>
   create (topic: NewTopic, validateOnly: boolean): Promise<TopicRecord | Refusal>
   alter (change: TopicChange, validateOnly: boolean): Promise<TopicRecord | Refusal>
   delete (name: string): Promise<TopicRecord | Refusal>

@@ -23,7 +23,9 @@
 // asked for again, 100 ms to 30 s later.
 
 import assert from 'node:assert'
-import { decodeRedrive, encodeRedrive, type RedriveProgress } from './redrive-record.js'
+import {
+  decodeRedrive, encodeRedrive, firstProgress, partitionAtWork, type RedriveProgress,
+} from './redrive-record.js'
 import {
   REDRIVE_STATE, isMatch, type RedriveHost, type RedriveLetter, type RedriveSpec, type RedriveState, type RedriveStatus,
 } from './redrive-types.js'
@@ -54,6 +56,7 @@ export class RedriveJob {
   private examined = 0
   private candidates: readonly number[] = []
   private failures = 0
+  private failure = ''
   private retryAtMs = Infinity
   /** The rate allows the next chunk at this monotonic time. */
   private nextChunkMs = 0
@@ -65,20 +68,7 @@ export class RedriveJob {
     this.spec = spec
     this.host = host
     this.planMax = planMax
-    this.progress = {
-      state: REDRIVE_STATE.running,
-      message: '',
-      endedMs: -1,
-      examined: 0,
-      matched: 0,
-      moved: 0,
-      sequence: 0,
-      range: 0,
-      windowFrom: spec.ranges[0]?.fromOffset ?? 0,
-      windowEnd: 0,
-      isPlanned: false,
-      chunk: [],
-    }
+    this.progress = firstProgress(spec)
   }
 
   /**
@@ -98,6 +88,18 @@ export class RedriveJob {
     return { state, message, endedMs, examined: examined + this.examined, matched, moved }
   }
 
+  /** Letters that are on their way; none while there is no chunk. */
+  get chunk (): readonly number[] { return this.progress.chunk }
+
+  /** What is to be stored now; no chunk is on its way but one that is stored. */
+  get record (): Uint8Array { return encodeRedrive(this.spec, this.progress) }
+
+  /** How long the rate holds up the next chunk, in milliseconds. */
+  get pauseMs (): number { return Math.max(0, this.nextChunkMs - this.nowMs) }
+
+  /** Why it could not go on, where it tries again later; empty otherwise. */
+  get waitsFor (): string { return this.retryAtMs === Infinity ? '' : this.failure }
+
   /** It has ended, and that is stored. */
   get isEnded (): boolean { return this.phase === 'ended' }
 
@@ -106,10 +108,11 @@ export class RedriveJob {
     return Math.min(this.retryAtMs, this.phase === 'pausing' ? this.nextChunkMs : Infinity)
   }
 
-  /** Begins, or goes on after a restart. */
-  start (monotonicMs: number, wallMs: number): void {
+  /** Begins, or goes on after a restart. @param pauseMs how long its rate has it wait before the next chunk */
+  start (monotonicMs: number, wallMs: number, pauseMs = 0): void {
     assert(this.phase === 'new', 'a job starts once')
-    this.nowMs = this.nextChunkMs = monotonicMs
+    this.nowMs = monotonicMs
+    this.nextChunkMs = monotonicMs + pauseMs
     this.wallMs = wallMs
     if (this.progress.state !== REDRIVE_STATE.running) this.phase = 'ended'
     else if (this.progress.chunk.length > 0) this.ask('appending')
@@ -208,6 +211,7 @@ export class RedriveJob {
       this.outcome = { state: REDRIVE_STATE.failed, message }
       return this.end()
     }
+    this.failure = message
     this.retryAtMs = this.nowMs + Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** Math.min(this.failures++, 20))
   }
 
@@ -222,12 +226,12 @@ export class RedriveJob {
   private ask (phase: Phase): void {
     const { host, progress, spec } = this
     this.phase = phase
-    const { partition } = spec.ranges[Math.min(progress.range, spec.ranges.length - 1)] ?? { partition: 0 }
+    const partition = partitionAtWork(spec, progress)
     switch (phase) {
       case 'reading': return host.read(partition, this.readOffset, this.readEnd())
       case 'claiming': return host.claim(partition, this.candidates)
       case 'saving':
-      case 'ending': return host.save(encodeRedrive(spec, progress))
+      case 'ending': return host.save(this.record)
       case 'appending': return host.append(partition, progress.chunk.map((offset, index) =>
         ({ sequence: progress.sequence + index + 1, offset })))
       case 'settling': return host.settle(partition, progress.chunk)

@@ -34,6 +34,29 @@ export interface RedriveProgress {
 
 const VERSION = 1
 
+/** A job that has not begun. */
+export function firstProgress ({ ranges }: RedriveSpec): RedriveProgress {
+  return {
+    state: REDRIVE_STATE.running,
+    message: '',
+    endedMs: -1,
+    examined: 0,
+    matched: 0,
+    moved: 0,
+    sequence: 0,
+    range: 0,
+    windowFrom: ranges[0]?.fromOffset ?? 0,
+    windowEnd: 0,
+    isPlanned: false,
+    chunk: [],
+  }
+}
+
+/** The partition of the dead-letter queue at which a job is at work, or will be first; -1 where there is none. */
+export function partitionAtWork ({ ranges }: RedriveSpec, { range }: RedriveProgress): number {
+  return ranges[Math.min(range, ranges.length - 1)]?.partition ?? -1
+}
+
 export function encodeRedrive (spec: RedriveSpec, progress: RedriveProgress): Uint8Array {
   const writer = new ByteWriter()
   writer.byte(VERSION)

@@ -32,7 +32,7 @@ export interface RedriveOptions<K> {
 
 /** How a redrive stands. */
 export type RedriveStatus = Omit<RedriveDescription, 'error' | 'message'> & {
-  /** Why it has failed; empty otherwise. */
+  /** Why it has failed, or what it waits for while it runs; empty otherwise. */
   readonly message: string
 }
 

@@ -731,7 +731,7 @@ export type QueueFailureReason = 'none' | 'nack' | 'timeout' | 'disconnect' | 'r
 export interface RedriveDescription {
   /** Error number of this item from errors.json; 0 means it succeeded. */
   error: number
-  /** What went wrong and what to do next; empty where error is 0. */
+  /** What went wrong and what to do next; where error is 0: why the job failed, or what it waits for while it runs; else empty. */
   message: string
   /** Its id. */
   redriveId: string

@@ -94,8 +94,9 @@ async function watch (job: Redrive, options: RedriveCommandOptions): Promise<Exi
   process.once('SIGINT', stop).once('SIGTERM', stop)
   const progress = new ProgressLine()
   const shown = setInterval(() => {
-    job.status().then(({ examined, moved }) => {
-      progress.update(() => `${formatCount(examined)} looked at, ${formatCount(moved)} moved`)
+    job.status().then(({ examined, moved, message }) => {
+      const waits = message === '' ? '' : `; ${message}`
+      progress.update(() => `${formatCount(examined)} looked at, ${formatCount(moved)} moved${waits}`)
     }, () => {})
   }, 500)
   try {

@@ -6,7 +6,7 @@
 // Watches may lose changes and lists may be late: whichever of the two is newer counts, key by key, so the mirror goes
 // forward only, and a list from time to time is all it takes to be right again.
 
-import type { ControlEntry } from '../control/control-store.js'
+import type { ControlEntry } from './control-store.js'
 
 export interface Mirrored<Value> { readonly value: Value, readonly revision: number }
 
