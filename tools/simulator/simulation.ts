@@ -13,6 +13,7 @@ import {
   placementBroker, placePartitions, topicKey, type TopicRecord,
 } from '@sluice/broker/simulation'
 import { SeededRandom } from '../crash/seeded-random.js'
+import { Audit } from './audit.js'
 import { Checker } from './checker.js'
 import { EventLog } from './event-log.js'
 import { EventQueue } from './event-queue.js'
@@ -30,6 +31,8 @@ import { Violation } from './violation.js'
 
 /** Brokers have so long to come up, while nothing goes wrong yet. */
 const START_MS_MAX = 20_000
+/** To read all that there is, nothing being wrong any more. */
+const AUDIT_MS_MAX = 20_000
 /** Some hundred times what a run has. */
 const EVENTS_MAX = 3_000_000
 
@@ -192,9 +195,18 @@ export class Simulation implements SimWorld {
     const limitMs = this.queue.nowMs + this.options.healMs
     while (this.queue.nowMs < limitMs) {
       this.runUntil(this.queue.nowMs + 500)
-      if (this.unrest() === null) return
+      if (this.unrest() === null) return this.audit()
     }
     throw new Violation('liveness', `${this.options.healMs} ms after everything was mended: ${this.unrest()}`)
+  }
+
+  private audit (): void {
+    const audit = new Audit(this)
+    audit.begin()
+    const limitMs = this.queue.nowMs + AUDIT_MS_MAX
+    while (!audit.isDone && this.queue.nowMs < limitMs) this.runUntil(this.queue.nowMs + 50)
+    if (audit.violation !== null) throw audit.violation
+    if (!audit.isDone) throw new Violation('liveness', `logs cannot be read within ${AUDIT_MS_MAX} ms`)
   }
 
   /** What is not as it should be at the end; null where all is. */
