@@ -89,7 +89,7 @@ export class Audit {
     const noted = kept.filter(({ startOffset }) => stored.length > 0 && startOffset >= stored[0]!.baseOffset)
       .map(({ epoch, startOffset }) => `${epoch} from ${startOffset}`)
     // The first epoch may have begun below the log start.
-    const isSame = said.slice(-noted.length).join() === noted.join() && said.length - noted.length <= 1
+    const isSame = said.slice(said.length - noted.length).join() === noted.join() && said.length - noted.length <= 1
     if (!isSame && said.length > 0) this.fail('I12', `${name} has noted the epochs ${noted.join()}, and holds ${said.join()}`)
   }
 

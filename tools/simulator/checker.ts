@@ -6,7 +6,9 @@
 //   I3  acknowledged is committed, at that offset  I9  a promise never falls, nothing is said below it
 //   I4  who opens holds all that was committed     I10 who leads was promised a majority of every earlier set
 //   I5  what is read is what was committed         I11 the high watermark is on a majority, and only rises
-//   I6  nothing committed is cut off
+//   I6  nothing committed is cut off, and nothing else is removed
+//
+// I12 and I14 are looked at in the end, when all has come to rest: see audit.ts.
 
 import { memberName, type PartitionRecord } from '@sluice/broker/simulation'
 import { describeBatch, LogShadow, sameBatch, type ShadowBatch } from './log-shadow.js'
@@ -58,6 +60,14 @@ export class Checker {
     if (known === undefined) this.contents.set(key, batch)
     else if (!sameBatch(known, batch)) this.fail('I7', `${key}: ${describeBatch(known)} and ${describeBatch(batch)}`)
     this.shadow(store, partition, log).push(batch)
+  }
+
+  /** Everything below `offset` is removed. (R31: only what is committed ever is) */
+  onStartOffset (store: string, partition: number, log: number, offset: number): void {
+    const { endOffset } = this.committed(partition, log)
+    if (offset > endOffset) {
+      this.fail('I6', `${store} removes up to ${offset} of partition ${partition} log ${log}, which is committed up to ${endOffset}`)
+    }
   }
 
   /** The files of a log are being deleted, and with them what was promised. */

@@ -241,7 +241,7 @@ export class Nemesis {
 
   /** The wall clock is a day off, for good: nothing but timestamps may go by it. */
   private jump (broker: SimBroker): void {
-    broker.wallErrorMs = (this.random.next() - 0.5) * 2 * DAY_MS
+    broker.wallErrorMs = this.random.between(-DAY_MS, DAY_MS)
   }
 
   private allDown (): void {

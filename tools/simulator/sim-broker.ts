@@ -4,6 +4,7 @@
 import { memberName, type ReplicaMessage } from '@sluice/broker/simulation'
 import { MemoryDisk, MemoryMetaStore } from '@sluice/storage/testing'
 import type { SeededRandom } from '../crash/seeded-random.js'
+import type { Answered } from './sim-partition.js'
 import { SimProcess } from './sim-process.js'
 import type { SimReplica } from './sim-replica.js'
 import type { SimWorld } from './sim-world.js'
@@ -148,6 +149,14 @@ export class SimBroker {
 
   onMessage (from: number, partition: number, message: ReplicaMessage): void {
     this.act(() => this.replicaOf(partition)?.onMessage(from, message))
+  }
+
+  /** What a client sends; who does not hold the partition says who leads it. */
+  produce (partition: number, log: number, batch: Buffer, answered: Answered): void {
+    const replica = this.replicaOf(partition)
+    if (replica !== undefined) return replica.partition.produce(log, batch, answered)
+    const record = this.process?.cluster?.placements.get(this.world.topic.topicId, partition)?.record
+    answered({ ok: false, reason: 'not-leader', leader: record?.leader.brokerId ?? -1 })
   }
 
   /** Runs something as the current process. */

@@ -3,6 +3,7 @@
 
 import { AckQueue, ProducerState, type Replica } from '@sluice/broker/simulation'
 import { BATCH_FLAG, ERROR, readBatchHeader } from '@sluice/protocol'
+import type { ShadowBatch } from './log-shadow.js'
 
 export type ProduceAnswer =
   | { readonly ok: true, readonly baseOffset: number }
@@ -14,19 +15,24 @@ export class SimPartition {
   readonly replica: Replica
   /** True where the answer to a duplicate waits for the original: a mutant says no. */
   private readonly duplicatesWait: boolean
+  /** What is committed in a log: a broker keeps what it knows of producers for longer than their batches. */
+  private readonly committedIn: (log: number) => readonly ShadowBatch[]
   /** Of each log. */
   private producers: readonly ProducerState[] = []
   private acks: [AckQueue, AckQueue] = [new AckQueue(), new AckQueue()]
   private readyEpoch = 0
 
-  constructor (replica: Replica, duplicatesWait: boolean) {
+  constructor (
+    replica: Replica, duplicatesWait: boolean, committedIn: (log: number) => readonly ShadowBatch[],
+  ) {
     this.replica = replica
     this.duplicatesWait = duplicatesWait
+    this.committedIn = committedIn
   }
 
   /** What the logs say of the producers is read before anything is taken. */
   onOpen (epoch: number, isCurrent: () => boolean): void {
-    const producers = this.replica.logs.map(() => new ProducerState(1000, 5))
+    const producers = this.replica.logs.map(({ index, startOffset }) => this.producersBelow(index, startOffset))
     Promise.all(this.replica.logs.map(({ index, log }) => log.replay(log.logStartOffset, (batch) => {
       const header = readBatchHeader(batch)
       if ((header.flags & BATCH_FLAG.control) === 0) producers[index]!.apply(header, 0)
@@ -35,6 +41,17 @@ export class SimPartition {
       this.producers = producers
       this.readyEpoch = epoch
     }, () => {})
+  }
+
+  /** What is known of the producers of batches that are removed. */
+  private producersBelow (index: number, offset: number): ProducerState {
+    const producers = new ProducerState(1000, 5)
+    for (const { baseOffset, endOffset, producerId, baseSequence } of this.committedIn(index)) {
+      if (baseOffset >= offset) break
+      const lastOffsetDelta = endOffset - baseOffset - 1
+      producers.apply({ producerId, producerEpoch: 0, baseSequence, lastOffsetDelta, baseOffset }, 0)
+    }
+    return producers
   }
 
   onRole (): void {

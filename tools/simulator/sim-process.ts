@@ -24,6 +24,7 @@ import type { SimWorld } from './sim-world.js'
 const TICK_MS = 25
 const MOVES_MS = 250
 const HEARTBEAT_MS = 500
+const RETENTION_MS = 1_000
 /** 2026-01-01 UTC. */
 const WALL_START_MS = 1_767_225_600_000
 
@@ -181,6 +182,7 @@ export class SimProcess {
       (placement, logs, stored) => new SimReplica(this, placement, logs, stored))
     timers.every(TICK_MS, () => this.tick())
     timers.every(HEARTBEAT_MS, () => this.speak())
+    timers.every(RETENTION_MS, () => this.removeOld())
     const address = { host: `broker-${this.broker.id}`, port: 1 }
     await cluster.start({ member, incarnation, address, rack: '' }, addresses => this.peers.setAddresses(
       [...addresses.keys()].filter(id => id !== this.broker.id)))
@@ -219,8 +221,8 @@ export class SimProcess {
 
   /** What the table needs to know of partitions: the settings of their logs. */
   private partitions (): TableSurroundings['partitions'] {
-    const { segmentBytes, flush } = this.world.options
-    const config: LogConfig = { ...LOG_CONFIG_DEFAULT, segmentBytes, flush, flushIntervalMs: 200 }
+    const { segmentBytes, flush, retentionBytes } = this.world.options
+    const config: LogConfig = { ...LOG_CONFIG_DEFAULT, segmentBytes, flush, flushIntervalMs: 200, retentionBytes }
     return { logConfigsOf: () => [config, config], forgetPartition: async () => {} }
   }
 
@@ -257,6 +259,13 @@ export class SimProcess {
       .catch(() => {})
     const due = this.givenUp.due(this.table!.givenUp(), nowMs)
     if (due.size > 0) cluster.resign((topicId, partition) => due.has(`${topicId}/${partition}`)).catch(() => {})
+  }
+
+  /** Leaders remove what is old, the others what lies below the start of their leader's logs. */
+  private removeOld (): void {
+    const { signal } = new AbortController()
+    for (const replica of this.replicas()) replica.applyRetention()
+    this.table!.removeBelowStart(signal).catch(() => {})
   }
 
   /** Says to all others that it is there. */

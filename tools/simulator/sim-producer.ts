@@ -33,6 +33,8 @@ export class SimProducer {
   private batchCount = 0
   private leader: number
   private isStopped = false
+  /** Told of another leader: what waits is sent again soon. */
+  private isRedirected = false
 
   constructor (queue: EventQueue, random: SeededRandom, world: ProducerWorld, producerId: number, log: number) {
     this.queue = queue
@@ -85,16 +87,20 @@ export class SimProducer {
       this.world.onAck(this.log, answer.baseOffset, outstanding.crc)
       return
     }
-    if (answer.leader >= 0) this.leader = answer.leader
-    else if (answer.reason === 'not-leader') this.leader = this.random.between(0, this.world.brokerCount)
+    if (answer.reason !== 'not-leader') return
+    const leader = answer.leader >= 0 ? answer.leader : this.random.between(0, this.world.brokerCount)
+    if (leader !== this.leader) this.isRedirected = true
+    this.leader = leader
   }
 
   /** Sends everything that waits for too long once more, in order. */
   private retry (): void {
     if (this.isDone) return
     const oldest = this.outstanding[0]
-    if (oldest !== undefined && this.queue.nowMs - oldest.sentMs > RETRY_MS) {
-      if (this.random.chance(0.3)) this.leader = this.random.between(0, this.world.brokerCount)
+    const isLate = oldest !== undefined && this.queue.nowMs - oldest.sentMs > RETRY_MS
+    if (isLate || this.isRedirected) {
+      if (!this.isRedirected && this.random.chance(0.3)) this.leader = this.random.between(0, this.world.brokerCount)
+      this.isRedirected = false
       for (const outstanding of this.outstanding) this.send(outstanding)
     }
     this.queue.after(RETRY_MS / 4, () => this.retry())

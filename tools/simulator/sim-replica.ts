@@ -51,8 +51,11 @@ export class SimReplica implements ReplicaHost, TableReplica {
     })
     this.highWatermarks = this.replica.logs.map(log => log.highWatermark)
     this.observedEnds = this.replica.logs.map(() => -1)
+    for (const { index, log } of this.replica.logs) log.onStartOffsetChange = () => this.onStartOffset(index)
+    this.configure()
     checker.onStart(this.store, this.index, this.replica.promised)
-    this.partition = new SimPartition(this.replica, !mutant.acknowledgesDuplicatesEarly)
+    this.partition = new SimPartition(this.replica, !mutant.acknowledgesDuplicatesEarly,
+      log => checker.committed(this.index, log).batches)
   }
 
   get label (): string { return `partition ${this.index}` }
@@ -75,7 +78,19 @@ export class SimReplica implements ReplicaHost, TableReplica {
     if (!this.closed) this.replica.tick()
   }
 
-  async removeBelowStart (): Promise<void> {}
+  async removeBelowStart (): Promise<void> {
+    for (const { log } of this.replica.logs) {
+      if (this.replica.open || this.closed || log.state === 'failed') return
+      const [first] = log.listSegments()
+      if (first !== undefined && first.endOffset <= log.logStartOffset) await log.applyRetention()
+    }
+  }
+
+  /** Removes what is too much, where this broker leads. */
+  applyRetention (): void {
+    if (!this.replica.open || this.closed) return
+    for (const { log } of this.replica.logs) log.applyRetention().catch(() => {})
+  }
 
   close (): Promise<void> {
     this.closed = true
@@ -105,6 +120,9 @@ export class SimReplica implements ReplicaHost, TableReplica {
     if (kind === 'promise' || kind === 'durable-ack' || kind === 'fetch' || kind === 'fetched' || kind === 'pulled') {
       this.world.checker.onAnswer(this.store, this.index, epoch, kind)
     }
+    if (kind === 'fetched') {
+      for (const part of message.parts) if (part.kind !== 'records') this.log(`fetched ${part.kind}`, String(part.offset))
+    }
     this.world.network.send(this.self.brokerId, brokerId, this.index, message)
   }
 
@@ -127,6 +145,7 @@ export class SimReplica implements ReplicaHost, TableReplica {
   }
 
   onRole (role: ReplicaRole, epoch: number): void {
+    this.configure()
     const { checker } = this.world
     this.log(`role ${role}`, `e${epoch}`)
     if (role !== 'lead') this.partition.onRole()
@@ -135,6 +154,7 @@ export class SimReplica implements ReplicaHost, TableReplica {
   }
 
   onOpen (epoch: number): void {
+    this.configure()
     for (const { index, startOffset } of this.replica.logs) {
       this.observeLog(index)
       this.world.checker.onOpen(this.store, this.index, index, startOffset, epoch)
@@ -150,7 +170,8 @@ export class SimReplica implements ReplicaHost, TableReplica {
 
   onHighWatermark (log: number, offset: number): void {
     const { replica } = this
-    const before = this.highWatermarks[log]!
+    // What lies below the start of the log came and went elsewhere.
+    const before = Math.max(this.highWatermarks[log]!, Math.min(offset, replica.logs[log]!.startOffset))
     this.highWatermarks[log] = offset
     this.observeLog(log)
     const set = replica.roleName === 'lead' ? replica.leading!.record.replicas.map(memberName) : null
@@ -171,6 +192,22 @@ export class SimReplica implements ReplicaHost, TableReplica {
 
   report (kind: ReplicaReport, message: string): void {
     this.log(`report ${kind}`, message)
+  }
+
+  /** Only the leader decides what is old. */
+  private configure (): void {
+    // The first role comes while the replica is being made.
+    const replica = this.replica as Replica | undefined
+    for (const { log } of replica?.logs ?? []) {
+      const retentionBytes = replica!.open ? this.world.options.retentionBytes : -1
+      log.configure({ ...log.config, retentionBytes })
+    }
+  }
+
+  private onStartOffset (index: number): void {
+    const { startOffset } = this.replica.logs[index]!
+    this.log('log-start', `${index} ${startOffset}`)
+    this.world.checker.onStartOffset(this.store, this.index, index, startOffset)
   }
 
   // Looking on.

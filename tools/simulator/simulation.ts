@@ -164,7 +164,7 @@ export class Simulation implements SimWorld {
           produce: (brokerId, log, batch, answered) => {
             this.network.carry(CLIENT, brokerId, () => {
               const broker = this.brokers[brokerId]!
-              broker.act(() => broker.replicaOf(partition)?.partition.produce(log, batch, answer => {
+              broker.act(() => broker.produce(partition, log, batch, answer => {
                 if (!answer.ok) this.log.add(this.queue.nowMs, 'refused', `${partition}.${log} ${answer.reason}`)
                 this.network.carry(brokerId, CLIENT, () => answered(answer))
               }))
@@ -239,8 +239,9 @@ export class Simulation implements SimWorld {
       if (memberName(member) !== broker.store) return `${memberName(member)} is gone`
       for (const log of leader.logs) {
         const own = replica?.logs[log.index]
-        if (own?.highWatermark !== log.nextOffset || own.nextOffset !== log.nextOffset) {
-          return `log ${log.index} of ${broker.store} is at ${own?.highWatermark}/${own?.nextOffset} of ${log.highWatermark}/${log.nextOffset}`
+        const has = [own?.highWatermark, own?.nextOffset, own?.log.durableOffset]
+        if (has.some(offset => offset !== log.nextOffset)) {
+          return `log ${log.index} of ${broker.store} is at ${has.join('/')} of ${log.highWatermark}/${log.nextOffset}`
         }
       }
       if (replica?.trusted !== true) return `${broker.store} is not trusted`

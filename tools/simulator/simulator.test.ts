@@ -11,7 +11,7 @@ const SEEDS = 24
 const COVERAGE = [
   'new-epoch', 'promise', 'fenced', 'pull', 'pulled', 'begin-epoch', 'fetch', 'fetched', 'durable-ack',
   'commit', 'ack', 'read', 'open', 'truncate', 'kill', 'power-cut', 'wipe', 'refused',
-  'role follow', 'role recover', 'role lead', 'report damaged', 'report mended', 'delete',
+  'role follow', 'role recover', 'role lead', 'report damaged', 'report mended', 'delete', 'log-start', 'fetched diverge', 'fetched restart',
   'fault pause', 'fault cut', 'fault asymmetric', 'fault flip', 'fault diskError', 'fault diskFull',
   'fault controlOutage', 'fault reconfigure', 'fault falseSuspicion', 'fault clockJump', 'fault allDown',
   'aimed at commit', 'aimed at promise', 'aimed at activation', 'aimed at append',

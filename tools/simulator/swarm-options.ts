@@ -61,6 +61,8 @@ export interface SwarmOptions {
     readonly append: number
   }
   readonly segmentBytes: number
+  /** Leaders remove segments beyond so many bytes; -1: none. */
+  readonly retentionBytes: number
   readonly clockDriftShare: number
 }
 
@@ -124,7 +126,8 @@ export function drawOptions (random: SeededRandom): SwarmOptions {
       activation: share(0.5, 0.4),
       append: share(0.4, 0.01),
     },
-    segmentBytes: random.pick([4_096, 16_384, 1_048_576]),
+    segmentBytes: random.pick([4_096, 5_500, 16_384, 1_048_576]),
+    retentionBytes: random.chance(0.5) ? random.between(500, 12_000) : -1,
     clockDriftShare: share(0.5, 0.01),
   }
 }
