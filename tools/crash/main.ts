@@ -136,7 +136,7 @@ async function delayed (): Promise<boolean> {
 async function cluster (): Promise<boolean> {
   const { brokers, etcd, seed, faults, records, chapter, rate, only } = values
   const again = `npm run crash -- cluster --brokers ${brokers} --etcd ${etcd} --seed ${seed} --faults ${faults} ` +
-    `--records ${records} --chapter ${chapter} --rate ${rate}${only === undefined ? '' : ` --only ${only}`}`
+    `--records ${records} --chapter ${chapter} --rate ${rate}${only === undefined ? '' : ` --only ${only}`}${values.powerLoss ? ' --power-loss' : ''}`
   let isSound = false
   try {
     isSound = tell(await clusterRun({
@@ -149,6 +149,7 @@ async function cluster (): Promise<boolean> {
       faultsPerChapter: chapter,
       recordsPerSecond: rate,
       only: only?.split(','),
+      powerLoss: values.powerLoss,
       say: line => process.stderr.write(`${line}\n`),
     }))
   } finally {

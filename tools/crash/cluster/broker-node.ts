@@ -6,6 +6,8 @@
 
 import { join } from 'node:path'
 import { BrokerProcess } from '../broker-process.js'
+import type { PowerLossDisk } from '../power-loss/power-loss-disk.js'
+import type { SeededRandom } from '../seeded-random.js'
 import type { LinkProxy } from './link-proxy.js'
 
 export interface BrokerNodeOptions {
@@ -20,6 +22,8 @@ export interface BrokerNodeOptions {
   readonly peerProxy: LinkProxy
   readonly controlProxies: readonly LinkProxy[]
   readonly options: Readonly<Record<string, string>>
+  /** What its data lies on, where that can lose power. */
+  readonly powerDisk: PowerLossDisk | null
 }
 
 const STOP_MS_MAX = 60_000
@@ -66,12 +70,13 @@ export class BrokerNode {
 
   /** Starts it without waiting, for a kill while it does so. */
   launch (): BrokerProcess {
-    const { id, port, data, folder, clientProxy, peerProxy, controlProxies, options } = this.options
+    const { id, port, data, folder, clientProxy, peerProxy, controlProxies, options, powerDisk } = this.options
     this.process = new BrokerProcess({
       data,
       port,
       detached: true,
       logPath: join(folder, `stderr-${++this.starts}.log`),
+      environment: powerDisk?.environment,
       options: {
         id: String(id),
         control: `etcd://${controlProxies.map(({ address }) => address).join(',')}`,
@@ -87,6 +92,16 @@ export class BrokerNode {
   async kill (): Promise<void> {
     this.isUp = false
     await this.process?.kill()
+  }
+
+  /** It can lose power. */
+  get hasPowerDisk (): boolean { return this.options.powerDisk !== null }
+
+  /** SIGKILL, and what was not synced may be gone. @returns how many writes and names were. */
+  async losePower (random: SeededRandom): Promise<number> {
+    await this.kill()
+    const { lostWrites, lostNames } = await this.options.powerDisk!.powerLoss(random)
+    return lostWrites + lostNames
   }
 
   /** SIGTERM. @throws Error where it does not end well in time. */

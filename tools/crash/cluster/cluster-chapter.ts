@@ -245,9 +245,11 @@ export class ClusterChapter {
     if (fault !== null) report(`liveness: ${fault}`)
     const partitions = await this.health.partitions()
     const isStopped = random.chance(0.5)
-    say(isStopped ? 'stopping the cluster' : 'killing the cluster')
+    const losesPower = !isStopped && cluster.nodes.every(({ hasPowerDisk }) => hasPowerDisk)
+    say(isStopped ? 'stopping the cluster' : losesPower ? 'taking all power' : 'killing the cluster')
     this.journal.write({ step: 'stopped' })
     await Promise.all(cluster.nodes.map(node => isStopped ? node.stop() : node.kill()))
+    if (losesPower) for (const node of cluster.nodes) await node.losePower(random)
     const stored = new Map<string, StoredLog>()
     for (const { topic, topicId, partition, end, replicas, kind } of partitions) {
       const folders = replicas.flatMap(brokerId => {

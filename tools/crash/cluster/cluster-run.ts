@@ -34,6 +34,8 @@ export interface ClusterRunOptions {
   readonly folder: string
   /** Faults to choose from, by name. Default all. */
   readonly only?: readonly string[]
+  /** Brokers run on disks that lose power on command, as some faults do. Default false: these faults do not strike. */
+  readonly powerLoss?: boolean
   /** Default 10. */
   readonly faultsPerChapter?: number
   /** What producers aim at, all together. Default 8,000. */
@@ -93,9 +95,10 @@ class ClusterRun {
   }
 
   async run (): Promise<ClusterReport> {
-    const { folder, brokers, etcdMembers, seed } = this.options
+    const { folder, brokers, etcdMembers, seed, powerLoss: withPowerLoss = false } = this.options
     const random = new SeededRandom(seed)
-    await using cluster = await FaultCluster.start({ folder, brokers, etcdMembers, random, disk: this.disk })
+    const { disk } = this
+    await using cluster = await FaultCluster.start({ folder, brokers, etcdMembers, random, disk, withPowerLoss })
     const retry = { initialDelayMs: 20, maxDelayMs: 500 }
     const client = connect({ brokers: () => cluster.addresses, clientId: 'run', retry })
     try {

@@ -10,6 +10,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EtcdCluster } from '../../etcd/etcd-cluster.js'
 import { freePort } from '../../etcd/etcd-process.js'
+import { PowerLossDisk } from '../power-loss/power-loss-disk.js'
 import type { SeededRandom } from '../seeded-random.js'
 import type { SmallDisk } from '../small-disk.js'
 import { BrokerNode } from './broker-node.js'
@@ -24,6 +25,8 @@ export interface FaultClusterOptions {
   readonly random: SeededRandom
   /** A disk for the last of the brokers, so that it can be filled; null: all are on the disk of the folder. */
   readonly disk: SmallDisk | null
+  /** Brokers run on disks that lose power on command. */
+  readonly withPowerLoss: boolean
 }
 
 /** The one source of proxies that serve one broker alone. */
@@ -129,7 +132,7 @@ export class FaultCluster implements AsyncDisposable {
   }
 
   private async makeNode (disk: SmallDisk | null): Promise<BrokerNode> {
-    const { random, folder } = this.options
+    const { random, folder, withPowerLoss } = this.options
     const id = ++this.lastId
     const port = await freePort()
     const own = join(folder, `broker-${id}`)
@@ -140,11 +143,13 @@ export class FaultCluster implements AsyncDisposable {
     for (const { clientPort } of this.etcd.members) {
       controlProxies.push(await LinkProxy.start(clientPort, random.split()))
     }
+    const data = join(disk?.path ?? own, 'data')
     const node = new BrokerNode({
       id,
       port,
       folder: own,
-      data: join(disk?.path ?? own, 'data'),
+      data,
+      powerDisk: withPowerLoss ? await PowerLossDisk.open(data) : null,
       clientProxy: await LinkProxy.start(port, random.split()),
       peerProxy,
       controlProxies,

@@ -19,6 +19,9 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   'kill-follower': { run: async world => killed(world, [await world.followerNode()]) },
   'kill-several': { run: world => killed(world, world.free.filter(() => world.random.chance(0.6))) },
   'kill-all': { run: world => killed(world, world.cluster.nodes), isAlone: true },
+  'lose-power': { run: async world => powerLost(world, [await world.leaderNode()]) },
+  'lose-power-several': { run: world => powerLost(world, world.free.filter(() => world.random.chance(0.6))) },
+  'lose-power-all': { run: world => powerLost(world, world.cluster.nodes), isAlone: true },
   'freeze-leader': { run: async world => freeze(world, await world.leaderNode()) },
   'freeze-follower': { run: async world => freeze(world, await world.followerNode()) },
   stop: { run: async world => stop(world, await world.leaderNode()) },
@@ -55,6 +58,21 @@ async function killed (world: FaultWorld, chosen: readonly (BrokerNode | null)[]
     }
     await Promise.all(nodes.map(node => node.start()))
     return `killed ${names(nodes)} for ${lastMs} ms`
+  })
+}
+
+/** All at the same moment: none of them can have told another one what it lost. */
+async function powerLost (world: FaultWorld, chosen: readonly (BrokerNode | null)[]): Promise<FaultOutcome> {
+  const nodes = chosen.filter(node => node?.hasPowerDisk === true) as BrokerNode[]
+  if (nodes.length === 0) return null
+  return await world.holding(nodes, async () => {
+    await Promise.all(nodes.map(node => node.kill()))
+    const lost: number[] = []
+    for (const node of nodes) lost.push(await node.losePower(world.random))
+    const lastMs = world.lastMs()
+    await delay(lastMs)
+    await Promise.all(nodes.map(node => node.start()))
+    return `took the power from ${names(nodes)} for ${lastMs} ms, which lost ${lost.join(', ')} changes`
   })
 }
 
