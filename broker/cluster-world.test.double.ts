@@ -26,6 +26,7 @@ class TestMember implements BrokerCluster, PartitionPlacements {
   self: ClusterSelf | null = null
   setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void = () => {}
   readonly lost: number[] = []
+  readonly found: number[] = []
   /** Runs when the broker has given up what it leads, and is about to leave. */
   onStop: () => Promise<void> = async () => {}
   readonly listeners = new Set<(topicId: string, partition: number) => void>()
@@ -41,7 +42,7 @@ class TestMember implements BrokerCluster, PartitionPlacements {
 
   onPeerLost (brokerId: number): void { this.lost.push(brokerId) }
 
-  onPeerFound (): void {}
+  onPeerFound (brokerId: number): void { this.found.push(brokerId) }
 
   async completeMoves (): Promise<void> {}
 

@@ -99,6 +99,21 @@ t.test('Peers: that a process is gone is known at once, and the next one is foun
   t.equal((await client.produce(topicId, 0, ['a'])).error, 0)
 })
 
+t.test('Peers: a broker whose connection breaks and comes back is found again (one way)', async t => {
+  const world = await clusterOf(t, 2)
+  const [first, second] = world.brokers
+  const peersOf = (broker: typeof first) => broker!.broker!.services.peers!
+  await until(() => [first, second].every(broker => peersOf(broker).states()[0]!.incarnation !== null))
+  await until(() => Number.isFinite(peersOf(first).states()[0]!.heardMs))
+  const { incarnation } = peersOf(first).states()[0]!
+  first!.member.found.length = 0
+  // What the second says to the first breaks; what the first says to the second goes on.
+  peersOf(second)['links'].get(1)!['socket']!.resetAndDestroy()
+  await until(() => first!.member.lost.includes(2))
+  await until(() => first!.member.found.includes(2))
+  t.equal(peersOf(first).states()[0]!.incarnation, incarnation, 'the other way was there all the time')
+})
+
 t.test('Peers: batches as large as a frame allows are copied', async t => {
   const world = await clusterOf(t, 2)
   const topicId = await world.createTopic('stream', { 'max.batch.bytes': String(15 * 1024 * 1024) })

@@ -43,7 +43,7 @@ export class Peers implements PeerLinkHost {
    * always safe.
    */
   onLost: (brokerId: number, incarnation: string) => void = () => {}
-  /** A broker can be spoken to. */
+  /** A broker can be spoken to, and speaks. */
   onFound: (brokerId: number, incarnation: string) => void = () => {}
   private readonly options: PeersOptions
   private readonly links = new Map<number, PeerLink>()
@@ -133,6 +133,7 @@ export class Peers implements PeerLinkHost {
     const session = { brokerId, incarnation, heardMs: this.monotonicMs() }
     this.sessions.set(connection, session)
     this.current.set(brokerId, session)
+    this.findBothWays(brokerId)
     return null
   }
 
@@ -168,7 +169,14 @@ export class Peers implements PeerLinkHost {
   onUp ({ brokerId, incarnation }: PeerLink): void {
     this.incarnations.set(brokerId, incarnation!)
     this.options.logger.info({ brokerId }, 'connected to a broker')
-    this.onFound(brokerId, incarnation!)
+    this.findBothWays(brokerId)
+  }
+
+  /** A broker is found when it can be spoken to and speaks: whichever way was broken, the other may have been there. */
+  private findBothWays (brokerId: number): void {
+    const incarnation = this.links.get(brokerId)?.incarnation ?? null
+    if (incarnation === null || this.current.get(brokerId)?.incarnation !== incarnation) return
+    this.onFound(brokerId, incarnation)
   }
 
   onDown ({ brokerId }: PeerLink, reason: string, wasUp: boolean): void {
