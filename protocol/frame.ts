@@ -87,14 +87,28 @@ const spares: Buffer[] = []
 
 /** Memory for at least `bytes`, with anything in it. */
 function takeBuffer (bytes: number): Buffer {
-  const spare = spares[spares.length - 1]
-  return spare !== undefined && spare.length >= bytes ? spares.pop()! : Buffer.allocUnsafeSlow(bytes)
+  for (let index = spares.length - 1; index >= 0; index--) {
+    const spare = spares[index]!
+    if (spare.length < bytes) continue
+    spares[index] = spares[spares.length - 1]!
+    spares.length--
+    return spare
+  }
+  return Buffer.allocUnsafeSlow(bytes)
 }
 
-/** Takes back memory that nobody looks at any more. */
+/** Takes back memory that nobody looks at any more: where there is enough, in the place of the smallest one. */
 function giveBuffer (buffer: Buffer): void {
-  const isUseful = buffer.length >= FIRST_BYTES && buffer.length <= SPARE_BYTES_MAX
-  if (isUseful && spares.length < SPARES_MAX) spares.push(buffer)
+  if (buffer.length < FIRST_BYTES || buffer.length > SPARE_BYTES_MAX) return
+  if (spares.length < SPARES_MAX) {
+    spares.push(buffer)
+    return
+  }
+  let smallest = 0
+  for (let index = 1; index < SPARES_MAX; index++) {
+    if (spares[index]!.length < spares[smallest]!.length) smallest = index
+  }
+  if (spares[smallest]!.length < buffer.length) spares[smallest] = buffer
 }
 
 /** Cuts a stream into frames. */

@@ -3,9 +3,9 @@
 //
 // - Bytes below `end` never change while anybody may look at them: slices of them can be handed out.
 // - `unwritten` counts the runs in it that are not written yet: such a slab is never let go of.
-// - When the cache lets go of a slab whose bytes were never handed out (`lent`), its memory is used for another one:
-//   memory outside of the heap that comes and goes by the megabyte has the collector walk the whole heap every few
-//   dozen of them. What was handed out lives on as long as somebody holds a slice.
+// - When the cache lets go of a slab that nobody reads any more, its memory is used for another one: memory outside of
+//   the heap that comes and goes by the megabyte has the collector walk the whole heap every few dozen of them. What
+//   was handed out and not given back (`readers`) lives on as long as somebody holds a slice.
 
 import type { TailRing } from './tail-ring.js'
 
@@ -15,7 +15,9 @@ export class AppendSlab {
   readonly sizeBytes: number
   end = 0
   unwritten = 0
-  /** Somebody else may hold a slice of it, or write from it. */
+  /** Slices that were handed out and not given back. */
+  readers = 0
+  /** A write from it may be under way that nobody waits for. */
   lent = false
   /** The logs with runs in here, to be told when it goes. */
   readonly rings: TailRing[] = []

@@ -102,8 +102,8 @@ export interface LogSlice {
   /** Where to read on. */
   readonly nextOffset: number
   /**
-   * To be called, once at most, when nobody looks at the buffers any more: their memory is then used for other reads.
-   * Left out where the memory is shared; where it is not called the collector takes care of it.
+   * To be called, once at most, when nobody looks at the buffers any more: their memory is then used for something
+   * else. Left out where there are none; where it is not called the collector takes care of it.
    */
   readonly release?: () => void
 }

@@ -208,16 +208,35 @@ export class PartitionLog {
    * left out. `between` is waited for after a few batches each: whoever keeps what it is given can put that away.
    */
   async replay (from: number, visit: (batch: Buffer) => void, between?: () => Promise<void>): Promise<void> {
+    const sliceBytes = between === undefined ? REPLAY_BYTES : SMALL_REPLAY_BYTES
+    await this.visitSlices(from, sliceBytes, async slice => {
+      for (const bytes of slice.buffers) visitBatches(bytes, visit)
+      if (slice.sizeBytes > 0) await between?.()
+    })
+  }
+
+  /** The same for headers alone. What was read is used again: nobody keeps any of it. */
+  async replayHeaders (from: number, visit: (header: BatchHeader) => void): Promise<void> {
+    const visitHeader = (batch: Buffer): void => visit(readBatchHeader(batch))
+    await this.visitSlices(from, REPLAY_BYTES, async slice => {
+      for (const bytes of slice.buffers) visitBatches(bytes, visitHeader)
+      slice.release?.()
+    })
+  }
+
+  /** Reads what lies between `from` and the log end, in order, without what is damaged. */
+  private async visitSlices (
+    from: number, sliceBytes: number, visit: (slice: LogSlice) => Promise<void>,
+  ): Promise<void> {
     let offset = Math.max(from, this.logStartOffset)
     const endOffset = this.nextOffset
-    const sliceBytes = between === undefined ? REPLAY_BYTES : SMALL_REPLAY_BYTES
     while (offset < endOffset) {
       try {
         const slice = await this.readSlice(offset, sliceBytes, endOffset)
-        for (const bytes of slice.buffers) visitBatches(bytes, visit)
-        if (slice.sizeBytes === 0) return
-        offset = slice.nextOffset
-        await between?.()
+        const { sizeBytes, nextOffset } = slice
+        await visit(slice)
+        if (sizeBytes === 0) return
+        offset = nextOffset
       } catch (error) {
         if (!(error instanceof LogReadFailure)) throw error
         if (error.reason.kind === 'corrupt') offset = error.reason.to
@@ -225,11 +244,6 @@ export class PartitionLog {
         else throw error
       }
     }
-  }
-
-  /** As `replay`, with the headers only. */
-  async replayHeaders (from: number, visit: (header: BatchHeader) => void): Promise<void> {
-    await this.replay(from, batch => visit(readBatchHeader(batch)))
   }
 
   /**

@@ -2,8 +2,8 @@
 //
 //    [slab][slab][slab] … [slab: filling up]       bounded by maxBytes, but for slabs with unwritten batches
 //
-// A batch larger than half a slab gets a slab of its own. The memory of slabs that were let go and not lent out is kept
-// for the next ones.
+// A batch larger than half a slab gets a slab of its own. The memory of slabs that were let go and that nobody reads is
+// kept for the next ones.
 
 import { AppendSlab } from './append-slab.js'
 
@@ -75,7 +75,8 @@ export class TailCache {
 
   private letGo (slab: AppendSlab): void {
     this.heldBytes -= slab.sizeBytes
-    const reusable = !slab.lent && slab.sizeBytes === this.slabBytes && this.spares.length < SPARES_MAX
+    const isFree = !slab.lent && slab.readers === 0
+    const reusable = isFree && slab.sizeBytes === this.slabBytes && this.spares.length < SPARES_MAX
     if (reusable) this.spares.push(slab.bytes!)
     slab.bytes = null
     for (const ring of slab.rings) ring.onSlabGone()

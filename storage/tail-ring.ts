@@ -4,6 +4,7 @@
 
 import { BATCH_POSITION } from '@sluice/protocol'
 import type { LogSlice } from './log-types.js'
+import type { AppendSlab } from './append-slab.js'
 import type { TailRun } from './tail-run.js'
 
 export class TailRing {
@@ -68,6 +69,7 @@ export class TailRing {
     let index = this.find(from)
     if (index < 0) return null
     const buffers: Buffer[] = []
+    const slabs: AppendSlab[] = []
     const first = skipTo(this.runs[index]!, from)
     const baseOffset = first.offset
     let { at, offset } = first
@@ -81,12 +83,17 @@ export class TailRing {
       const end = endWithin(run, at, offset, maxBytes - sizeBytes, limitOffset, sizeBytes === 0)
       if (end.at === at) break
       pushSlice(buffers, run, at, end.at)
+      if (slabs[slabs.length - 1] !== run.slab) {
+        run.slab.readers++
+        slabs.push(run.slab)
+      }
       sizeBytes += end.at - at
       offset = end.offset
       if (end.at < run.end) break
     }
     if (sizeBytes === 0) return { buffers, sizeBytes, baseOffset: from, nextOffset: from }
-    return { buffers, sizeBytes, baseOffset, nextOffset: offset }
+    const release = (): void => { for (const slab of slabs) slab.readers-- }
+    return { buffers, sizeBytes, baseOffset, nextOffset: offset, release }
   }
 
   private find (offset: number): number {
@@ -106,7 +113,6 @@ export class TailRing {
 
 /** Adds a slice of a run, joined to the one before where they touch. */
 function pushSlice (buffers: Buffer[], run: TailRun, start: number, end: number): void {
-  run.slab.lent = true
   const bytes = run.slab.bytes!
   const last = buffers[buffers.length - 1]
   const lastStart = last?.buffer === bytes.buffer ? last.byteOffset - bytes.byteOffset : -1

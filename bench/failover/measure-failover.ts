@@ -125,7 +125,7 @@ async function hitRound (trial: Trial, cluster: BenchCluster, round: number): Pr
     stopMs = wallMs() - faultMs
   }
   // What was acknowledged while it handed over says nothing about who leads now: what is sent after its end does.
-  await pulse.call('noteFault', { atMs: fault === 'stop' ? faultMs + stopMs! : faultMs })
+  await pulse.call('noteFault', { atMs: fault === 'stop' ? faultMs + stopMs! : faultMs, partitions: led })
   await allBack(pulse, led)
   await delay(SETTLE_MS)
   const outcome = await pulse.call('endRound', null)

@@ -63,9 +63,10 @@ export class PartitionPulse {
     this.failures.length = 0
   }
 
-  /** From `atMs` on something was wrong. */
-  noteFault (atMs: number): void {
+  /** From `atMs` on something was wrong with these partitions: each is sent a record at once, whoever's turn it is. */
+  noteFault (atMs: number, partitions: readonly number[]): void {
     this.faultMs = atMs
+    for (const partition of partitions) this.send(partition)
   }
 
   /** @param partitions whose standing is asked for. */

@@ -33,7 +33,7 @@ export interface PulseCalls {
   prepare: { argument: PulseSetup, result: null }
   start: { argument: null, result: null }
   beginRound: { argument: null, result: null }
-  noteFault: { argument: { atMs: number }, result: null }
+  noteFault: { argument: { atMs: number, partitions: number[] }, result: null }
   standing: { argument: { partitions: number[] }, result: PulseStanding }
   endRound: { argument: null, result: PulseRound }
   stop: { argument: null, result: null }

@@ -20,8 +20,8 @@ answerCalls<PulseCalls>({
     pulse.beginRound()
     return null
   },
-  noteFault ({ atMs }) {
-    pulse.noteFault(atMs)
+  noteFault ({ atMs, partitions }) {
+    pulse.noteFault(atMs, partitions)
     return null
   },
   standing: ({ partitions }) => pulse.standing(partitions),

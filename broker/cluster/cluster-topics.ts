@@ -79,11 +79,13 @@ export class ClusterTopics implements Topics {
       if ('error' in record || validateOnly) return record
       if (!await this.place(record, 0)) return topicChangedMeanwhile(record.name)
       const isOurs = (value: unknown): boolean => (value as TopicRecord).topicId === record.topicId
-      if (await swap(control, topicKey(record.name), record, 0, isOurs) === null) {
+      const key = topicKey(record.name)
+      const made = await swap(control, key, record, 0, isOurs)
+      if (made === null) {
         await metadata.refreshRecords()
         return topicExists(record.name)
       }
-      await metadata.refreshRecords()
+      metadata.topics.apply({ key, value: record, revision: made })
       await this.leadersOf(record)
       return record
     })
@@ -106,9 +108,13 @@ export class ClusterTopics implements Topics {
       const revision = metadata.topics.revisionOf(record.name)
       const text = JSON.stringify(record)
       const isOurs = (value: unknown): boolean => JSON.stringify(value) === text
-      const changed = await swap(control, topicKey(record.name), record, revision, isOurs)
-      await metadata.refreshRecords()
-      if (changed === null) return topicChangedMeanwhile(record.name)
+      const key = topicKey(record.name)
+      const made = await swap(control, key, record, revision, isOurs)
+      if (made === null) {
+        await metadata.refreshRecords()
+        return topicChangedMeanwhile(record.name)
+      }
+      metadata.topics.apply({ key, value: record, revision: made })
       if (isGrowing) await this.leadersOf(record)
       return record
     })
@@ -158,6 +164,9 @@ export class ClusterTopics implements Topics {
    * Writes the first records of the partitions `[from, topic.partitions)`. Nothing is written once a drain has begun
    * that this broker has not heard of: so a drain that looks around when its word is written finds all that there will
    * be. False where somebody else was faster.
+   *
+   * What was written is known with that. To list it, while thousands of partitions begin on the same disk, might find a
+   * control store that has no time for it, and make a failure of what is done.
    */
   private async place (topic: TopicRecord, from: number): Promise<boolean> {
     const { control, metadata } = this.options
@@ -166,7 +175,10 @@ export class ClusterTopics implements Topics {
       if (takers.length < topic.replicationFactor) return false
       const swaps = this.recordsOf(topic, from, takers)
       const revision = metadata.drains.revisionOf(DRAINS_CHANGED)
-      const made = await commitSwaps(control, swaps, [{ key: DRAINS_CHANGED_KEY, revision }])
+      const guard = [{ key: DRAINS_CHANGED_KEY, revision }]
+      const made = await commitSwaps(control, swaps, guard, ({ change: { key, value } }, revision) => {
+        metadata.records.apply({ key, value, revision })
+      })
       if (made === swaps.length) return true
       if (made > 0) return false
       await metadata.refresh()

@@ -59,6 +59,8 @@ export interface ClusterSelf {
  * milliseconds.
  */
 const SUSPECT_AFTER_MS = 100
+/** What could not be handed over since its record had changed is tried again so often. */
+const RESIGN_TRIES = 3
 
 export class Cluster {
   readonly clusterId: string
@@ -197,8 +199,18 @@ export class Cluster {
    * @param isMeant default: all of it.
    */
   async resign (isMeant: (topicId: string, partition: number) => boolean = () => true): Promise<void> {
+    const { control } = this.options
+    for (let tries = 1; tries <= RESIGN_TRIES; tries++) {
+      const swaps = this.handOvers(isMeant)
+      if (await commitSwaps(control, swaps) === swaps.length) return
+      // A record has changed meanwhile, its epoch noted as active most likely: it is looked at anew.
+      await this.metadata.refreshRecords()
+    }
+  }
+
+  private handOvers (isMeant: (topicId: string, partition: number) => boolean): KeySwap[] {
     const { metadata, makeNonce, self } = this
-    if (self === null) return
+    if (self === null) return []
     const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
     const entries = metadata.partitionEntries()
     const leads = new Map<number, number>()
@@ -215,7 +227,7 @@ export class Cluster {
       const after = failOver(record, memberOf(next), next.incarnation, makeNonce())
       swaps.push({ change: { key: `${PARTITION_PREFIX}${topicId}/${partition}`, value: after }, revision })
     }
-    await commitSwaps(this.options.control, swaps)
+    return swaps
   }
 
   /** Leaves: the others know at once. */

@@ -14,7 +14,7 @@ import {
   API_KEY, API_VERSIONS, decodeBody, FRAME_FLAG, FrameReader, messageCodec, type Frame, type PeerHelloResponse,
 } from '@sluice/protocol'
 import type { EndOfTurn } from '../runtime/turn.js'
-import { encodeLetters, payloadBytesOf, type ReplicaLetter } from './replica-frame.js'
+import { encodeLetters, payloadBytesOf, releasesOf, type ReplicaLetter } from './replica-frame.js'
 
 export interface BrokerAddress { readonly host: string, readonly port: number }
 
@@ -92,7 +92,7 @@ export class PeerLink {
 
   /** Sends a letter with the others of this turn, or drops it. */
   send (letter: ReplicaLetter): void {
-    if (this.incarnation === null) return
+    if (this.incarnation === null) return release([letter])
     this.letters.push(letter)
     if (this.flushScheduled) return
     this.flushScheduled = true
@@ -172,6 +172,7 @@ export class PeerLink {
     const socket = this.socket!
     this.socket = null
     this.incarnation = null
+    release(this.letters)
     this.letters = []
     socket.destroy()
     if (!wasUp) this.redialMs = Math.min(2 * this.redialMs, PEER_LIMITS.redialMsMax)
@@ -204,7 +205,7 @@ export class PeerLink {
   private write (letters: readonly ReplicaLetter[]): void {
     const socket = this.socket!
     // The other does not read: it will ask again for what it needs.
-    if (socket.writableLength > PEER_LIMITS.unsentBytes) return
+    if (socket.writableLength > PEER_LIMITS.unsentBytes) return release(letters)
     const room = this.maxFrameBytes - FRAME_OVERHEAD_BYTES
     const isTooMuch = letters.length === 1 && payloadBytesOf(letters[0]!.message) > room
     const { body, payload, payloadBytes } = encodeLetters(isTooMuch ? [shortened(letters[0]!)] : letters)
@@ -213,9 +214,17 @@ export class PeerLink {
     this.sent.frames++
     this.sent.bytes += frame.length + payloadBytes
     socket.write(frame)
-    for (const buffer of payload) socket.write(buffer)
+    for (let index = 0; index < payload.length; index++) {
+      if (index < payload.length - 1) socket.write(payload[index]!)
+      else socket.write(payload[index]!, error => { if (error == null) release(letters) })
+    }
     this.sentMs = this.host.monotonicMs()
   }
+}
+
+/** The batches of letters that have left, or never will, are looked at no more. */
+function release (letters: readonly ReplicaLetter[]): void {
+  for (const { message } of letters) for (const done of releasesOf(message)) done()
 }
 
 /** The same answer with the records of one log only: those of the others come with the next. */

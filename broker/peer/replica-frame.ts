@@ -36,6 +36,13 @@ export function payloadBytesOf (message: ReplicaMessage): number {
   return bytes
 }
 
+/** What is to be called when a message has left, or has been dropped: nobody looks at its batches any more. */
+export function releasesOf (message: ReplicaMessage): (() => void)[] {
+  if (message.kind === 'pulled') return message.release === undefined ? [] : [message.release]
+  if (message.kind !== 'fetched') return []
+  return message.parts.flatMap(part => part.kind === 'records' && part.release !== undefined ? [part.release] : [])
+}
+
 /** The frame for some letters, in any order. */
 export function encodeLetters (letters: readonly ReplicaLetter[]): ReplicaFrame {
   const body: ReplicateRequest = {

@@ -22,6 +22,12 @@ import type { ReplicaSurroundings } from './replica-surroundings.js'
 
 export const REPLICA_LOG_KINDS = ['data', 'state'] as const
 const OPEN_AT_ONCE = 64
+/**
+ * So many replicas, or a share of them, look at the time in one tick: that of thousands takes milliseconds, and what
+ * they wait for is no shorter than a round of all.
+ */
+const TICKED_MIN = 200
+const TICKED_SHARE = 1 / 4
 /** What has failed is tried again so often, in milliseconds. */
 const RETRY_MS = 1_000
 
@@ -63,6 +69,8 @@ export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
   private readonly failed = new Map<string, { readonly topicId: string, readonly partition: number }>()
   private readonly marks = new CatchUpMarks()
   private retryAtMs = 0
+  /** Those whose turn to look at the time is still to come. */
+  private ticking: IterableIterator<Hosted> = this.all()
   private unsubscribe = (): void => {}
   private closed = false
   private replicaCount = 0
@@ -152,10 +160,17 @@ export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
     this.find(topicId, partition)?.onMessage(from, message)
   }
 
-  /** To be called every few tens of milliseconds. */
+  /** To be called every few tens of milliseconds: each replica has its turn within a few calls. */
   tick (): void {
     const nowMs = this.surroundings.clock.monotonicMs()
-    for (const replica of this.all()) replica.tick(nowMs)
+    for (let left = Math.max(TICKED_MIN, this.replicaCount * TICKED_SHARE); left > 0; left--) {
+      const next = this.ticking.next()
+      if (next.done === true) {
+        this.ticking = this.all()
+        break
+      }
+      next.value.tick(nowMs)
+    }
     if (this.failed.size === 0 || nowMs < this.retryAtMs) return
     this.retryAtMs = nowMs + RETRY_MS
     const failed = [...this.failed.values()]

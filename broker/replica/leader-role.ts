@@ -322,6 +322,7 @@ export class LeaderRole {
       if (slice === null) return done(null)
       if (isRestart) {
         const { baseOffset, prevCrc } = readBatchHeader(slice.buffers[0]!)
+        slice.release?.()
         return done({ ...parting, startOffset: baseOffset, prevCrc })
       }
       done({
@@ -332,6 +333,7 @@ export class LeaderRole {
         highWatermark: log.highWatermark,
         startOffset: log.startOffset,
         endOffset: log.nextOffset,
+        release: slice.release,
       })
     })
   }

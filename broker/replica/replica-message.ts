@@ -50,6 +50,8 @@ export type FetchedPart =
     readonly highWatermark: number
     readonly startOffset: number
     readonly endOffset: number
+    /** To be called, once at most, by who has sent the buffers: see LogSlice. */
+    readonly release?: (() => void) | undefined
   }
   /** The leader knows nothing of the follower's end: at or below `epoch` its log ends at `endOffset`. */
   | {
@@ -88,6 +90,8 @@ export type ReplicaMessage =
     readonly offset: number
     /** Null where they cannot be read. */
     readonly buffers: readonly Buffer[] | null
+    /** As that of records that were fetched. */
+    readonly release?: (() => void) | undefined
   }
   | { readonly kind: 'begin-epoch', readonly epoch: number, readonly storeId: string }
   | {

@@ -340,7 +340,8 @@ export class Replica {
     if (epoch !== this.promised || epoch !== this.durablePromise || log === undefined || log.busy) return
     log.read(offset, this.timing.fetchBytes, (slice) => {
       if (epoch !== this.promised) return
-      this.send(from, { kind: 'pulled', epoch, log: index, offset, buffers: slice?.buffers ?? null })
+      const { buffers = null, release } = slice ?? {}
+      this.send(from, { kind: 'pulled', epoch, log: index, offset, buffers, release })
     })
   }
 

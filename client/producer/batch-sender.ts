@@ -89,6 +89,11 @@ export class BatchSender {
 
   /** Takes over what is known of the topic; its partitions may have become more. */
   setTopic (topic: TopicInfo): void {
+    for (const [partition, { leaderEpoch }] of topic.partitions.entries()) {
+      const before = this.topic?.partitions[partition]
+      if (before === undefined || leaderEpoch <= before.leaderEpoch) continue
+      this.queues[partition]!.onNewLeader()
+    }
     this.topic = topic
     for (let partition = this.queues.length; partition < topic.partitions.length; partition++) {
       this.queues.push(new PartitionQueue(partition))

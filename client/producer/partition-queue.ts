@@ -77,6 +77,11 @@ export class PartitionQueue {
     this.resumeAtMs = Math.max(this.resumeAtMs, atMs)
   }
 
+  /** Another broker leads now: why the last one refused or could not be reached says nothing about it. */
+  onNewLeader (): void {
+    this.resumeAtMs = 0
+  }
+
   /**
    * When the next batch may be sent: 0 for now, Infinity for not before something else happens, otherwise the time on
    * the monotonic clock.

@@ -40,7 +40,8 @@ export class LocalCluster {
     const etcd = await EtcdProcess.start({ folder: join(options.folder, 'etcd') })
     const cluster = new LocalCluster(options, etcd)
     try {
-      for (let id = 1; id <= options.brokers; id++) await cluster.addBroker()
+      while (cluster.ports.length < options.brokers) await cluster.addPort()
+      await allSettled(cluster.ports.map((_, index) => cluster.startBroker(index + 1)))
       return cluster
     } catch (error) {
       await cluster.stop()
@@ -53,9 +54,7 @@ export class LocalCluster {
 
   /** Starts another broker. @returns its id. */
   async addBroker (): Promise<number> {
-    const id = this.ports.length + 1
-    const { port } = this.options
-    this.ports.push(port === undefined ? await freePort() : port + id - 1)
+    const id = await this.addPort()
     await this.startBroker(id)
     return id
   }
@@ -80,7 +79,23 @@ export class LocalCluster {
 
   /** Stops everything, in order. */
   async stop (): Promise<void> {
-    await Promise.all(this.brokers.map(broker => broker.stop()))
+    // Where the start has failed some are missing.
+    await Promise.all(this.brokers.filter(broker => broker !== undefined).map(broker => broker.stop()))
     await this.etcd.stop()
   }
+
+  /** Chooses the port of the next broker. @returns its id. */
+  private async addPort (): Promise<number> {
+    const id = this.ports.length + 1
+    const { port: first } = this.options
+    let port = first === undefined ? await freePort() : first + id - 1
+    while (this.ports.includes(port)) port = await freePort()
+    this.ports.push(port)
+    return id
+  }
+}
+
+/** As Promise.all, and none is under way any more when it rejects. */
+async function allSettled (all: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(all)) if (outcome.status === 'rejected') throw outcome.reason
 }

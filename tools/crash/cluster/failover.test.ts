@@ -15,14 +15,22 @@ const skip = await isEtcdInstalled() ? false : 'etcd is not installed'
 
 const TEXT = { key: string(), value: string() }
 
-async function startCluster (t: Test, brokers: number): Promise<LocalCluster> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-cluster-'))
-  const cluster = await LocalCluster.start({ folder, brokers, options: { 'log-level': 'info' } })
-  t.teardown(async () => {
-    await cluster.stop()
-    await rm(folder, { recursive: true, force: true })
-  })
-  return cluster
+/** One cluster for all tests, one after the other: what one of them does to brokers is made good at its end. */
+const folder = await mkdtemp(join(tmpdir(), 'sluice-cluster-'))
+const cluster = skip === false
+  ? await LocalCluster.start({ folder, brokers: 3, options: { 'log-level': 'info' } })
+  : null
+t.teardown(async () => {
+  await cluster?.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** A client that begins with one broker, or with all. */
+function clientOf (t: Test, id?: number): Client {
+  const { addresses } = cluster!
+  const client = connect({ brokers: id === undefined ? addresses : [addresses[id - 1]!] })
+  t.teardown(() => client.close())
+  return client
 }
 
 async function readAll (client: Client, topic: string): Promise<string[]> {
@@ -32,56 +40,49 @@ async function readAll (client: Client, topic: string): Promise<string[]> {
 }
 
 t.test('Cluster: records outlive the leader of their partition (kill -9)', { skip }, async t => {
-  const cluster = await startCluster(t, 3)
-  const client = connect({ brokers: [cluster.addresses[2]!] })
-  t.teardown(() => client.close())
+  const client = clientOf(t, 3)
   await client.admin.createTopic('orders', { partitions: 4, replicas: 3 })
   const topic = await client.admin.describeTopic('orders')
   t.same(topic.partitions.map(({ replicas }) => replicas.length), [3, 3, 3, 3])
   const producer = client.topic('orders', TEXT).producer()
   const sent: string[] = []
-  for (let index = 0; index < 100; index++) {
-    const value = `before-${index}`
-    await producer.send({ key: String(index), value })
-    sent.push(value)
+  const send = async (prefix: string): Promise<void> => {
+    for (let index = 0; index < 50; index++) {
+      const value = `${prefix}-${index}`
+      await producer.send({ key: String(index), value })
+      sent.push(value)
+    }
   }
+  await send('before')
   const victim = topic.partitions[0]!.leader
-  await cluster.broker(victim).kill()
-  for (let index = 0; index < 100; index++) {
-    const value = `after-${index}`
-    await producer.send({ key: String(index), value })
-    sent.push(value)
-  }
+  await cluster!.broker(victim).kill()
+  await send('after')
   await producer.close()
   t.strictSame(await readAll(client, 'orders'), sent.sort())
-  await cluster.startBroker(victim)
+  await cluster!.startBroker(victim)
   t.strictSame(await readAll(client, 'orders'), sent.sort(), 'with the dead one back')
 })
 
 t.test('Cluster: a group reads each record through any broker, also while a broker is killed', { skip }, async t => {
-  const cluster = await startCluster(t, 3)
-  const client = connect({ brokers: [cluster.addresses[0]!] })
-  t.teardown(() => client.close())
+  const client = clientOf(t, 1)
   await client.admin.createTopic('jobs', { partitions: 6, replicas: 3 })
-  const members = [1, 2].map(index => connect({ brokers: [cluster.addresses[index]!] }))
-  t.teardown(() => Promise.all(members.map(member => member.close())))
   const seen = new Set<string>()
   const sent = new Set<string>()
-  const consumers = members.map(member => member.topic('jobs', TEXT).consumer({ group: 'workers', from: 'earliest' }))
+  const consumers = [2, 3].map(id => clientOf(t, id).topic('jobs', TEXT).consumer({ group: 'workers', from: 'earliest' }))
   const reading = consumers.map(async consumer => {
     for await (const { value } of consumer) seen.add(value!)
   })
   const producer = client.topic('jobs', TEXT).producer()
   const send = async (prefix: string): Promise<void> => {
-    for (let index = 0; index < 60; index++) {
+    await Promise.all(Array.from({ length: 60 }, async (_, index) => {
       const value = `${prefix}-${index}`
       await producer.send({ key: value, value })
       sent.add(value)
-    }
+    }))
   }
   await send('before')
   await until(() => seen.size === sent.size)
-  await cluster.broker(3).kill()
+  await cluster!.broker(3).kill()
   await send('after')
   await until(() => seen.size === sent.size)
   await producer.close()
@@ -90,15 +91,17 @@ t.test('Cluster: a group reads each record through any broker, also while a brok
   t.strictSame([...seen].sort(), [...sent].sort())
   const lag = await client.admin.groupLag('workers')
   t.equal(lag.reduce((sum, { records }) => sum + records, 0), 0, 'all of it is committed')
+  await cluster!.startBroker(3)
 })
 
-t.test('Cluster: a broker joins and one is drained while records come, and no request fails', { skip }, async t => {
-  const cluster = await startCluster(t, 3)
-  const client = connect({ brokers: cluster.addresses })
-  t.teardown(() => client.close())
+t.test('Cluster: each broker is restarted, one joins and one is drained while records come, and no request fails', { skip }, async t => {
+  const client = clientOf(t)
   await client.admin.createTopic('events', { partitions: 6, replicas: 3 })
-  const producer = client.topic('events', TEXT).producer()
+  const topic = client.topic('events', TEXT)
+  const producer = topic.producer()
+  const consumer = topic.consumer({ group: 'watchers', from: 'earliest' })
   const sent: string[] = []
+  const seen = new Set<string>()
   const over = new AbortController()
   const sending = (async () => {
     for (let index = 0; !over.signal.aborted; index++) {
@@ -107,7 +110,15 @@ t.test('Cluster: a broker joins and one is drained while records come, and no re
       sent.push(value)
     }
   })()
-  await cluster.addBroker()
+  const reading = (async () => { for await (const { value } of consumer) seen.add(value!) })()
+  for (const id of [1, 2, 3]) {
+    const before = sent.length
+    t.equal((await cluster!.broker(id).stop()).code, 0)
+    await until(() => sent.length > before + 10)
+    await ledByOthers(client)
+    await cluster!.startBroker(id)
+  }
+  await cluster!.addBroker()
   const plan = await client.admin.changePlacement('rebalance')
   t.ok(plan.moves.length > 0 && plan.moves.some(({ to }) => to.includes(4)), 'the new one gets some')
   t.equal(plan.copies, plan.copiesLeast)
@@ -117,10 +128,18 @@ t.test('Cluster: a broker joins and one is drained while records come, and no re
   t.equal(drained.brokers.find(({ brokerId }) => brokerId === 1)!.replicas, 0)
   over.abort()
   await sending
-  await cluster.broker(1).stop()
+  await cluster!.broker(1).stop()
   await producer.close()
-  t.strictSame(await readAll(client, 'events'), [...sent].sort())
+  await until(() => seen.size === sent.length)
+  await consumer.close()
+  await reading
+  t.strictSame(await readAll(client, 'events'), [...sent].sort(), 'each once')
 })
+
+/** Resolves when each partition has a leader that is there. */
+async function ledByOthers (client: Client): Promise<void> {
+  while ((await client.admin.clusterStatus()).leaderless > 0) await new Promise(resolve => setTimeout(resolve, 20))
+}
 
 /** Resolves when no move is left. */
 async function atRest (client: Client): Promise<ClusterStatus> {
