@@ -173,12 +173,14 @@ export class Cluster {
   ): Promise<void> {
     const { metadata, makeNonce, self } = this
     if (self === null || this.completing) return
+    const moving = metadata.partitionEntries().filter(({ topicId, partition, record }) =>
+      record.leaderIncarnation === self.incarnation &&
+      (record.learners.length > 0 || metadata.moves.get(`${topicId}/${partition}`) !== null))
+    if (moving.length === 0) return
     const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
     const swaps: KeySwap[] = []
-    for (const { topicId, partition, record, revision } of metadata.partitionEntries()) {
-      if (record.leaderIncarnation !== self.incarnation) continue
+    for (const { topicId, partition, record, revision } of moving) {
       const move = metadata.moves.get(`${topicId}/${partition}`)
-      if (move === null && record.learners.length === 0) continue
       const isReady = (member: Member): boolean => hasCaughtUp(topicId, partition, member)
       const completed = completedMove(record, move, view, isReady, makeNonce())
       if (completed === null) continue

@@ -25,6 +25,7 @@ const TICK_MS = 25
 const MOVES_MS = 250
 const HEARTBEAT_MS = 500
 const RETENTION_MS = 1_000
+const NEVER = new AbortController().signal
 /** 2026-01-01 UTC. */
 const WALL_START_MS = 1_767_225_600_000
 
@@ -48,6 +49,8 @@ export class SimProcess {
   private readonly clockRate: number
   private readonly clockOffsetMs: number
   private table: ReplicaTable<SimReplica> | null = null
+  /** Replicas that the checker looks at. */
+  private observed: SimReplica[] = []
   private backlog: Array<() => void> = []
   private turn: Array<() => void> = []
   private idCount = 0
@@ -119,9 +122,14 @@ export class SimProcess {
       this.world.settle()
     }
     if (!this.isAlive) return
-    for (const replica of this.replicas()) {
+    for (const replica of this.observed) {
       for (let grown = replica.observe(); grown > 0; grown--) this.world.onMoment(this.broker, 'append')
     }
+  }
+
+  /** The replica is about to go. */
+  onClose (replica: SimReplica): void {
+    this.observed = this.observed.filter(each => each !== replica)
   }
 
   pause (): void { this.isPaused = true }
@@ -179,7 +187,11 @@ export class SimProcess {
         listLogs: () => store.listLogs(),
         deleteLog: id => this.deleteLog(store, id),
       },
-      (placement, logs, stored) => new SimReplica(this, placement, logs, stored))
+      (placement, logs, stored) => {
+        const replica = new SimReplica(this, placement, logs, stored)
+        this.observed.push(replica)
+        return replica
+      })
     timers.every(TICK_MS, () => this.tick())
     timers.every(HEARTBEAT_MS, () => this.speak())
     timers.every(RETENTION_MS, () => this.removeOld())
@@ -263,9 +275,8 @@ export class SimProcess {
 
   /** Leaders remove what is old, the others what lies below the start of their leader's logs. */
   private removeOld (): void {
-    const { signal } = new AbortController()
     for (const replica of this.replicas()) replica.applyRetention()
-    this.table!.removeBelowStart(signal).catch(() => {})
+    this.table!.removeBelowStart(NEVER).catch(() => {})
   }
 
   /** Says to all others that it is there. */

@@ -92,11 +92,12 @@ export class SimReplica implements ReplicaHost, TableReplica {
     for (const { log } of this.replica.logs) log.applyRetention().catch(() => {})
   }
 
-  close (): Promise<void> {
+  async close (): Promise<void> {
     this.closed = true
-    return new Promise((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       this.replica.close(error => error === null ? resolve() : reject(error))
     })
+    this.process.onClose(this)
   }
 
   /** The process has died. */
