@@ -29,6 +29,8 @@ export class Checker {
   private readonly leaders = new Map<string, string>()
   private readonly contents = new Map<string, ShadowBatch>()
   private readonly promises = new Map<string, number>()
+  /** Promises that went with the files, by leave: the store says nothing below them for all that. */
+  private readonly forgotten = new Set<string>()
   private readonly sequences = new Map<string, number>()
   private readonly safeOffsetOf: SafeOffsetOf
   /** False where a power cut may take what a member has acknowledged: then nobody can count who holds it. */
@@ -75,7 +77,7 @@ export class Checker {
     const shadow = this.shadow(store, partition, log)
     shadow.batches = []
     shadow.deadOffset = 0
-    this.promises.delete(`${store}:${partition}`)
+    this.forgotten.add(`${store}:${partition}`)
   }
 
   /** A log was cut. `isMending`: the store knows that it has lost something. */
@@ -208,12 +210,14 @@ export class Checker {
     const before = this.promised(store, partition)
     if (epoch < before) this.fail('I9', `${store} promises ${epoch} after ${before} for partition ${partition}`)
     this.promises.set(`${store}:${partition}`, epoch)
+    this.forgotten.delete(`${store}:${partition}`)
   }
 
   /** A process begins with what its store remembers. */
   onStart (store: string, partition: number, promised: number): void {
     const before = this.promised(store, partition)
-    if (promised < before) this.fail('I9', `${store} has forgotten epoch ${before} of partition ${partition}: it says ${promised}`)
+    const isForgotten = this.forgotten.has(`${store}:${partition}`)
+    if (promised < before && !isForgotten) this.fail('I9', `${store} has forgotten epoch ${before} of partition ${partition}: it says ${promised}`)
   }
 
   /** A member answers somebody of an epoch. */
