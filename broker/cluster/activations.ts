@@ -5,10 +5,10 @@
 //                                                              └▶ refused: known too late; read, and told what there is
 
 import type { ControlStore } from '../control/control-store.js'
+import type { Mirror } from '../control/mirror.js'
 import { activate, type PartitionRecord } from '../replica/partition-record.js'
 import { endOfTurn, type EndOfTurn } from '../runtime/turn.js'
 import { PARTITION_PREFIX } from './cluster-metadata.js'
-import type { Mirror } from '../control/mirror.js'
 import { commitSwaps, type KeySwap } from './record-commits.js'
 
 /** An epoch that has begun, and who waits to hear what the record says then. */
