@@ -1,17 +1,22 @@
 // Measures what a record costs the broker as something grows: see growth-axes.ts for what.
 //
-// It counts processor time and not rates: that is hardly disturbed by what else the machine does, and grows only where
+// It counts processor time and not rates: that is disturbed less by what else the machine does, and grows only where
 // there is more work for each record.
 
 import os from 'node:os'
+import { BenchError } from '../bench-error.js'
 import { sampleSluice, type RunSettings } from '../bench-run.js'
 import { describeMachine, describeSource } from '../measure/machine.js'
 import type { BrokerFacts } from '../process/servers.js'
+import { workloadText } from '../report.js'
 import type { Sample } from '../result.js'
 import { spread } from '../summarize.js'
 import type { Workload } from '../workload.js'
 import { deliveriesPerRecord, GROWTH_AXES, type GrowthAxis, type GrowthAxisName } from './growth-axes.js'
 import { GROWTH_FORMAT, type GrowthCurve, type GrowthPoint, type GrowthResult } from './growth-result.js'
+
+/** A window in which nothing was done says nothing, and is tried again so often. */
+const ATTEMPTS_MAX = 3
 
 /** Which axes, and how far. */
 export interface GrowthOptions {
@@ -20,16 +25,19 @@ export interface GrowthOptions {
   readonly upTo: number
 }
 
-/** Measures the axes one after the other. @throws Error where a process fails. */
+/** Measures the axes one after the other. @throws Error where a process fails, or does nothing within its windows. */
 export async function runGrowth ({ axes, upTo }: GrowthOptions, settings: RunSettings): Promise<GrowthResult> {
   const startedAt = new Date().toISOString()
   const loadAverageAtStart = os.loadavg()[0]!
   const measured: GrowthResult['axes'] = []
   let broker: BrokerFacts
   const sample = async (workload: Workload, round: number): Promise<Sample> => {
-    const taken = await sampleSluice(workload, settings, round)
-    broker = taken.broker
-    return taken.sample
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const taken = await sampleSluice(workload, settings, round)
+      broker = taken.broker
+      if (taken.sample.records > 0) return taken.sample
+    }
+    throw nothingDone(workload)
   }
   for (const name of axes) {
     const axis: GrowthAxis = GROWTH_AXES[name]
@@ -64,11 +72,16 @@ export async function runGrowth ({ axes, upTo }: GrowthOptions, settings: RunSet
   }
 }
 
-/** What samples of a workload say of the cost of a record. */
+function nothingDone (workload: Workload): BenchError {
+  return new BenchError(1, `no record was done within ${ATTEMPTS_MAX} windows of ${workloadText(workload)}: use a longer ` +
+    '--duration or --warmup, or a machine with less to do')
+}
+
+/** What samples of a workload, in which something was done, say of the cost of a record. */
 export function growthPoint (level: number, workload: Workload, samples: Sample[]): GrowthPoint {
   const deliveries = deliveriesPerRecord(workload)
   const microseconds = (cpuSeconds: number, records: number): number =>
-    cpuSeconds * 1e6 / (Math.max(1, records) * deliveries)
+    cpuSeconds * 1e6 / (records * deliveries)
   return {
     level,
     workload,

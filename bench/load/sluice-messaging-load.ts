@@ -5,6 +5,7 @@
 // A value begins with two moments on the clock of this process, as doubles: when it should have been sent, and when it
 // was. Each record has to reach each group of its topic exactly once: what is missing or too many is a fault.
 
+import { setMaxListeners } from 'node:events'
 import { connect, type Client, type Consumer, type Producer } from '@sluice/client'
 import { LatencyRecorder } from '../measure/latency-recorder.js'
 import type { KeyDistribution, MessagingWorkload } from '../workload.js'
@@ -41,6 +42,8 @@ export class SluiceMessagingLoad implements Load {
     this.recordBytes = workload.size
     this.template = makeValues(workload.size)[0]!
     this.pacer = new Pacer(workload.rate, sequence => this.send(sequence))
+    // All consumers listen to it.
+    setMaxListeners(0, this.abort.signal)
   }
 
   /** Records that have reached all groups, on average. */

@@ -184,7 +184,7 @@ class Receive implements QueueWaiter, OpenReceive {
   private onGrants (group: HostedQueueGroup, partition: Partition, grants: Grants | null): void {
     this.pending--
     if (grants !== null) {
-      const { leaseEpoch, count } = grants
+      const { leaseEpoch, sizeBytes } = grants
       const { index, topicId } = partition
       const item: ReceivedPartition = {
         topicId,
@@ -200,7 +200,7 @@ class Receive implements QueueWaiter, OpenReceive {
         leases: [],
         size: 0,
       }
-      for (let row = 0; row < count; row++) this.bytesLeft -= group.sizeOf(grants.offsets[row]!)
+      this.bytesLeft -= sizeBytes
       this.leased.push({ item, partition, group, grants: new HeldGrants(grants) })
     }
     if (this.pending === 0 && this.reserved) this.readBatches(0)

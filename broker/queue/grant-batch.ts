@@ -16,6 +16,7 @@ export class GrantBatch implements Grants {
   private readonly state: QueueState
   private readonly journal: Journal
   private readonly visibilityMs: number
+  private readonly maxBytes: number
   private bytesLeft: number
 
   constructor (
@@ -26,7 +27,7 @@ export class GrantBatch implements Grants {
     this.journal = journal
     this.session = session
     this.visibilityMs = bounds.visibilityMs
-    this.bytesLeft = bounds.maxBytes
+    this.maxBytes = this.bytesLeft = bounds.maxBytes
     this.offsets = new Float64Array(bounds.maxRecords)
     this.leaseSequences = new Float64Array(bounds.maxRecords)
     this.deliveries = new Uint16Array(bounds.maxRecords)
@@ -35,6 +36,8 @@ export class GrantBatch implements Grants {
   get sessionId (): number { return this.session.sessionId }
 
   get leaseEpoch (): number { return this.state.epoch }
+
+  get sizeBytes (): number { return this.maxBytes - this.bytesLeft }
 
   /** Records that still fit. */
   get room (): number { return this.offsets.length - this.count }

@@ -597,11 +597,14 @@ t.test('QueueGroup: retries take at most half of a batch while there are fresh r
 t.test('QueueGroup: credits bound what is handed out, in records, bytes and records in flight', async t => {
   const world = worldOf({ maxInFlight: 5 })
   for (let count = 0; count < 20; count++) world.append()
-  const count = (maxBytes: number): number => world.group.receive({ sessionId: 1, maxRecords: 10, maxBytes }, () => {})
+  const sizes: number[] = []
+  const count = (maxBytes: number): number => world.group.receive({ sessionId: 1, maxRecords: 10, maxBytes },
+    grants => { sizes.push(grants!.sizeBytes) })
   t.equal(count(250), 2)
   t.equal(count(1), 1, 'one, whatever its size')
   t.equal(count(1e6), 2, 'no more in flight')
   t.equal(count(1e6), 0)
+  t.same(sizes, [200, 100, 200], 'what was handed out is told in bytes too')
   t.equal(world.group.receive({ sessionId: 99, maxRecords: 1, maxBytes: 1 }, () => {}), -1, 'an unknown session')
 })
 

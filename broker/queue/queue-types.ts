@@ -109,6 +109,8 @@ export interface Grants {
   readonly leaseSequences: Float64Array
   /** How often each record has been handed out, this time included. */
   readonly deliveries: Uint16Array
+  /** Bytes of all of them, as the feed has it. */
+  readonly sizeBytes: number
 }
 
 export interface Attempt {
