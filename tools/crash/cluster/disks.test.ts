@@ -1,0 +1,173 @@
+// Disks of a cluster that are replaced, put back from a copy, or damaged, one broker's at a time: what was acknowledged
+// is there all the while, the replica is made good from the others, and `sluice cluster status` tells how far that is.
+//
+// Each case takes a broker down, does something to its folder while records come, and starts it again. In the end the
+// broker itself has to serve every record, from its own files, and `segment verify` has to find nothing.
+
+import { cp, rm, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { connect, string, type Client } from '@sluice/client'
+import t, { type Test } from 'tap'
+import { runCommand } from '../../cli/testing/command-process.js'
+import { LocalCluster } from '../../cluster/local-cluster.js'
+import { isEtcdInstalled } from '../../etcd/etcd-process.js'
+import { batchesOf, flipBit, segmentFiles } from '../damage.js'
+import { readPartition, topicIds } from '../read-partition.js'
+import { scratchFolder } from '../scratch-folder.js'
+import { WirePeer } from '../wire-peer.js'
+
+// Processes start and stop, which takes its time on a busy machine.
+t.setTimeout(400_000)
+
+const skip = await isEtcdInstalled() ? false : 'etcd is not installed'
+const TEXT = { value: string() }
+const RECORDS = 300
+const FILLER = 'x'.repeat(1_000)
+
+interface World {
+  readonly cluster: LocalCluster
+  readonly client: Client
+  readonly topicId: string
+  /** Sends so many records; all of them are acknowledged when it resolves. */
+  readonly send: (count: number) => Promise<void>
+  readonly status: () => Promise<{ code: number | null, stdout: string }>
+  /** Resolves when `sluice cluster status` ends with 0 and nothing is being copied. */
+  readonly healed: () => Promise<void>
+  /** Resolves when a broker, asked alone, serves every record that was acknowledged. */
+  readonly servesAll: (id: number) => Promise<void>
+  readonly leader: () => Promise<number>
+}
+
+async function startWorld (t: Test): Promise<World> {
+  const folder = await scratchFolder()
+  const cluster = await LocalCluster.start({ folder: folder.path, brokers: 3, options: { 'checkpoint-interval': '100ms' } })
+  const client = connect({ brokers: cluster.addresses, retry: { initialDelayMs: 20, maxDelayMs: 200 } })
+  t.teardown(async () => {
+    await client.close()
+    await cluster.stop()
+    await folder[Symbol.asyncDispose]()
+  })
+  const config = { 'segment.bytes': 65_536, 'max.batch.bytes': 16_384 }
+  await client.admin.createTopic('orders', { partitions: 1, replicas: 3, config })
+  const topicId = await withPeer(cluster, 1, async peer => (await topicIds(peer, ['orders'])).get('orders')!)
+  const producer = client.topic('orders', TEXT).producer({ batchBytes: 8_192 })
+  t.teardown(() => producer.close())
+  let sent = 0
+  const status = async (): Promise<{ code: number | null, stdout: string }> => {
+    const { code, stdout } = await runCommand(['cluster', 'status', '-o', 'json'], '', { SLUICE_BROKERS: cluster.addresses.join(',') })
+    return { code, stdout: stdout.toString() }
+  }
+  return {
+    cluster,
+    client,
+    topicId,
+    status,
+    async send (count) {
+      await Promise.all(Array.from({ length: count }, () => producer.send({ value: `${sent++}/${FILLER}` })))
+    },
+    async healed () {
+      await until(async () => {
+        const { code, stdout } = await status()
+        return code === 0 && JSON.parse(stdout).brokers.every(({ learners }: { learners: number }) => learners === 0)
+      })
+    },
+    async servesAll (id) {
+      await until(() => withPeer(cluster, id, async peer => {
+        const numbers = new Set<string>()
+        await readPartition(peer, { topicId, partition: 0 }, 0, {
+          // Leaders have records of their own.
+          onRecord: ({ value }) => { if (value?.endsWith(FILLER) === true) numbers.add(value.slice(0, -FILLER.length)) },
+        })
+        return numbers.size === sent
+      }))
+    },
+    leader: async () => (await client.admin.describeTopic('orders')).partitions[0]!.leader,
+  }
+}
+
+async function withPeer<T> (cluster: LocalCluster, id: number, ask: (peer: WirePeer) => Promise<T>): Promise<T> {
+  await using peer = await WirePeer.connect(cluster.broker(id).port)
+  return await ask(peer)
+}
+
+/** Waits for something that must come; what fails until then is tried again. The test ends by tap's timeout. */
+async function until (holds: () => Promise<boolean>): Promise<void> {
+  while (!await holds().catch(() => false)) await new Promise(resolve => setTimeout(resolve, 100))
+}
+
+/** What becomes of the data folder of a broker that is down; the topic's only partition has some segments by then. */
+interface Mishap {
+  readonly name: string
+  readonly strike: (data: string, topicId: string, olderCopy: string) => Promise<unknown>
+}
+
+const MISHAPS: readonly Mishap[] = [
+  { name: 'the folder is gone', strike: data => rm(data, { recursive: true }) },
+  { name: 'the meta store is gone', strike: data => rm(join(data, 'meta'), { recursive: true }) },
+  {
+    name: 'a flipped bit in a sealed segment',
+    async strike (data, topicId) {
+      const { path, position } = (await batchesOf((await segmentFiles(data, topicId, 0))[0]!)).at(2)!
+      await flipBit(path, position + 200, 3)
+    },
+  },
+  {
+    name: 'a flipped bit in the newest segment',
+    async strike (data, topicId) {
+      const { path, position } = (await batchesOf((await segmentFiles(data, topicId, 0)).at(-1)!)).at(0)!
+      await flipBit(path, position + 200, 3)
+    },
+  },
+  { name: 'a segment is missing', strike: async (data, topicId) => await unlink((await segmentFiles(data, topicId, 0)).at(1)!) },
+  {
+    name: 'an older copy of the folder',
+    async strike (data, _, olderCopy) {
+      await rm(data, { recursive: true })
+      await cp(olderCopy, data, { recursive: true })
+    },
+  },
+]
+
+async function strikeOnce (t: Test, world: World, role: 'follower' | 'leader', { strike }: Mishap, olderCopy: string): Promise<void> {
+  const { cluster, topicId, send, status, healed, servesAll, leader } = world
+  const led = await leader()
+  const victim = role === 'leader' ? led : led % 3 + 1
+  const data = cluster.dataOf(victim)
+  await cluster.broker(victim).kill()
+  await strike(data, topicId, join(olderCopy, String(victim)))
+  await send(20)
+  t.equal((await status()).code, 6, 'the operator is told that a broker is missing')
+  await cluster.startBroker(victim)
+  await healed()
+  await servesAll(victim)
+  // It counts again: with another one gone there is a majority only with it.
+  const other = victim % 3 + 1
+  await cluster.broker(other).kill()
+  await send(20)
+  await servesAll(victim)
+  await cluster.startBroker(other)
+  await healed()
+  await servesAll(other)
+  await cluster.broker(victim).stop()
+  const verified = await runCommand(['segment', 'verify', '--data', data])
+  t.equal(verified.code, 0, verified.stdout.toString())
+  await cluster.startBroker(victim)
+  await healed()
+}
+
+for (const role of ['follower', 'leader'] as const) {
+  t.test(`Disks: a replica is made good from the others (the ${role}'s)`, { skip }, async t => {
+    const world = await startWorld(t)
+    await using copies = await scratchFolder()
+    await world.send(RECORDS)
+    for (const id of [1, 2, 3]) {
+      await world.cluster.broker(id).stop()
+      await cp(world.cluster.dataOf(id), join(copies.path, String(id)), { recursive: true })
+      await world.cluster.startBroker(id)
+      await world.healed()
+    }
+    for (const mishap of MISHAPS) {
+      await t.test(`Disks: ${mishap.name} (the ${role}'s)`, t => strikeOnce(t, world, role, mishap, copies.path))
+    }
+  })
+}
