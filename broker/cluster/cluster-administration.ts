@@ -88,11 +88,12 @@ export class ClusterAdministration {
     let leaderless = 0
     let underReplicated = 0
     let partitions = 0
-    for (const { record } of metadata.allPlacements()) {
+    for (const { topic, record } of metadata.allPlacements()) {
       partitions++
       const leader = ableBroker(view, record.leader)
       if (leader?.incarnation !== record.leaderIncarnation) leaderless++
-      if (record.replicas.some(member => ableBroker(view, member) === null)) underReplicated++
+      const able = record.replicas.filter(member => ableBroker(view, member) !== null).length
+      if (able < Math.max(record.replicas.length, topic.replicationFactor)) underReplicated++
     }
     return {
       clusterId,
@@ -200,9 +201,10 @@ export class ClusterAdministration {
     const { metadata } = this.options
     return metadata.partitionEntries().map(({ topicId, partition, record: { replicas, leader } }) => {
       const move = metadata.moves.get(`${topicId}/${partition}`)
-      if (move !== null) return { topicId, partition, replicas: move.replicas }
+      const replicationFactor = metadata.topicById(topicId)?.replicationFactor ?? 0
+      if (move !== null) return { topicId, partition, replicas: move.replicas, replicationFactor }
       const others = replicas.map(({ brokerId }) => brokerId).filter(brokerId => brokerId !== leader.brokerId)
-      return { topicId, partition, replicas: [leader.brokerId, ...others] }
+      return { topicId, partition, replicas: [leader.brokerId, ...others], replicationFactor }
     })
   }
 

@@ -15,6 +15,8 @@ export interface PlacedPartition {
   readonly partition: number
   /** Brokers, without doubles; the first is to lead. */
   readonly replicas: readonly number[]
+  /** How many replicas there are to be, where that may be more than there are. */
+  readonly replicationFactor?: number
 }
 
 /** How far above its fair share of replicas a broker may go: the `c` of consistent hashing with bounded loads. */

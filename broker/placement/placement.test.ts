@@ -178,6 +178,16 @@ t.test('Rebalance: a replica without another place stays (3 replicas, 2 brokers 
   t.notOk(plan.moves.some(({ to }) => to.length !== 3))
 })
 
+t.test('Rebalance: a partition gets as many replicas as it is to have, where there are brokers (after a forced recovery)', async t => {
+  const lone = { topicId: 't', partition: 0, replicas: [1], replicationFactor: 3 }
+  const plan = planRebalance(brokersOf(3), [lone])
+  t.strictSame([...plan.moves[0]!.to].sort(), [1, 2, 3])
+  t.match(plan, { copies: 2, copiesLeast: 2 })
+  t.strictSame([...planRebalance(brokersOf(2), [lone]).moves[0]!.to].sort(), [1, 2], 'as many as there are brokers')
+  t.strictSame(planRebalance(brokersOf(3), [{ ...lone, replicas: [1, 2, 3] }]).copies, 0)
+  t.strictSame(planRebalance(brokersOf(1), [lone]).moves, [])
+})
+
 t.test('Rebalance: replicas of one rack go apart once there is another rack', async t => {
   const brokers = ['a', 'a', 'b'].map((rack, index) => ({ brokerId: index + 1, rack, capacity: 1 }))
   const { moves } = planRebalance(brokers, [{ topicId: 't', partition: 0, replicas: [1, 2] }])

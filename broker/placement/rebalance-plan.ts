@@ -1,9 +1,10 @@
 // What to move so that every broker holds its fair share again, and no more than that.
 //
 //   1. off brokers that are to hold nothing       drained, or gone for good: what they hold has to go somewhere
-//   2. apart, where two share a rack and need not
-//   3. even                                       only what brings a broker that is out of bounds to its fair share
-//   4. leaders                                    shared evenly
+//   2. as many as there are to be                 a forced recovery leaves a partition with fewer
+//   3. apart, where two share a rack and need not
+//   4. even                                       only what brings a broker that is out of bounds to its fair share
+//   5. leaders                                    shared evenly
 //
 // Loads within the bounds (half the fair share to fair share × 1.25) are left alone, so that a plan for a balanced
 // cluster is empty, and applying a plan and planning again moves nothing. The ring says which replicas a broker takes:
@@ -73,7 +74,9 @@ class Planner {
   constructor (brokers: readonly PlacementBroker[], partitions: readonly PlacedPartition[]) {
     this.brokers = new Map(brokers.map(broker => [broker.brokerId, broker]))
     this.ring = new HashRing(brokers)
-    this.loads = new BrokerLoads(brokers, partitions.reduce((sum, { replicas }) => sum + replicas.length, 0))
+    const total = partitions.reduce((sum, { replicas, replicationFactor = 0 }) =>
+      sum + Math.max(replicas.length, Math.min(replicationFactor, brokers.length)), 0)
+    this.loads = new BrokerLoads(brokers, total)
     this.slots = [...partitions]
       .sort((a, b) => a.topicId === b.topicId ? a.partition - b.partition : a.topicId < b.topicId ? -1 : 1)
       .map(placed => ({
@@ -84,6 +87,7 @@ class Planner {
 
   plan (): RebalancePlan {
     for (const slot of this.slots) this.leaveGone(slot)
+    for (const slot of this.slots) this.fillUp(slot)
     for (const slot of this.slots) this.separateRacks(slot)
     this.evenOut()
     return this.planLeaders()
@@ -114,6 +118,14 @@ class Planner {
     const left = slot.replicas.filter(brokerId => !this.brokers.has(brokerId)).slice(chosen.length)
     this.copiesLeast += chosen.length
     this.replace(slot, [...kept, ...chosen, ...left])
+  }
+
+  private fillUp (slot: Slot): void {
+    const { placed: { replicationFactor = 0 }, replicas } = slot
+    if (replicas.length >= replicationFactor) return
+    const chosen = this.choose(slot, replicas, replicationFactor)
+    this.copiesLeast += chosen.length
+    this.replace(slot, [...replicas, ...chosen])
   }
 
   private separateRacks (slot: Slot): void {
