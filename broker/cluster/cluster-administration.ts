@@ -93,7 +93,8 @@ export class ClusterAdministration {
       const leader = ableBroker(view, record.leader)
       if (leader?.incarnation !== record.leaderIncarnation) leaderless++
       const able = record.replicas.filter(member => ableBroker(view, member) !== null).length
-      if (able < Math.max(record.replicas.length, topic.replicationFactor)) underReplicated++
+      // Until a change of replicas is marked as done, those of before are asked as well: it stands no further loss.
+      if (!record.active || able < Math.max(record.replicas.length, topic.replicationFactor)) underReplicated++
     }
     return {
       clusterId,

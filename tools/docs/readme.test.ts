@@ -16,7 +16,7 @@ import { PACKAGES, ROOT } from '../lint/sources.js'
 
 interface Block { readonly place: string, readonly language: 'ts' | 'sh', readonly code: string }
 
-const FILES = ['README.md', ...PACKAGES.map(name => `${name}/README.md`)]
+const FILES = ['README.md', 'broker/OPERATIONS.md', ...PACKAGES.map(name => `${name}/README.md`)]
 const TIMEOUT_MS = 120_000
 
 const blocks = FILES.flatMap(blocksOf)
