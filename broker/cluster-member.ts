@@ -16,10 +16,11 @@ import { SilenceWatch } from './peer/silence-watch.js'
 import type { Member } from './replica/member.js'
 import { PromiseStore } from './replica/promise-store.js'
 import type { PartitionPlacements } from './replica-host/partition-placements.js'
-import { GivenUpWatch } from './replica-host/given-up-watch.js'
+import { HandOverWatch } from './replica-host/hand-over-watch.js'
 import { HostedReplica } from './replica-host/hosted-replica.js'
 import type { ReplicaSurroundings } from './replica-host/replica-surroundings.js'
 import { ReplicaTable } from './replica-host/replica-table.js'
+import type { StorageTrouble } from './replica-host/storage-watch.js'
 import type { Clock } from './runtime/clock.js'
 import type { Logger } from './runtime/logger.js'
 import { endOfTurn } from './runtime/turn.js'
@@ -58,8 +59,14 @@ export interface BrokerCluster {
    * @param hasCaughtUp whether a learner of a partition that this broker leads has what the others have.
    */
   completeMoves (hasCaughtUp: (topicId: string, partition: number, member: Member) => boolean): Promise<void>
-  /** Hands what this broker leads to others, as far as there are any; only some of it where `isMeant` says so. */
-  resign (isMeant?: (topicId: string, partition: number) => boolean): Promise<void>
+  /** What is wrong with this broker's disk; null: nothing. The others have it lead only where nobody else can. */
+  setImpaired (trouble: StorageTrouble | null): void
+  /**
+   * Hands what this broker leads to others, as far as there are any.
+   *
+   * @param needOf `should`: only to who is in less trouble; null: not at all. Default: all of it must go.
+   */
+  resign (needOf?: (topicId: string, partition: number) => 'must' | 'should' | null): Promise<void>
   /** Leaves; this broker leads nothing any more. */
   stop (): Promise<void>
 }
@@ -76,8 +83,8 @@ export interface ClusterMemberOptions {
 
 /** How often replicas and connections look at the time, in milliseconds. */
 const TICK_MS = 25
-/** How often it is looked whether learners have caught up, in milliseconds. */
-const MOVES_MS = 250
+/** How often it is looked whether learners have caught up, and how the disk is, in milliseconds. */
+const LOOK_MS = 250
 
 export class ClusterMember {
   readonly peers: Peers
@@ -88,8 +95,8 @@ export class ClusterMember {
   private readonly logger: Logger
   private readonly clock: Clock
   private timer: NodeJS.Timeout | null = null
-  private movesMs = 0
-  private readonly givenUp = new GivenUpWatch()
+  private lookedMs = 0
+  private readonly handOver: HandOverWatch
   private readonly silence: SilenceWatch
 
   private constructor (options: ClusterMemberOptions, member: Member, incarnation: string, bootId: string) {
@@ -120,6 +127,7 @@ export class ClusterMember {
     }
     this.replicas = new ReplicaTable(surroundings, logs, (placement, replicaLogs, stored) =>
       new HostedReplica(surroundings, placement, replicaLogs, stored))
+    this.handOver = new HandOverWatch(cluster, logger)
     this.silence = new SilenceWatch((brokerId, lost) => cluster.onPeerLost(brokerId, lost),
       (brokerId, found) => cluster.onPeerFound(brokerId, found))
     peers.onLost = (brokerId, lost) => cluster.onPeerLost(brokerId, lost)
@@ -166,14 +174,11 @@ export class ClusterMember {
     this.peers.tick()
     this.replicas.tick()
     this.silence.tick(nowMs, this.peers.states())
-    if (nowMs - this.movesMs < MOVES_MS) return
-    this.movesMs = nowMs
+    if (nowMs - this.lookedMs < LOOK_MS) return
+    this.lookedMs = nowMs
     this.cluster.completeMoves((topicId, partition, member) => this.replicas.hasCaughtUp(topicId, partition, member))
       .catch((cause: Error) => this.logger.debug({ err: cause }, 'a move could not be ended; it is tried again'))
-    const due = this.givenUp.due(this.replicas.givenUp(), nowMs)
-    if (due.size === 0) return
-    this.cluster.resign((topicId, partition) => due.has(`${topicId}/${partition}`))
-      .catch((cause: Error) => this.logger.debug({ err: cause }, 'a partition could not be handed over; it is tried again'))
+    this.handOver.tick(nowMs, this.replicas)
   }
 }
 

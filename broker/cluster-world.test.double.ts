@@ -46,6 +46,8 @@ class TestMember implements BrokerCluster, PartitionPlacements {
 
   async completeMoves (): Promise<void> {}
 
+  setImpaired (): void {}
+
   async resign (): Promise<void> {}
 
   async stop (): Promise<void> { await this.onStop() }

@@ -3,17 +3,21 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { errorRow } from '@sluice/protocol'
 import { MemoryMetaStore } from '@sluice/storage/testing'
 import type { Test } from 'tap'
 import { Broker } from './broker.js'
+import { until } from './cluster-world.test.double.js'
 import { parseConfig, type OptionTexts } from './config.js'
 import { LmdbControlStore } from './control/lmdb-control-store.js'
+import { FaultyDisk } from './faulty-disk.test.double.js'
 import { silentLogger } from './runtime/logger.js'
 import { TestClient } from './test-client.js'
 
 /** See the head of this file. */
 export class TestCluster {
   readonly brokers: (Broker | null)[] = []
+  readonly disks: FaultyDisk[] = []
   readonly control = new LmdbControlStore(new MemoryMetaStore())
   private readonly folder: string
   private readonly options: OptionTexts
@@ -33,7 +37,9 @@ export class TestCluster {
 
   async startBroker (id: number): Promise<void> {
     const flags = { ...this.options, data: join(this.folder, String(id)), listen: '127.0.0.1:0', id: String(id) }
-    this.brokers[id - 1] = await Broker.start(parseConfig({ flags }), { logger: silentLogger, control: this.control })
+    const disk = this.disks[id - 1] ??= new FaultyDisk()
+    const parts = { logger: silentLogger, control: this.control, disk }
+    this.brokers[id - 1] = await Broker.start(parseConfig({ flags }), parts)
   }
 
   async stopBroker (id: number): Promise<void> {
@@ -67,7 +73,35 @@ export class TestCluster {
     await this.leader(topicId, () => true, partition)
   }
 
+  disk (id: number): FaultyDisk { return this.disks[id - 1]! }
+
+  /**
+   * Produces one record as a client does that is told to retry; fails where it is told anything else.
+   *
+   * @returns id of the broker that took it.
+   */
+  async produce (topicId: string, sequence: number): Promise<number> {
+    const producer = { producerId: 7, producerEpoch: 0, baseSequence: sequence }
+    for (;;) {
+      const id = await this.leader(topicId)
+      using client = await TestClient.connect(this.broker(id).address.port)
+      const { error, message } = await client.produce(topicId, 0, [`v${sequence}`], { producer, timeoutMs: 500 })
+      if (error === 0) return id
+      if (!errorRow(error).retriable) throw new Error(`${error} ${message}`)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  }
+
+  /** Waits until all replicas of partition 0 hold the same. */
+  async settled (topicId: string): Promise<void> {
+    const endsOf = (): string[] => this.brokers.map(broker => broker!.services.replicas!.find(topicId, 0)!.replica.logs
+      .map(({ nextOffset, highWatermark, log }) => `${nextOffset} ${highWatermark} ${log.durableOffset} ${log.lastCrc}`)
+      .join())
+    await until(() => new Set(endsOf()).size === 1)
+  }
+
   private async stop (): Promise<void> {
+    for (const disk of this.disks) disk.mend()
     for (const client of this.clients) client.socket.destroy()
     for (const broker of this.brokers) await broker?.stop()
     await rm(this.folder, { recursive: true, force: true })

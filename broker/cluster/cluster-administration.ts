@@ -12,7 +12,7 @@ import { planLeaders, planRebalance, type RebalancePlan } from '../placement/reb
 import { majorityOf } from '../replica/member.js'
 import { forceRecover } from '../replica/partition-record.js'
 import type { Logger } from '../runtime/logger.js'
-import { drainChanges, moveKey, type ReplicaMove } from './cluster-records.js'
+import { drainChanges, moveKey, type BrokerRecord, type ReplicaMove } from './cluster-records.js'
 import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
 import { ableBroker } from './controller-core.js'
 import { placementBroker } from './placement-broker.js'
@@ -38,7 +38,7 @@ export interface BrokerStatus {
   readonly capacity: number
   readonly version: string
   readonly startedAt: number
-  readonly state: 'online' | 'suspected' | 'gone'
+  readonly state: 'online' | 'impaired' | 'suspected' | 'gone'
   readonly draining: boolean
   readonly replicas: number
   readonly leaders: number
@@ -279,7 +279,7 @@ export class ClusterAdministration {
         capacity: broker?.capacity ?? 0,
         version: broker?.version ?? '',
         startedAt: broker?.startedAt ?? -1,
-        state: broker === undefined ? 'gone' : deposed.has(brokerId) ? 'suspected' : 'online',
+        state: stateOf(broker, deposed),
         draining: draining.has(brokerId),
         ...count(brokerId),
         ringSharePermille: Math.round(1000 * (shares.get(brokerId) ?? 0)),
@@ -298,6 +298,12 @@ export class ClusterAdministration {
       }
     }
   }
+}
+
+function stateOf (broker: BrokerRecord | undefined, deposed: ReadonlySet<number>): BrokerStatus['state'] {
+  if (broker === undefined) return 'gone'
+  if (deposed.has(broker.brokerId)) return 'suspected'
+  return broker.impaired === undefined ? 'online' : 'impaired'
 }
 
 function byTopic (a: NamedMove, b: NamedMove): number {

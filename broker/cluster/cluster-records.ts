@@ -11,6 +11,7 @@
 //                                                  something is missing: an empty control store deletes nothing
 
 import type { ControlChange } from '../control/control-store.js'
+import type { StorageTrouble } from '../replica-host/storage-watch.js'
 
 export interface ClusterRecord {
   /** A UUID. */
@@ -36,6 +37,8 @@ export interface BrokerRecord {
   /** Milliseconds since 1970-01-01 UTC. */
   readonly startedAt: number
   readonly version: string
+  /** What is wrong with its disk; left out where nothing is. It leads only where nobody else can. */
+  readonly impaired?: StorageTrouble
 }
 
 /** The broker that decides for all. */

@@ -11,6 +11,7 @@ import { swap } from '../control/swap.js'
 import type { Member } from '../replica/member.js'
 import { failOver } from '../replica/partition-record.js'
 import type { PartitionPlacement, PartitionPlacements } from '../replica-host/partition-placements.js'
+import { severityOf, type StorageTrouble } from '../replica-host/storage-watch.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Logger } from '../runtime/logger.js'
 import { systemTimers, type Timers } from '../runtime/timers.js'
@@ -62,6 +63,9 @@ const SUSPECT_AFTER_MS = 100
 /** What could not be handed over since its record had changed is tried again so often. */
 const RESIGN_TRIES = 3
 
+/** How much a partition should be led by somebody else. */
+export type NeedOf = (topicId: string, partition: number) => 'must' | 'should' | null
+
 export class Cluster {
   readonly clusterId: string
   readonly metadata: ClusterMetadata
@@ -73,6 +77,7 @@ export class Cluster {
   /** What calls off the word that a broker is gone, of those about whom it is not given yet. */
   private readonly doubts = new Map<number, () => void>()
   private self: BrokerRecord | null = null
+  private impaired: StorageTrouble | null = null
   private controller: Controller | null = null
   private completing = false
 
@@ -195,22 +200,30 @@ export class Cluster {
     }
   }
 
+  /** What is wrong with this broker's disk; null: nothing. The others have it lead only where nobody else can. */
+  setImpaired (trouble: StorageTrouble | null): void {
+    this.impaired = trouble
+    this.membership.setImpaired(trouble)
+  }
+
   /**
-   * Hands what this broker leads to those that lead least, where they have it too and can be reached.
+   * Hands what this broker leads to others that have it too and can be reached: of those whose disks are well to who
+   * leads least.
    *
-   * @param isMeant default: all of it.
+   * @param needOf `must`: to anybody; `should`: to somebody whose disk is in less trouble than this broker's; null: not
+   * at all. Default: all of it must go.
    */
-  async resign (isMeant: (topicId: string, partition: number) => boolean = () => true): Promise<void> {
+  async resign (needOf: NeedOf = () => 'must'): Promise<void> {
     const { control } = this.options
     for (let tries = 1; tries <= RESIGN_TRIES; tries++) {
-      const swaps = this.handOvers(isMeant)
+      const swaps = this.handOvers(needOf)
       if (await commitSwaps(control, swaps) === swaps.length) return
       // A record has changed meanwhile, its epoch noted as active most likely: it is looked at anew.
       await this.metadata.refreshRecords()
     }
   }
 
-  private handOvers (isMeant: (topicId: string, partition: number) => boolean): KeySwap[] {
+  private handOvers (needOf: NeedOf): KeySwap[] {
     const { metadata, makeNonce, self } = this
     if (self === null) return []
     const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
@@ -219,10 +232,13 @@ export class Cluster {
     for (const { record: { leader: { brokerId } } } of entries) leads.set(brokerId, (leads.get(brokerId) ?? 0) + 1)
     const swaps: KeySwap[] = []
     for (const { topicId, partition, record, revision } of entries) {
-      if (record.leaderIncarnation !== self.incarnation || !isMeant(topicId, partition)) continue
+      const need = record.leaderIncarnation === self.incarnation ? needOf(topicId, partition) : null
+      if (need === null) continue
       const able = record.replicas.flatMap(member => ableBroker(view, member) ?? [])
         .filter(({ brokerId }) => brokerId !== self.brokerId)
-        .sort((a, b) => (leads.get(a.brokerId) ?? 0) - (leads.get(b.brokerId) ?? 0))
+        .filter(({ impaired }) => need === 'must' || severityOf(impaired) < severityOf(this.impaired))
+        .sort((a, b) => severityOf(a.impaired) - severityOf(b.impaired) ||
+          (leads.get(a.brokerId) ?? 0) - (leads.get(b.brokerId) ?? 0))
       const [next] = able
       if (next === undefined) continue
       leads.set(next.brokerId, (leads.get(next.brokerId) ?? 0) + 1)

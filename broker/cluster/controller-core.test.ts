@@ -341,3 +341,41 @@ function storeOf (world: World, brokerId: number): string {
   }
   return `store-${brokerId}`
 }
+
+t.test('Controller: a broker with a disk in trouble leads only where nobody else can', t => {
+  const world = new World(3)
+  world.create('t/0', 1, 2, 3)
+  const impair = (id: number): void => { world.brokers.set(id, { ...world.brokers.get(id)!, impaired: 'full' }) }
+  impair(2)
+  world.deposed.add(1)
+  world.step()
+  t.equal(world.record().leader.brokerId, 3, 'not 2, though both lead nothing')
+  world.step()
+  for (const passMs of [CONTROLLER_LIMITS.stuckMs, 2 * CONTROLLER_LIMITS.stuckMs]) {
+    world.deposed.clear()
+    world.step(passMs)
+    t.not(world.record().leader.brokerId, 2, 'an epoch that does not begin')
+  }
+  for (const id of [1, 2, 3]) impair(id)
+  world.step()
+  world.activateAll()
+  world.step()
+  const { leader: { brokerId } } = world.record()
+  world.deposed.add(brokerId)
+  world.step()
+  t.not(world.record().leader.brokerId, brokerId, 'better one with a bad disk than none')
+  t.end()
+})
+
+t.test('Controller: a move does not make a broker with a disk in trouble the leader before it is well', t => {
+  const world = new World(3)
+  world.create('t/0', 1, 2, 3)
+  const well = world.brokers.get(2)!
+  world.brokers.set(2, { ...well, impaired: 'slow' })
+  world.moves.set('t/0', { replicas: [2, 1, 3], askedAt: 0 })
+  t.strictSame(world.step(), [])
+  world.brokers.set(2, well)
+  world.step()
+  t.equal(world.record().leader.brokerId, 2)
+  t.end()
+})

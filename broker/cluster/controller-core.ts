@@ -13,6 +13,7 @@
 
 import { majorityOf, type Member, memberName, sameMember } from '../replica/member.js'
 import { failOver, type PartitionRecord, withLearners } from '../replica/partition-record.js'
+import { severityOf } from '../replica-host/storage-watch.js'
 import type { BrokerRecord } from './cluster-records.js'
 import { type ControllerView, type Decision, type PartitionEntry, partitionName } from './controller-view.js'
 import { isMoveDone, memberOf, wantedMembers } from './wanted-members.js'
@@ -144,7 +145,8 @@ export class ControllerCore {
     if (move === null || record.replicas.length !== wanted.length || !record.active) return null
     if (isMoveDone(record, move)) return { kind: 'move-done', entry, record }
     const leader = ableBroker(view, wanted[0]!)
-    if (leader === null || !canBegin(view, record)) return null
+    // Where its disk is in trouble it would hand over at once.
+    if (leader === null || leader.impaired !== undefined || !canBegin(view, record)) return null
     return { kind: 'fail-over', entry, record: failOver(record, wanted[0]!, leader.incarnation, this.makeNonce()) }
   }
 
@@ -170,14 +172,15 @@ function canBegin (view: ControllerView, record: PartitionRecord): boolean {
   return sets.every(set => set.filter(member => ableBroker(view, member) !== null).length >= majorityOf(set.length))
 }
 
-/** Of those the one that leads least, in proportion; one that is being emptied only where there is no other. */
+/** Of those the one that leads least, in proportion; last those being emptied, and those with a disk in trouble. */
 function leastLeading (
   able: readonly BrokerRecord[], leads: ReadonlyMap<number, number>, view: ControllerView,
 ): BrokerRecord | null {
   let best: BrokerRecord | null = null
   let bestLoad = Infinity
   for (const broker of able) {
-    const load = (leads.get(broker.brokerId) ?? 0) / broker.capacity + (view.draining.has(broker.brokerId) ? 1e9 : 0)
+    const penalty = severityOf(broker.impaired) * 1e12 + (view.draining.has(broker.brokerId) ? 1e9 : 0)
+    const load = (leads.get(broker.brokerId) ?? 0) / broker.capacity + penalty
     if (load >= bestLoad) continue
     best = broker
     bestLoad = load
@@ -185,15 +188,16 @@ function leastLeading (
   return best
 }
 
-/** The one behind the leader, round and round: each is tried in its turn. Null where there is no other. */
+/** The one behind the leader, round and round: each in its turn, those whose disk is well before the others. */
 function nextOf (able: readonly BrokerRecord[], { replicas, leader }: PartitionRecord): BrokerRecord | null {
   const at = replicas.findIndex(member => sameMember(member, leader))
-  for (let step = 1; step <= replicas.length; step++) {
+  const others: BrokerRecord[] = []
+  for (let step = 1; step < replicas.length; step++) {
     const { brokerId } = replicas[(at + step) % replicas.length]!
     const broker = able.find(each => each.brokerId === brokerId)
-    if (broker !== undefined && brokerId !== leader.brokerId) return broker
+    if (broker !== undefined && brokerId !== leader.brokerId) others.push(broker)
   }
-  return null
+  return others.find(({ impaired }) => impaired === undefined) ?? others[0] ?? null
 }
 
 function leadsOf ({ partitions }: ControllerView): Map<number, number> {

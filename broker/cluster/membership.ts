@@ -9,6 +9,7 @@
 // Losing the lease means nothing to what this broker leads: it goes on until its followers have promised another epoch.
 
 import { ControlStoreError, type ControlChange, type ControlLease, type ControlStore } from '../control/control-store.js'
+import type { StorageTrouble } from '../replica-host/storage-watch.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Logger } from '../runtime/logger.js'
 import { systemTimers, type Timers } from '../runtime/timers.js'
@@ -91,6 +92,14 @@ export class Membership {
     this.endChecks = this.timers.every(this.timing.retryMs, () => this.check())
   }
 
+  /** Says what is wrong with this broker's disk, or that nothing is any more. */
+  setImpaired (trouble: StorageTrouble | null): void {
+    if (this.record === null || (this.record.impaired ?? null) === trouble) return
+    const { impaired: _, ...record } = this.record
+    this.record = trouble === null ? record : { ...record, impaired: trouble }
+    this.check()
+  }
+
   /** Says that a process cannot be reached: where another broker says so too, it leads nothing any more. */
   suspect (brokerId: number, incarnation: string): void {
     this.suspects.set(brokerId, incarnation)
@@ -159,7 +168,8 @@ export class Membership {
       this.onNewLease(this.currentLease!)
     }
     const known = this.metadata.brokers.get(String(record.brokerId))
-    if (this.isUnregistered || known?.incarnation !== record.incarnation) {
+    const isOurs = known?.incarnation === record.incarnation && known.impaired === record.impaired
+    if (this.isUnregistered || !isOurs) {
       const other = await this.register(record)
       if (other !== null) throw new BrokerIdTakenError(other)
     }

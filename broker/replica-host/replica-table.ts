@@ -19,6 +19,15 @@ import { CatchUpMarks } from './catch-up-marks.js'
 import { HostedReplica } from './hosted-replica.js'
 import type { PartitionPlacement } from './partition-placements.js'
 import type { ReplicaSurroundings } from './replica-surroundings.js'
+import { StorageWatch, worseOf, type StorageTrouble } from './storage-watch.js'
+
+/** How the disk below the replicas is. */
+export interface StorageState {
+  /** The worst of all replicas; null where nothing is wrong. */
+  readonly worst: StorageTrouble | null
+  /** What this process is to lead and whose disk is in trouble, by name as `topicId/partition`. */
+  readonly led: ReadonlyMap<string, StorageTrouble>
+}
 
 export const REPLICA_LOG_KINDS = ['data', 'state'] as const
 const OPEN_AT_ONCE = 64
@@ -68,6 +77,7 @@ export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
   /** Partitions whose opening or removal has failed, to be tried again. */
   private readonly failed = new Map<string, { readonly topicId: string, readonly partition: number }>()
   private readonly marks = new CatchUpMarks()
+  private readonly storage = new WeakMap<Hosted, StorageWatch>()
   private retryAtMs = 0
   /** Those whose turn to look at the time is still to come. */
   private ticking: IterableIterator<Hosted> = this.all()
@@ -113,6 +123,19 @@ export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
     const names: string[] = []
     for (const replica of this.all()) if (this.hasGivenUp(replica)) names.push(nameOf(replica.topicId, replica.index))
     return names
+  }
+
+  /** See StorageWatch. */
+  lookAtStorage (nowMs: number, hasStalled: boolean): StorageState {
+    let worst: StorageTrouble | null = null
+    const led = new Map<string, StorageTrouble>()
+    for (const replica of this.all()) {
+      const trouble = this.storageOf(replica).look(nowMs, hasStalled)
+      if (trouble === null) continue
+      worst = worseOf(worst, trouble)
+      if (this.isToLead(replica)) led.set(nameOf(replica.topicId, replica.index), trouble)
+    }
+    return { worst, led }
   }
 
   /** Who leads and holds a partition, whether this broker is among them or not. */
@@ -204,9 +227,21 @@ export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
   }
 
   /** True where the control store has this process lead, and it has given that up: its disk has failed, say. */
-  private hasGivenUp ({ placement: { record }, replica }: Hosted): boolean {
+  private hasGivenUp (hosted: Hosted): boolean { return this.isToLead(hosted) && hosted.replica.roleName === 'idle' }
+
+  /** True where the control store has this process lead. */
+  private isToLead ({ placement: { record } }: Hosted): boolean {
     const { self, incarnation } = this.surroundings
-    return record.leaderIncarnation === incarnation && sameMember(record.leader, self) && replica.roleName === 'idle'
+    return record.leaderIncarnation === incarnation && sameMember(record.leader, self)
+  }
+
+  private storageOf (hosted: Hosted): StorageWatch {
+    let watch = this.storage.get(hosted)
+    if (watch === undefined) {
+      watch = new StorageWatch(hosted.replica.logs.map(({ log }) => log))
+      this.storage.set(hosted, watch)
+    }
+    return watch
   }
 
   /**

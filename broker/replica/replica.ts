@@ -289,6 +289,8 @@ export class Replica {
     this.promise(record.epoch, () => {
       if (record.epoch <= this.ledEpoch || this.record?.epoch !== record.epoch) return
       this.ledEpoch = record.epoch
+      // It could not append anything: whoever made it the leader is told by its having no role.
+      if (this.logs.some(({ log }) => log.state === 'failed')) return
       const role = new RecoveryRole(this, this.record)
       this.setRole(role)
       role.begin()

@@ -8,7 +8,7 @@
 // After each the promises and the end of the turn have their turn, and then the checker looks.
 
 import {
-  Cluster, GivenUpWatch, type Logger, type Member, memberName, type PartitionPlacements, PromiseStore, ReplicaTable,
+  Cluster, HandOverWatch, type Logger, type Member, memberName, type PartitionPlacements, PromiseStore, ReplicaTable,
   silentLogger, type TableSurroundings, type Timers,
 } from '@sluice/broker/simulation'
 import { LOG_CONFIG_DEFAULT, type LogConfig, type LogId, LogStore, type PartitionLog } from '@sluice/storage'
@@ -44,7 +44,7 @@ export class SimProcess {
   cluster: Cluster | null = null
   private readonly meta: LifeMetaStore
   private readonly control: SimControlStore
-  private readonly givenUp = new GivenUpWatch()
+  private handOver: HandOverWatch | null = null
   private readonly startedMs: number
   private readonly clockRate: number
   private readonly clockOffsetMs: number
@@ -269,8 +269,8 @@ export class SimProcess {
     const cluster = this.cluster!
     cluster.completeMoves((topicId, partition, member) => this.table!.hasCaughtUp(topicId, partition, member))
       .catch(() => {})
-    const due = this.givenUp.due(this.table!.givenUp(), nowMs)
-    if (due.size > 0) cluster.resign((topicId, partition) => due.has(`${topicId}/${partition}`)).catch(() => {})
+    this.handOver ??= new HandOverWatch(cluster, silentLogger)
+    this.handOver.tick(nowMs, this.table!)
   }
 
   /** Leaders remove what is old, the others what lies below the start of their leader's logs. */
