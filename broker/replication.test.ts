@@ -7,6 +7,9 @@ import { reconfigure, withLearners } from './replica/partition-record.js'
 import { QueueTestClient } from './queue-test-client.js'
 import { TestClient } from './test-client.js'
 
+// A busy machine starts brokers and syncs files slowly; nothing here is about speed.
+t.setTimeout(120_000)
+
 /** A cluster that ends with the test, and a client of one of its brokers. */
 async function clusterOf (t: Test, count = 3): Promise<ClusterWorld> {
   const world = await ClusterWorld.start(count)
