@@ -30,6 +30,7 @@ import type { ControlStore } from './control/control-store.js'
 import { CONTROL_META_TABLES, LmdbControlStore } from './control/lmdb-control-store.js'
 import { openSharedControl } from './control/open-shared-control.js'
 import { ProducerIds } from './control/producer-ids.js'
+import { whenAvailable, type StartWait } from './control/when-available.js'
 import { DeadLetterQueues } from './control/dead-letter-queues.js'
 import { LetterIntake } from './control/letter-intake.js'
 import { RedriveClaims } from './control/redrive-claims.js'
@@ -66,6 +67,8 @@ export interface BrokerParts {
   clock?: Clock
   /** What the brokers of a cluster share, in place of the etcd that the options name; closed by who gives it. */
   control?: ControlStore
+  /** Calls a start off that waits for the control store; it rejects with a StartAbortedError. */
+  signal?: AbortSignal
   /** The cluster to join, in place of that which is in the control store. */
   cluster?: BrokerCluster
 }
@@ -127,7 +130,8 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   const wallMs = (): number => clock.wallMs()
   const startedAtMs = wallMs()
 
-  const shared = await openCluster(config, parts.control ?? null, clock, logger, undo)
+  const wait: StartWait = { clock, logger, signal: parts.signal ?? null }
+  const shared = await openCluster(config, parts.control ?? null, wait, undo)
   const clusterId = shared === null ? {} : { clusterId: shared.cluster.clusterId }
   const directory = await DataDirectory.open(config.data, { brokerId: config.id, disk, now: wallMs, ...clusterId })
   undo.push(() => directory.close())
@@ -260,7 +264,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     const at = advertisePeers === null
       ? { address: advertised }
       : { address: { host: advertisePeers.host, port: advertisePeers.port || port }, clients: advertised }
-    await member.start(at, config.rack)
+    await member.start(at, config.rack, wait)
   }
 
   async function stop (): Promise<void> {
@@ -298,12 +302,14 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
 
 /** What brokers share, and this broker's side of it; null for a broker that is alone. */
 async function openCluster (
-  config: BrokerConfig, given: ControlStore | null, clock: Clock, logger: Logger, undo: (() => Promise<unknown>)[],
+  config: BrokerConfig, given: ControlStore | null, wait: StartWait, undo: (() => Promise<unknown>)[],
 ): Promise<{ control: ControlStore, cluster: Cluster } | null> {
-  const control = given ?? await openSharedControl(config, { clock, logger })
+  const control = given ?? await openSharedControl(config, wait)
   if (control === null) return null
   if (given === null) undo.push(() => control.close())
-  const cluster = await Cluster.open({ control, clock, logger, capacity: config.capacity, version: VERSION })
+  const { capacity } = config
+  const { clock, logger } = wait
+  const cluster = await whenAvailable(() => Cluster.open({ control, clock, logger, capacity, version: VERSION }), wait)
   undo.push(async () => cluster.metadata.close())
   return { control, cluster }
 }

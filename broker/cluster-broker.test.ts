@@ -85,6 +85,21 @@ t.test('Cluster: any broker answers for any partition and group', async t => {
   t.strictSame(deleted.groups.map(({ error }) => error), [ERROR.GROUP_NOT_EMPTY, ERROR.UNKNOWN_GROUP])
 })
 
+t.test('Cluster: a leader that no majority confirms does not tell how far a group has read', async t => {
+  const cluster = await TestCluster.start(t, 3)
+  const topicId = await (await cluster.client(1)).createTopic('orders')
+  const leader = await cluster.leader(topicId)
+  const client = await cluster.client(leader)
+  await client.produce(topicId, 0, ['a'])
+  const offsets = [{ topicId, partition: 0, offset: 1, leaderEpoch: -1, metadata: null }]
+  const { results } = await client.call('commitOffsets', { group: 'billing', memberId: '', generation: -1, offsets })
+  t.equal(results[0]!.error, 0)
+  const ask = async () => (await client.call('fetchOffsets', { group: 'billing', partitions: null })).offsets
+  t.match(await ask(), [{ error: 0, topic: 'orders', partition: 0, offset: 1 }])
+  for (const id of [1, 2, 3]) if (id !== leader) await cluster.stopBroker(id)
+  t.match(await ask(), [{ error: ERROR.NOT_ENOUGH_REPLICAS, topic: 'orders', offset: -1 }], 'another one may know better')
+})
+
 t.test('Cluster: a partition goes on without a majority only where somebody asks for that', async t => {
   const cluster = await TestCluster.start(t, 3)
   const topicId = await (await cluster.client(1)).createTopic('orders')

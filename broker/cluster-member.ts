@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises'
 import type { LogStore, MetaStore } from '@sluice/storage'
 import { peerHelloHandler } from './api/peer-hello.js'
 import { replicateHandler } from './api/replicate.js'
+import { whenAvailable, type StartWait } from './control/when-available.js'
 import type { ApiHandler } from './net/call.js'
 import type { PartitionTable } from './partition/partition-table.js'
 import type { BrokerAddress } from './peer/peer-link.js'
@@ -44,7 +45,8 @@ export interface BrokerCluster {
   readonly clusterId: string
   readonly placements: PartitionPlacements
   /**
-   * Joins: from here on the others know this broker. Resolves when `placements` is complete.
+   * Joins: from here on the others know this broker. Resolves when `placements` is complete; where the control store
+   * does not answer it rejects, and may be called again.
    *
    * @param setAddresses to be called with the addresses of all brokers, again after each change.
    */
@@ -147,11 +149,12 @@ export class ClusterMember {
     return [peerHelloHandler(this.peers), replicateHandler(this.peers)] as ApiHandler<never, never>[]
   }
 
-  /** Joins the cluster and opens the replicas. */
-  async start (at: Pick<ClusterSelf, 'address' | 'clients'>, rack: string): Promise<void> {
+  /** Joins the cluster, as soon as the control store answers, and opens the replicas. */
+  async start (at: Pick<ClusterSelf, 'address' | 'clients'>, rack: string, wait: StartWait): Promise<void> {
     const { member, incarnation, peers } = this
     this.timer = setInterval(() => this.tick(), TICK_MS)
-    await this.cluster.start({ member, incarnation, ...at, rack }, addresses => peers.setAddresses(addresses))
+    const self = { member, incarnation, ...at, rack }
+    await whenAvailable(() => this.cluster.start(self, addresses => peers.setAddresses(addresses)), wait)
     await this.replicas.start()
   }
 

@@ -98,6 +98,19 @@ t.test('runBrokerProcess: told to stop while it starts, it stops in order', asyn
   t.match(await starting.ended, { code: 0, signal: null, stderr: /"msg":"stopped"/ })
 })
 
+t.test('runBrokerProcess: without its control store it waits, says for what, and ends when it is told to', async t => {
+  const data = await temporaryFolder(t)
+  // Nobody listens on port 1.
+  const waiting = run({ flags: { data, listen: LISTEN, control: 'etcd://127.0.0.1:1' } })
+  await once(waiting.child.stderr!, 'data')
+  waiting.child.kill('SIGTERM')
+  const { code, stdout, stderr } = await waiting.ended
+  t.equal(code, 0)
+  t.equal(stdout, '')
+  t.match(stderr, /waiting for the control store.*--control/)
+  t.match(stderr, /127\.0\.0\.1:1/)
+})
+
 /** Loaded before the broker: from SIGUSR2 on a sync never comes back, as on a disk whose controller is gone. */
 const HANGING_DISK = `data:text/javascript,${encodeURIComponent(`
   import fs from 'node:fs'

@@ -10,6 +10,7 @@ import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { Broker } from './broker.js'
 import { ConfigError, parseConfig, unknownVariables, type BrokerConfig, type OptionTexts } from './config.js'
+import { StartAbortedError } from './control/when-available.js'
 import type { Logger } from './runtime/logger.js'
 import { startFailureText } from './start-failure.js'
 
@@ -61,10 +62,16 @@ async function run (
   process.on('unhandledRejection', error => die(logger, error))
   // Whoever has started the broker may have stopped listening to it.
   process.stdout.on('error', () => {})
+  const abort = new AbortController()
+  signalled.then(() => abort.abort())
   let broker: Broker
   try {
-    broker = await Broker.start(config, { logger })
+    broker = await Broker.start(config, { logger, signal: abort.signal })
   } catch (error) {
+    if (error instanceof StartAbortedError) {
+      logger.info({}, 'stopped')
+      return 0
+    }
     const text = startFailureText(error)
     if (text === null) logger.error({ err: error }, 'the broker met a fault and could not start; please report this')
     else process.stderr.write(`sluice broker: ${text}\n`)

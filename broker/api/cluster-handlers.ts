@@ -63,7 +63,7 @@ export function clusterHandlers (
       failed: ({ topicId, partition }, error, message) => ({ topicId, partition, error, message, logStartOffset: -1 }),
     }),
     byAll<'fetchOffsets'>(forwarder, fetchOffsetsHandler(services), request => request.partitions === null,
-      answers => ({ offsets: [...answers.values()].flatMap(({ offsets }) => offsets).sort(byPlace) }), fetchOffsetsOf),
+      answers => ({ offsets: oneOfEach([...answers.values()].flatMap(({ offsets }) => offsets)) }), fetchOffsetsOf),
     commitByGroup(forwarder, commitOffsetsHandler(services, false),
       ({ group, memberId, generation }, { topicId, partition }) =>
         table.commitRefusal(group, memberId, generation, topicId, partition)),
@@ -112,6 +112,16 @@ function topicsByLeader (
       return described === undefined || described.nextOffset < 0 ? known : { ...described, leader: known.leader }
     }),
   }))
+}
+
+/** Each partition once, by topic and number: who leads it knows, and who led it can only say that it does not. */
+function oneOfEach (offsets: readonly CommittedOffset[]): CommittedOffset[] {
+  const best = new Map<string, CommittedOffset>()
+  for (const offset of offsets) {
+    const name = `${offset.topicId}/${offset.partition}`
+    if (best.get(name)?.error !== 0) best.set(name, offset)
+  }
+  return [...best.values()].sort(byPlace)
 }
 
 function byPlace (a: CommittedOffset, b: CommittedOffset): number {

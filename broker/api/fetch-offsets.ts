@@ -17,7 +17,7 @@ export function fetchOffsetsHandler (services: BrokerServices): ApiHandler<Fetch
     handle ({ group, partitions }, call) {
       const fault = groupNameFault(group)
       if (fault !== null) return call.fail(ERROR.INVALID_REQUEST, fault)
-      if (partitions === null) return call.respond({ offsets: allOffsets(services, group) })
+      if (partitions === null) return allOffsets(services, group, offsets => call.respond({ offsets }))
       if (partitions.length > LIMITS.partitionsPerRequest) {
         return call.fail(ERROR.INVALID_REQUEST,
           `the request names ${partitions.length} partitions; at most ${LIMITS.partitionsPerRequest} go into one`)
@@ -45,15 +45,28 @@ export function fetchOffsetsHandler (services: BrokerServices): ApiHandler<Fetch
   }
 }
 
-/** By topic and partition. */
-function allOffsets (services: BrokerServices, group: string): CommittedOffset[] {
-  const offsets: CommittedOffset[] = []
+/** By topic and partition. What another broker leads by now is left out: that one tells it. */
+function allOffsets (services: BrokerServices, group: string, done: (offsets: CommittedOffset[]) => void): void {
+  const offsets: (CommittedOffset | null)[] = []
+  let waiting = 1
+  const settle = (): void => { if (--waiting === 0) done(offsets.filter(offset => offset !== null)) }
   for (const { topicId } of services.topics.all()) {
     for (const partition of services.partitions.partitionsOf(topicId)) {
-      if (partition.committedOffset(group) !== undefined) offsets.push(offsetIn(partition, group))
+      if (partition.committedOffset(group) === undefined) continue
+      waiting++
+      const at = offsets.push(null) - 1
+      whenLeading(services, partition, LIMITS.confirmMs, refusal => {
+        const { topicName: topic, index } = partition
+        if (refusal === null) {
+          offsets[at] = offsetIn(partition, group)
+        } else if (refusal.error !== ERROR.NOT_LEADER) {
+          offsets[at] = answer({ topic, topicId, partition: index, ...refusal })
+        }
+        settle()
+      })
     }
   }
-  return offsets
+  settle()
 }
 
 function offsetIn (partition: Partition, group: string): CommittedOffset {

@@ -79,17 +79,24 @@ export class Membership {
   /** Registers. @throws BrokerIdTakenError, or a ControlStoreError where the control store cannot be reached. */
   async join (record: BrokerRecord): Promise<void> {
     await this.openLease()
+    try {
+      await this.takeId(record)
+    } catch (error) {
+      await this.currentLease?.close()
+      throw error
+    }
+    this.record = record
+    this.endChecks()
+    this.endChecks = this.timers.every(this.timing.retryMs, () => this.check())
+  }
+
+  private async takeId (record: BrokerRecord): Promise<void> {
     const deadlineMs = this.clock.monotonicMs() + this.timing.idTakenMs
     for (let known = await this.register(record); known !== null; known = await this.register(record)) {
-      if (this.clock.monotonicMs() >= deadlineMs) {
-        await this.currentLease?.close()
-        throw new BrokerIdTakenError(known)
-      }
+      if (this.clock.monotonicMs() >= deadlineMs) throw new BrokerIdTakenError(known)
       this.logger.warn({ address: `${known.host}:${known.port}` }, 'the id of this broker is in use; waiting for its owner to go')
       await new Promise<void>(resolve => this.timers.after(this.timing.retryMs, resolve))
     }
-    this.record = record
-    this.endChecks = this.timers.every(this.timing.retryMs, () => this.check())
   }
 
   /** Says what is wrong with this broker's disk, or that nothing is any more. */

@@ -19,8 +19,9 @@ export interface OtherBrokers {
   ): Promise<MessageOf<A, 'response'>>
 }
 
-const PASSING: ReadonlySet<number> =
-  new Set([ERROR.NOT_LEADER, ERROR.LEADER_NOT_AVAILABLE, ERROR.NOT_ENOUGH_REPLICAS, ERROR.SHUTTING_DOWN])
+const PASSING: ReadonlySet<number> = new Set([
+  ERROR.NOT_LEADER, ERROR.LEADER_NOT_AVAILABLE, ERROR.NOT_ENOUGH_REPLICAS, ERROR.SHUTTING_DOWN, ERROR.OUTCOME_UNKNOWN,
+])
 
 /** True where a request failed as requests do while leaders move: nothing is wrong, and it is made again. */
 export function isPassing (cause: unknown): boolean {

@@ -257,9 +257,11 @@ export class Partition implements QueuePartition, StateImageSource {
   /** Takes nothing any more and answers all that wait, since it will not hear of them again. */
   close (error: number, message: string): void {
     this.closedBy = { error, message }
-    this.acks.failAll(error, message)
-    this.ownAcks.failAll(error, message)
-    this.stateAnswers.failAll(error, message)
+    // What they wait for is appended: unless all of it is deleted now, the next leader may have it.
+    const isKnown = error !== ERROR.NOT_LEADER && error !== ERROR.SHUTTING_DOWN
+    const waiting = isKnown ? error : ERROR.OUTCOME_UNKNOWN
+    const text = isKnown ? message : `${message}; what was sent may be stored: retry`
+    for (const queue of [this.acks, this.ownAcks, this.stateAnswers]) queue.failAll(waiting, text)
     this.failQueuedCommits(error, message)
     this.queues?.close()
     this.wake()

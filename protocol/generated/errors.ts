@@ -60,6 +60,8 @@ export const ERROR = {
   OFFSET_TRUNCATED: 33,
   /** The bytes on disk at these offsets are damaged. Go on from resumeOffset; run sluice segment verify on the data folder of the broker. */
   CORRUPT_DATA: 34,
+  /** The broker has stopped leading the partition, or is stopping, while the request waited to become durable. Refresh the metadata and send it to the leader again, with the same producer and sequence: what was stored is not stored twice. */
+  OUTCOME_UNKNOWN: 35,
   /** The record batch is malformed or its checksum does not match. Send it again if the bytes were damaged on the way; otherwise mend the client. */
   INVALID_BATCH: 40,
   /** The record batch is larger than the topic allows. Send smaller records, or raise max.batch.bytes of the topic. */
@@ -173,6 +175,7 @@ export const ERRORS: readonly ErrorRow[] = [
   {"number":32,"name":"OFFSET_NOT_AVAILABLE","retriable":true,"maybeApplied":false,"category":"NOT_LEADER","text":"The replica does not have the offset yet.","action":"Retry, here or at the leader."},
   {"number":33,"name":"OFFSET_TRUNCATED","retriable":false,"maybeApplied":false,"category":"OFFSET_OUT_OF_RANGE","text":"The log was cut below what the client has read: records were lost by a forced recovery.","action":"Go on from resumeOffset; the records between are gone."},
   {"number":34,"name":"CORRUPT_DATA","retriable":false,"maybeApplied":false,"category":"CORRUPT","text":"The bytes on disk at these offsets are damaged.","action":"Go on from resumeOffset; run sluice segment verify on the data folder of the broker."},
+  {"number":35,"name":"OUTCOME_UNKNOWN","retriable":true,"maybeApplied":true,"category":"NOT_LEADER","text":"The broker has stopped leading the partition, or is stopping, while the request waited to become durable.","action":"Refresh the metadata and send it to the leader again, with the same producer and sequence: what was stored is not stored twice."},
   {"number":40,"name":"INVALID_BATCH","retriable":false,"maybeApplied":false,"category":"PROTOCOL","text":"The record batch is malformed or its checksum does not match.","action":"Send it again if the bytes were damaged on the way; otherwise mend the client."},
   {"number":41,"name":"RECORD_TOO_LARGE","retriable":false,"maybeApplied":false,"category":"RECORD_TOO_LARGE","text":"The record batch is larger than the topic allows.","action":"Send smaller records, or raise max.batch.bytes of the topic."},
   {"number":42,"name":"UNSUPPORTED_CODEC","retriable":false,"maybeApplied":false,"category":"UNSUPPORTED","text":"The compression codec is not known.","action":"Use none, gzip or brotli, which every client knows."},
