@@ -379,7 +379,8 @@ export class BatchSender {
       return
     }
     batch.lastError = error
-    batch.maybeApplied ||= error.maybeApplied
+    // A deposed leader says so of batches that it has appended as well: the next one may have them.
+    batch.maybeApplied ||= error.maybeApplied || error.code === 'NOT_LEADER'
     const isGap = error.serverCode === ERROR.OUT_OF_ORDER_SEQUENCE || error.serverCode === ERROR.UNKNOWN_PRODUCER
     if (isGap && this.settings.idempotent) {
       // Behind a batch that is still to come it is only too early; as the first one it is behind a gap for good.

@@ -294,6 +294,14 @@ t.test('Producer: delivery timeout while a request is under way (it may have hap
   t.equal(valuesOf(bench.log).at(-1), '3')
 })
 
+t.test('Producer: delivery timeout after a leader was deposed (it may have happened)', async t => {
+  // It waits to be sent again when its time is up.
+  const retry = { initialDelayMs: 60_000, maxDelayMs: 60_000, jitter: 0 }
+  await using bench = await setUp({ deliveryTimeoutMs: 150 }, { retry })
+  bench.broker.intercept = request => request.api === 'produce' ? refusal(request, ERROR.NOT_LEADER) : undefined
+  await t.rejects(bench.producer.send({ value: '1' }), { code: 'TIMEOUT', maybeApplied: true })
+})
+
 t.test('Producer: the topic does not exist', async t => {
   await using bench = await setUp()
   const producer = bench.client.topic('missing', { value: string() }).producer()

@@ -277,7 +277,9 @@ export class ClusterChapter {
     const streams = checkStreams(readJournals<StreamStep>(this.load.journalPaths), topics, stored, report)
     const rules = new Map(LOAD_QUEUES.map(queue => [queue, { ...rulesOf(QUEUES[queue]!, 0), lateMsMax: null }]))
     // What a leader answers too late for one call comes with the next one: that says nothing of when it was leased.
-    const entries = readJournals(this.load.queueJournalPaths).filter(({ step }) => step !== 'receiving')
+    // And a command whose answer got lost is told, when it is repeated, that there is nothing to do.
+    const entries = readJournals(this.load.queueJournalPaths)
+      .filter(entry => entry.step !== 'receiving' && !(entry.step === 'commanded' && !entry.changed))
     for (const entry of entries) {
       if (entry.step === 'notSent') report(`error: ${entry.by} was told that a record to ${entry.queue} could not be sent`)
     }
