@@ -5,7 +5,8 @@
 //                               └────────┘
 
 import { join } from 'node:path'
-import { BrokerProcess } from '../broker-process.js'
+import { setTimeout as delay } from 'node:timers/promises'
+import { BrokerProcess, BrokerStartError } from '../broker-process.js'
 import type { PowerLossDisk } from '../power-loss/power-loss-disk.js'
 import type { SeededRandom } from '../seeded-random.js'
 import type { LinkProxy } from './link-proxy.js'
@@ -27,6 +28,10 @@ export interface BrokerNodeOptions {
 }
 
 const STOP_MS_MAX = 60_000
+/** What a broker says that cannot start because etcd is away. */
+const WITHOUT_ETCD = 'no answer from etcd'
+const STARTS_MAX = 60
+const RESTART_MS = 1_000
 
 export class BrokerNode {
   readonly id: number
@@ -61,11 +66,19 @@ export class BrokerNode {
   /** The last of what it wrote to standard error. */
   get stderr (): string { return this.process?.stderr ?? '' }
 
-  /** Starts it; resolves when it serves. @throws BrokerStartError */
+  /** Starts it; resolves when it serves. Without etcd it does not, and is started again. @throws BrokerStartError */
   async start (): Promise<void> {
-    const process = this.launch()
-    await process.ready
-    this.isUp = true
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.launch().ready
+        this.isUp = true
+        return
+      } catch (error) {
+        const mayRetry = error instanceof BrokerStartError && error.stderr.includes(WITHOUT_ETCD)
+        if (!mayRetry || tries === STARTS_MAX) throw error
+        await delay(RESTART_MS)
+      }
+    }
   }
 
   /** Starts it without waiting, for a kill while it does so. */

@@ -275,7 +275,8 @@ export class ClusterChapter {
     const { report } = this.options
     const topics = new Map(LOAD_TOPICS.map(({ name, acks, groups }) => [name, { isDurable: acks === 'quorum', groups }]))
     const streams = checkStreams(readJournals<StreamStep>(this.load.journalPaths), topics, stored, report)
-    const rules = new Map(LOAD_QUEUES.map(queue => [queue, { ...rulesOf(QUEUES[queue]!, 0), lateMsMax: null }]))
+    const ofCluster = { lateMsMax: null, isReplicated: true }
+    const rules = new Map(LOAD_QUEUES.map(queue => [queue, { ...rulesOf(QUEUES[queue]!, 0), ...ofCluster }]))
     // What a leader answers too late for one call comes with the next one: that says nothing of when it was leased.
     // And a command whose answer got lost is told, when it is repeated, that there is nothing to do.
     const entries = readJournals(this.load.queueJournalPaths)

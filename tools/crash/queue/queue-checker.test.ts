@@ -16,6 +16,7 @@ const PLAIN: QueueRules = {
   lateMsMax: null,
 }
 const ORDERED: QueueRules = { ...PLAIN, isOrdered: true }
+const REPLICATED: QueueRules = { ...PLAIN, isReplicated: true }
 const HOLDING: QueueRules = { ...ORDERED, poison: 'hold', hasDeadLetters: false }
 const QUARANTINING: QueueRules = { ...ORDERED, poison: 'dlq-key' }
 
@@ -385,4 +386,16 @@ t.test('Queue checker: windows of dedup ids that end too early or too late are f
   t.strictSame(expired.breaks(), [])
   t.match(expired.breaks({ ...PLAIN, expiredDie: true }), [/^lost: q 0:0/])
   t.strictSame(new Told().sent(0, { ttlMs: 10 }).dead(0, 0, 0, { reason: 'ttl' }).breaks({ ...PLAIN, expiredDie: true }), [])
+})
+
+t.test('Queue checker: over a failover a grant that is not ordered may be taken back, until an ack is answered', async t => {
+  const check = (told: Told, rules: QueueRules): string[] => checkHistory(told.entries, new Map([['q', rules]])).violations
+  const overtaken = new Told().sent(0).given(0, 1)
+    .add({ step: 'settling', queue: 'q', partition: 0, offset: 0, epoch: 1, sequence: 1, kind: 'ack', delayMs: -1 })
+    .given(0, 2, { deliveries: 2, by: 'b' })
+    .add({ step: 'settled', queue: 'q', partition: 0, offset: 0, epoch: 1, sequence: 1, kind: 'ack', answer: 'ok' })
+  t.notOk(check(overtaken, REPLICATED).some(text => /^after its end/.test(text)))
+  t.ok(check(overtaken, PLAIN).some(text => /^after its end/.test(text)))
+  const late = new Told().sent(0).given(0, 1).settled(0, 1, 'ack').given(0, 2, { deliveries: 2, by: 'b' })
+  t.ok(check(late, REPLICATED).some(text => /^after its end/.test(text)), 'not afterwards')
 })

@@ -32,6 +32,8 @@ import { brokerTimesOf, checkLeaseTimes, checkTimes } from './time-rules.js'
 /** What a queue of the run promises. */
 export interface QueueRules {
   readonly isOrdered: boolean
+  /** Several brokers hold it, and grants that are not ordered may go with the one that leads. Default false. */
+  readonly isReplicated?: boolean
   /** What a record that is given up does to its key. */
   readonly poison: 'dlq-one' | 'dlq-key' | 'hold'
   readonly maxAttempts: number
@@ -82,7 +84,7 @@ export function checkHistory (
     checkPlaces(records, report)
     checkLeases(records, rules, times.killedUs, report)
     for (const record of records) {
-      checkFinal(record, report)
+      checkFinal(record, rules, report)
       checkDead(record, rules, times.killedUs, report)
       checkEnded(record, rules, report)
       checkFound(record, report)

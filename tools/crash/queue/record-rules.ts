@@ -51,9 +51,15 @@ export function checkLeases (
 }
 
 /** After somebody was told that it has ended it does not come again. */
-export function checkFinal ({ name, lastWord, endToldUs, deliveries }: RecordStory, report: Report): void {
+export function checkFinal (
+  { name, lastWord, endToldUs, deliveries }: RecordStory, { isOrdered, isReplicated = false }: QueueRules,
+  report: Report,
+): void {
   for (const delivery of deliveries) {
-    const isAfter = (lastWord !== null && compareLeases(delivery, lastWord) > 0) || delivery.grantedUsMin > endToldUs
+    // A grant that was not replicated goes with its leader: the next one may still take the ack of the lease before.
+    const mayBeTakenBack = isReplicated && !isOrdered && lastWord !== null && delivery.atUs < lastWord.answeredUs
+    const isLater = lastWord !== null && compareLeases(delivery, lastWord) > 0 && !mayBeTakenBack
+    const isAfter = isLater || delivery.grantedUsMin > endToldUs
     if (!isAfter) continue
     report(`after its end: ${name} was delivered to ${delivery.by} under lease ${delivery.epoch}.${delivery.sequence}` +
       (lastWord === null ? ', and was cancelled before' : ` after its ${lastWord.kind} with lease ${lastWord.epoch}.${lastWord.sequence}`))
