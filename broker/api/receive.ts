@@ -88,7 +88,7 @@ class Receive implements QueueWaiter, OpenReceive {
   private deadline: Deadline | null = null
   private reserved = false
   private isSessionClosed = false
-  /** Records were leased that turned out to be damaged, or gone. */
+  /** Records were leased that turned out to be damaged, or gone, or to be leased no more. */
   private hasPassed = false
   private finished = false
   private readonly startAgain = (): void => this.start()
@@ -183,7 +183,9 @@ class Receive implements QueueWaiter, OpenReceive {
 
   private onGrants (group: HostedQueueGroup, partition: Partition, grants: Grants | null): void {
     this.pending--
-    if (grants !== null) {
+    // Leased, and lost again before that was durable.
+    if (grants?.count === 0) this.hasPassed = true
+    else if (grants !== null) {
       const { leaseEpoch, sizeBytes } = grants
       const { index, topicId } = partition
       const item: ReceivedPartition = {

@@ -104,4 +104,15 @@ t.test('Queue dedup: an earlier record is no duplicate of a later one (the id wa
   t.strictSame(dedup.duplicatesIn(batch, 1), [], 'the window is over')
   dedup.onAppended(batch, 1, [])
   t.strictSame(dedup.duplicatesIn(batch, 0, true), [])
+  t.strictSame(dedup.duplicatesIn(batch, 1, true), [])
+})
+
+t.test('Queue dedup: what is still to be handed out is no duplicate, though another record has its id (a leader before did not end it)', async t => {
+  const group = new TestGroup()
+  group.config.dedupUntilSettled = false
+  const dedup = await dedupOf(group)
+  const batch = batchOf('x')
+  dedup.onAppended(batch, 0, [])
+  t.strictSame(dedup.duplicatesIn(batch, 1), [{ index: 0, offset: 0 }], 'what comes now is one')
+  t.strictSame(dedup.duplicatesIn(batch, 1, true), [], 'what is stored and waits for its turn is none')
 })

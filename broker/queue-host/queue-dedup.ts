@@ -122,9 +122,10 @@ export class QueueDedup {
       const place = baseOffset + index
       const dying = isStored ? this.dying.get(place) : undefined
       const offset = dying?.holder ?? own.get(key) ?? window.find(id, queueTimeMs)
-      // A later record may have the id by now; that does not make an earlier one its duplicate.
-      if (offset >= 0 && offset < place) duplicates.push({ index, offset })
-      else if (isStored && group.idle.isSettledDurably(place)) duplicates.push({ index, offset: place })
+      // What is stored, and still to be handed out, is a record like any other, whoever has its id.
+      const isOver = !isStored || dying !== undefined || group.idle.isSettledDurably(place)
+      if (isOver && offset >= 0 && offset < place) duplicates.push({ index, offset })
+      else if (isOver && isStored) duplicates.push({ index, offset: place })
       else own.set(key, place)
     }
     return duplicates

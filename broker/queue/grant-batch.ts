@@ -5,6 +5,7 @@
 import type { Journal } from './journal.js'
 import type { QueueState } from './queue-state.js'
 import { RECORD_STATE, type Grants } from './queue-types.js'
+import { NO_SLOT } from './record-ledger.js'
 import type { Session } from './session-table.js'
 
 export class GrantBatch implements Grants {
@@ -73,6 +74,22 @@ export class GrantBatch implements Grants {
     }
     this.bytesLeft -= bytes
     this.count += count
+  }
+
+  /** Leaves out what is leased no more: nobody is to begin with it. */
+  dropEnded (): void {
+    const { ledger } = this.state
+    let kept = 0
+    for (let row = 0; row < this.count; row++) {
+      const slot = ledger.find(this.offsets[row]!)
+      const isHeld = slot !== NO_SLOT && ledger.states[slot] === RECORD_STATE.LEASED &&
+        ledger.leaseEpochs[slot] === this.leaseEpoch && ledger.leaseSequences[slot] === this.leaseSequences[row]
+      if (!isHeld) continue
+      this.offsets[kept] = this.offsets[row]!
+      this.leaseSequences[kept] = this.leaseSequences[row]!
+      this.deliveries[kept++] = this.deliveries[row]!
+    }
+    this.count = kept
   }
 }
 

@@ -682,3 +682,15 @@ t.test('QueueGroup: what is cancelled before the group comes by is bounded', asy
   t.same(given.slice(0, 2), [0, QUEUE_LIMITS.endedAheadMax + 1], 'a call looks at a bounded number of records')
   t.equal(world.settleNow(reject, world.handles[0]!), OK)
 })
+
+t.test('QueueGroup: a lease that is over before it is durable is told to nobody (order key)', async t => {
+  const world = worldOf({ order: 'key' })
+  for (let lane = 1; lane <= 2; lane++) world.append({ lane })
+  const told: number[][] = []
+  world.receive(1, 1, handles => told.push(handles.map(({ offset }) => offset)))
+  world.pass(world.config.visibilityMs - 100)
+  world.receive(1, 1, handles => told.push(handles.map(({ offset }) => offset)))
+  world.pass(200)
+  world.persist()
+  t.same(told, [[], [1]])
+})

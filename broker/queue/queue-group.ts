@@ -356,7 +356,7 @@ export class QueueGroup {
 
   /**
    * Leases records to a session. Where there are some, `deliver` runs once: at once, or with `order` `key` when the
-   * leases are durable; with null where that will never be known.
+   * leases are durable, with those that are not over by then, if any; with null where that will never be known.
    *
    * @returns how many; 0 where there is nothing for now, -1 where the session is not known
    */
@@ -369,9 +369,12 @@ export class QueueGroup {
     const batch = new GrantBatch(this.state, this.journal, session, bounds)
     this.picker.fill(batch)
     if (batch.count === 0) return 0
-    const release: Release = isDurable => deliver(isDurable ? batch : null)
-    if (this.config.order === ORDER.key) this.answers.push(this.journal.sequence, release)
-    else release(true)
+    if (this.config.order === ORDER.key) {
+      this.answers.push(this.journal.sequence, isDurable => {
+        batch.dropEnded()
+        deliver(isDurable ? batch : null)
+      })
+    } else deliver(batch)
     return batch.count
   }
 

@@ -22,6 +22,8 @@ export class Checker {
   ackCount = 0
   /** The first that was found. */
   violation: Violation | null = null
+  /** Called when a leader is the first to call a batch committed. */
+  onCommitted: (partition: number, log: number, batch: ShadowBatch) => void = () => {}
   private readonly shadows = new Map<string, LogShadow>()
   private readonly committedLogs = new Map<string, LogShadow>()
   /** The epoch whose leader was the first to call a batch committed. */
@@ -155,6 +157,7 @@ export class Checker {
   private commit (partition: number, log: number, batch: ShadowBatch, epoch: number): void {
     this.committedIn.set(batch, epoch)
     this.committed(partition, log).push(batch)
+    this.onCommitted(partition, log, batch)
     if (batch.producerId < 0) return
     const key = `${partition}:${log}:${batch.producerId}`
     const expected = this.sequences.get(key) ?? 0
@@ -227,7 +230,7 @@ export class Checker {
   }
 
   /** Nothing is thrown: whoever calls may be inside a promise, where nobody would hear it. The run looks here. */
-  private fail (invariant: string, message: string): void {
+  fail (invariant: string, message: string): void {
     this.violation ??= new Violation(invariant, message)
   }
 

@@ -4,6 +4,9 @@
 import {
   type LogEnd, type LogProgress, type LogTail, type Member, type PartitionRecord, SAFETY_RULES, SafetyRules,
 } from '@sluice/broker/simulation'
+import { SeededRandom } from '../crash/seeded-random.js'
+import { drawGroups } from './group-options.js'
+import { QUEUE_MUTANTS, type QueueMutant } from './queue-mutants.js'
 import type { SwarmOptions } from './swarm-options.js'
 
 export interface Mutant {
@@ -13,6 +16,8 @@ export interface Mutant {
   readonly forgetsPromises: boolean
   /** A duplicate is acknowledged at once, though the original is not committed. */
   readonly acknowledgesDuplicatesEarly: boolean
+  /** A mistake of the queue groups; null for none. */
+  readonly queue: QueueMutant | null
   /** What has to be so for the mistake to matter. */
   readonly adjust: (options: SwarmOptions) => SwarmOptions
 }
@@ -21,7 +26,7 @@ const asDrawn = (options: SwarmOptions): SwarmOptions => options
 
 /** The product as it is. */
 export const NO_MUTANT: Mutant = {
-  name: 'none', rules: SAFETY_RULES, forgetsPromises: false, acknowledgesDuplicatesEarly: false, adjust: asDrawn,
+  name: 'none', rules: SAFETY_RULES, forgetsPromises: false, acknowledgesDuplicatesEarly: false, queue: null, adjust: asDrawn,
 }
 
 function withRules (name: string, rules: SafetyRules, adjust = asDrawn): Mutant {
@@ -89,7 +94,7 @@ class NoTrust extends SafetyRules {
 }
 
 /** Every mutant of the replication, by the name that the fault list gives it. */
-export const MUTANTS: readonly Mutant[] = [
+const REPLICATION_MUTANTS: readonly Mutant[] = [
   withRules('ackBeforeFsync', new AckBeforeFsync()),
   withRules('leaderSelfUnsynced', new LeaderSelfUnsynced()),
   { ...NO_MUTANT, name: 'noPromisePersist', forgetsPromises: true },
@@ -122,4 +127,20 @@ export const MUTANTS: readonly Mutant[] = [
   withRules('memNoTrust', new NoTrust(), options => ({
     ...options, flush: 'interval', meanMs: { ...options.meanMs, powerCut: 1_000 },
   })),
+]
+
+/** The same for the groups: they have to be there. */
+function withQueue (queue: QueueMutant): Mutant {
+  const adjust = (options: SwarmOptions): SwarmOptions =>
+    queue.adjust({ ...options, flush: 'sync', retentionBytes: -1, groups: options.groups ?? drawGroups(new SeededRandom(options.segmentBytes)) })
+  return { ...NO_MUTANT, name: queue.name, queue, adjust }
+}
+
+/** Mistakes below the groups are looked for without them. */
+function withoutGroups (mutant: Mutant): Mutant {
+  return { ...mutant, adjust: options => mutant.adjust({ ...options, groups: null }) }
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  ...REPLICATION_MUTANTS.map(withoutGroups), ...QUEUE_MUTANTS.map(withQueue),
 ]

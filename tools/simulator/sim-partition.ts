@@ -1,91 +1,25 @@
-// A partition on one broker, as far as the simulation needs it around the replica: what a client sends goes through the
-// producers' sequences and is answered at the high watermark.
+// A partition on one broker, as far as the simulation needs it around the replica.
 
-import { AckQueue, ProducerState, type Replica } from '@sluice/broker/simulation'
-import { BATCH_FLAG, ERROR, readBatchHeader } from '@sluice/protocol'
-import type { ShadowBatch } from './log-shadow.js'
+import type { Replica } from '@sluice/broker/simulation'
 
 export type ProduceAnswer =
-  | { readonly ok: true, readonly baseOffset: number }
+  | { readonly ok: true, readonly baseOffset: number, readonly duplicates: ReadonlySet<number>, readonly epoch: number }
   | { readonly ok: false, readonly reason: string, readonly leader: number }
 
 export type Answered = (answer: ProduceAnswer) => void
 
-export class SimPartition {
+export const NO_DUPLICATES: ReadonlySet<number> = new Set()
+
+export interface SimPartition {
   readonly replica: Replica
-  /** True where the answer to a duplicate waits for the original: a mutant says no. */
-  private readonly duplicatesWait: boolean
-  /** What is committed in a log: a broker keeps what it knows of producers for longer than their batches. */
-  private readonly committedIn: (log: number) => readonly ShadowBatch[]
-  /** Of each log. */
-  private producers: readonly ProducerState[] = []
-  private acks: [AckQueue, AckQueue] = [new AckQueue(), new AckQueue()]
-  private readyEpoch = 0
-
-  constructor (
-    replica: Replica, duplicatesWait: boolean, committedIn: (log: number) => readonly ShadowBatch[],
-  ) {
-    this.replica = replica
-    this.duplicatesWait = duplicatesWait
-    this.committedIn = committedIn
-  }
-
-  /** What the logs say of the producers is read before anything is taken. */
-  onOpen (epoch: number, isCurrent: () => boolean): void {
-    const producers = this.replica.logs.map(({ index, startOffset }) => this.producersBelow(index, startOffset))
-    Promise.all(this.replica.logs.map(({ index, log }) => log.replay(log.logStartOffset, (batch) => {
-      const header = readBatchHeader(batch)
-      if ((header.flags & BATCH_FLAG.control) === 0) producers[index]!.apply(header, 0)
-    }))).then(() => {
-      if (!isCurrent() || this.replica.epoch !== epoch || !this.replica.open) return
-      this.producers = producers
-      this.readyEpoch = epoch
-    }, () => {})
-  }
-
-  /** What is known of the producers of batches that are removed. */
-  private producersBelow (index: number, offset: number): ProducerState {
-    const producers = new ProducerState(1000, 5)
-    for (const { baseOffset, endOffset, producerId, baseSequence } of this.committedIn(index)) {
-      if (baseOffset >= offset) break
-      const lastOffsetDelta = endOffset - baseOffset - 1
-      producers.apply({ producerId, producerEpoch: 0, baseSequence, lastOffsetDelta, baseOffset }, 0)
-    }
-    return producers
-  }
-
-  onRole (): void {
-    this.readyEpoch = 0
-    for (const acks of this.acks) acks.failAll(ERROR.NOT_LEADER, '')
-  }
-
-  onHighWatermark (log: number, offset: number): void {
-    this.acks[log]?.completeUpTo(offset)
-  }
-
-  produce (index: number, batch: Buffer, answered: Answered): void {
-    const leader = this.replica.leader?.brokerId ?? -1
-    if (!this.replica.open || this.readyEpoch !== this.replica.epoch) {
-      return answered({ ok: false, reason: 'not-leader', leader })
-    }
-    const header = readBatchHeader(batch)
-    const verdict = this.producers[index]!.check(header)
-    if (verdict.kind === 'refuse') return answered({ ok: false, reason: `sequence ${verdict.error}`, leader })
-    if (verdict.kind === 'duplicate') {
-      if (!this.duplicatesWait) return answered({ ok: true, baseOffset: verdict.baseOffset })
-      return this.whenCommitted(index, verdict.baseOffset, verdict.endOffset, answered)
-    }
-    const result = this.replica.append(index, batch)
-    if (!result.ok) return answered({ ok: false, reason: result.reason, leader })
-    header.baseOffset = result.baseOffset
-    this.producers[index]!.apply(header, 0)
-    this.whenCommitted(index, result.baseOffset, result.endOffset, answered)
-  }
-
-  private whenCommitted (index: number, baseOffset: number, endOffset: number, answered: Answered): void {
-    if (endOffset <= this.replica.logs[index]!.highWatermark) return answered({ ok: true, baseOffset })
-    this.acks[index]!.push(endOffset, error => answered(error === 0
-      ? { ok: true, baseOffset }
-      : { ok: false, reason: 'not-leader', leader: -1 }))
-  }
+  produce (log: number, batch: Buffer, answered: Answered): void
+  // What the replica says to its host.
+  onOpen (epoch: number, isCurrent: () => boolean): void
+  onRole (): void
+  onQuorum (hasQuorum: boolean): void
+  onHighWatermark (log: number, offset: number): void
+  onLogAdvance (log: number): void
+  onTruncate (log: number, offset: number): void
+  onStartOffsetChange (log: number): void
+  tick (nowMs: number): void
 }

@@ -17,6 +17,7 @@ import { LifeMetaStore } from './life-meta-store.js'
 import { type ShadowBatch, shadowOf } from './log-shadow.js'
 import type { SimBroker } from './sim-broker.js'
 import type { SimControlStore } from './sim-control-store.js'
+import { SimGroupHost } from './sim-group-host.js'
 import { SimPeers } from './sim-peers.js'
 import { SimReplica } from './sim-replica.js'
 import type { SimWorld } from './sim-world.js'
@@ -27,7 +28,7 @@ const HEARTBEAT_MS = 500
 const RETENTION_MS = 1_000
 const NEVER = new AbortController().signal
 /** 2026-01-01 UTC. */
-const WALL_START_MS = 1_767_225_600_000
+export const WALL_START_MS = 1_767_225_600_000
 
 export class SimProcess {
   readonly broker: SimBroker
@@ -42,7 +43,11 @@ export class SimProcess {
   isReady = false
   isPaused = false
   cluster: Cluster | null = null
-  private readonly meta: LifeMetaStore
+  /** What queue groups and stream groups stand on; null where there are none. */
+  groups: SimGroupHost | null = null
+  readonly meta: LifeMetaStore
+  /** What groups draw from. */
+  readonly groupRandom: SeededRandom
   private readonly control: SimControlStore
   private handOver: HandOverWatch | null = null
   private readonly startedMs: number
@@ -69,6 +74,7 @@ export class SimProcess {
     this.startedMs = queue.nowMs
     this.clockRate = 1 + (random.next() - 0.5) * 2 * options.clockDriftShare
     this.clockOffsetMs = random.between(0, 1_000_000)
+    this.groupRandom = random.split()
     this.peers = new SimPeers((id, lost) => this.cluster?.onPeerLost(id, lost), id => this.cluster?.onPeerFound(id))
   }
 
@@ -168,6 +174,7 @@ export class SimProcess {
     const logger = this.logger()
     this.cluster = await Cluster.open({ control, clock, timers, makeId, logger })
     const store = await this.openLogStore()
+    if (this.world.options.groups !== null) this.groups = new SimGroupHost(this, store)
     const storeId = await this.nameOfStore()
     this.member = { brokerId: this.broker.id, storeId }
     this.broker.onStore(storeId)
@@ -235,7 +242,10 @@ export class SimProcess {
   private partitions (): TableSurroundings['partitions'] {
     const { segmentBytes, flush, retentionBytes } = this.world.options
     const config: LogConfig = { ...LOG_CONFIG_DEFAULT, segmentBytes, flush, flushIntervalMs: 200, retentionBytes }
-    return { logConfigsOf: () => [config, config], forgetPartition: async () => {} }
+    return {
+      logConfigsOf: () => [config, config],
+      forgetPartition: async (topicId, partition) => { await this.groups?.table.forgetPartition(topicId, partition) },
+    }
   }
 
   /** Opens a log; the checker takes in what is on the disk. */
@@ -243,8 +253,11 @@ export class SimProcess {
     const { checker } = this.world
     const log = await store.openLog(id, config)
     const batches: ShadowBatch[] = []
-    await log.replay(log.logStartOffset, batch => batches.push(shadowOf(batch)))
     const index = indexOf(id)
+    await log.replay(log.logStartOffset, batch => {
+      batches.push(shadowOf(batch))
+      this.world.groupChecker?.onAppend(id.partition, index, batch, 0)
+    })
     const shadow = checker.shadow(this.store, id.partition, index)
     shadow.batches = []
     shadow.deadOffset = -1
@@ -263,6 +276,7 @@ export class SimProcess {
   private tick (): void {
     const nowMs = this.monotonicMs()
     this.table!.tick()
+    this.groups?.tick()
     this.peers.tick(nowMs)
     if (nowMs - this.movesMs < MOVES_MS) return
     this.movesMs = nowMs

@@ -1,7 +1,7 @@
 // An idempotent producer: numbers its batches, keeps a few under way, and sends each again, byte for byte, until it is
 // told where it is stored. It writes to one partition.
 
-import { RecordBatchBuilder, readBatchHeader } from '@sluice/protocol'
+import { RecordBatchBuilder, RecordExtrasBuilder, readBatchHeader } from '@sluice/protocol'
 import type { SeededRandom } from '../crash/seeded-random.js'
 import type { EventQueue } from './event-queue.js'
 import type { ProduceAnswer } from './sim-partition.js'
@@ -15,10 +15,18 @@ export interface ProducerWorld {
   /** Sends to a broker; the answer may come twice, late, or never. */
   produce (brokerId: number, log: number, batch: Buffer, answered: (answer: ProduceAnswer) => void): void
   brokerCount: number
-  onAck (log: number, baseOffset: number, crc: number): void
+  onAck (log: number, baseOffset: number, crc: number, endOffset: number, answer: ProduceAnswer & { ok: true }): void
+  /** Adds a record to a batch that is being made. */
+  addRecord (builder: RecordBatchBuilder, extras: RecordExtrasBuilder, text: string): void
 }
 
-interface Outstanding { readonly batch: Buffer, readonly crc: number, readonly number: number, sentMs: number }
+interface Outstanding {
+  readonly batch: Buffer
+  readonly crc: number
+  readonly count: number
+  readonly number: number
+  sentMs: number
+}
 
 export class SimProducer {
   private readonly queue: EventQueue
@@ -27,6 +35,7 @@ export class SimProducer {
   private readonly producerId: number
   private readonly log: number
   private readonly builder = new RecordBatchBuilder(512)
+  private readonly extras = new RecordExtrasBuilder()
   private readonly outstanding: Outstanding[] = []
   private readonly meanMs: number
   private sequence = 0
@@ -63,12 +72,13 @@ export class SimProducer {
   private make (): Outstanding {
     const count = this.random.between(1, 4)
     for (let index = 0; index < count; index++) {
-      this.builder.append(null, `${this.producerId}/${this.sequence + index}`, Math.floor(this.queue.nowMs))
+      this.world.addRecord(this.builder, this.extras, `${this.producerId}/${this.sequence + index}`)
     }
     const producer = { producerId: this.producerId, producerEpoch: 0, baseSequence: this.sequence }
-    const batch = this.builder.build({ producer })
+    const extras = this.extras.build()
+    const batch = this.builder.build(extras === undefined ? { producer } : { producer, extras })
     this.sequence += count
-    const outstanding = { batch, crc: readBatchHeader(batch).crc, number: this.batchCount++, sentMs: 0 }
+    const outstanding = { batch, crc: readBatchHeader(batch).crc, count, number: this.batchCount++, sentMs: 0 }
     this.outstanding.push(outstanding)
     return outstanding
   }
@@ -84,7 +94,8 @@ export class SimProducer {
     if (index < 0) return
     if (answer.ok) {
       this.outstanding.splice(index, 1)
-      this.world.onAck(this.log, answer.baseOffset, outstanding.crc)
+      const { baseOffset } = answer
+      this.world.onAck(this.log, baseOffset, outstanding.crc, baseOffset + outstanding.count, answer)
       return
     }
     if (answer.reason !== 'not-leader') return

@@ -11,7 +11,9 @@ import {
 import { BATCH_POSITION } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
 import { shadowOf } from './log-shadow.js'
-import { SimPartition } from './sim-partition.js'
+import { HostedPartition } from './hosted-partition.js'
+import { PlainPartition } from './plain-partition.js'
+import type { SimPartition } from './sim-partition.js'
 import type { SimProcess } from './sim-process.js'
 import type { SimWorld } from './sim-world.js'
 
@@ -54,8 +56,10 @@ export class SimReplica implements ReplicaHost, TableReplica {
     for (const { index, log } of this.replica.logs) log.onStartOffsetChange = () => this.onStartOffset(index)
     this.configure()
     checker.onStart(this.store, this.index, this.replica.promised)
-    this.partition = new SimPartition(this.replica, !mutant.acknowledgesDuplicatesEarly,
-      log => checker.committed(this.index, log).batches)
+    this.partition = process.groups === null
+      ? new PlainPartition(this.replica, !mutant.acknowledgesDuplicatesEarly,
+        log => checker.committed(this.index, log).batches)
+      : new HostedPartition(this.replica, this.index, process.groups)
   }
 
   get label (): string { return `partition ${this.index}` }
@@ -75,7 +79,9 @@ export class SimReplica implements ReplicaHost, TableReplica {
   }
 
   tick (): void {
-    if (!this.closed) this.replica.tick()
+    if (this.closed) return
+    this.replica.tick()
+    this.partition.tick(this.monotonicMs())
   }
 
   async removeBelowStart (): Promise<void> {
@@ -167,6 +173,7 @@ export class SimReplica implements ReplicaHost, TableReplica {
 
   onQuorum (hasQuorum: boolean): void {
     this.log('quorum', String(hasQuorum))
+    this.partition.onQuorum(hasQuorum)
   }
 
   onHighWatermark (log: number, offset: number): void {
@@ -182,11 +189,12 @@ export class SimReplica implements ReplicaHost, TableReplica {
     if (set !== null) this.world.onMoment(this.process.broker, 'commit')
   }
 
-  onLogAdvance (): void {}
+  onLogAdvance (log: number): void { this.partition.onLogAdvance(log) }
 
   onTruncate (log: number, offset: number): void {
     this.observedEnds[log] = -1
     this.log('truncate', `${log} ${offset}`)
+    this.partition.onTruncate(log, offset)
     const isMending = !this.replica.trusted
     this.world.checker.onTruncate(this.store, this.index, log, offset, this.highWatermarks[log]!, isMending)
   }
@@ -209,6 +217,7 @@ export class SimReplica implements ReplicaHost, TableReplica {
     const { startOffset } = this.replica.logs[index]!
     this.log('log-start', `${index} ${startOffset}`)
     this.world.checker.onStartOffset(this.store, this.index, index, startOffset)
+    this.partition.onStartOffsetChange(index)
   }
 
   // Looking on.
@@ -233,6 +242,7 @@ export class SimReplica implements ReplicaHost, TableReplica {
     for (const bytes of slice.buffers) {
       for (let at = 0; at < bytes.length; at += bytes.readUInt32BE(at + BATCH_POSITION.size)) {
         checker.onAppend(this.store, this.index, index, shadowOf(bytes, at))
+        this.world.groupChecker?.onAppend(this.index, index, bytes, at)
       }
     }
     return true

@@ -4,6 +4,7 @@ import type { TopicRecord } from '@sluice/broker/simulation'
 import type { Checker } from './checker.js'
 import type { EventLog } from './event-log.js'
 import type { EventQueue } from './event-queue.js'
+import type { GroupChecker } from './group-checker.js'
 import type { Mutant } from './mutants.js'
 import type { Moment, SimBroker } from './sim-broker.js'
 import type { SimControlServer } from './sim-control-server.js'
@@ -15,6 +16,8 @@ export interface SimWorld {
   readonly queue: EventQueue
   readonly log: EventLog
   readonly checker: Checker
+  /** Null where there are no groups. */
+  readonly groupChecker: GroupChecker | null
   readonly network: SimNetwork
   readonly control: SimControlServer
   readonly brokers: readonly SimBroker[]

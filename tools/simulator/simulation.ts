@@ -16,6 +16,10 @@ import { SeededRandom } from '../crash/seeded-random.js'
 import { Audit } from './audit.js'
 import { Checker } from './checker.js'
 import { EventLog } from './event-log.js'
+import { GroupChecker } from './group-checker.js'
+import { queueConfigIn } from './group-options.js'
+import { GroupWorkload } from './group-workload.js'
+import { WALL_ERROR_MS } from './sim-group-host.js'
 import { EventQueue } from './event-queue.js'
 import { runMicrotasks } from './microtasks.js'
 import { type Mutant, NO_MUTANT } from './mutants.js'
@@ -64,6 +68,7 @@ export class Simulation implements SimWorld {
   readonly queue = new EventQueue()
   readonly log: EventLog
   readonly checker: Checker
+  readonly groupChecker: GroupChecker | null
   readonly network: SimNetwork
   readonly control: SimControlServer
   readonly brokers: SimBroker[] = []
@@ -73,6 +78,7 @@ export class Simulation implements SimWorld {
   private readonly seed: number
   private readonly producers: SimProducer[] = []
   private readonly nemesis: Nemesis
+  private readonly groups: GroupWorkload | null
   /** What clients draw from. */
   private readonly clients: SeededRandom
 
@@ -85,6 +91,7 @@ export class Simulation implements SimWorld {
     this.log = new EventLog(trace)
     this.checker = new Checker((store, partition, log) => this.safeOffset(store, partition, log),
       this.options.flush === 'sync')
+    this.groupChecker = this.options.groups === null ? null : this.newGroupChecker()
     this.network = new SimNetwork(this.queue, random.split(), this.options.network, this.log,
       id => this.brokers[id]?.isAlive === true ? this.brokers[id]! : null)
     this.control = new SimControlServer(this.queue, random.split(), this.options.control)
@@ -92,6 +99,7 @@ export class Simulation implements SimWorld {
     this.nemesis = new Nemesis(this, random.split())
     this.clients = random.split()
     this.topic = topicOf(this.options, random.split())
+    this.groups = this.groupChecker === null ? null : new GroupWorkload(this, random.split())
   }
 
   /** Runs it all. To be called from a task of its own: see `inTask`. */
@@ -158,7 +166,8 @@ export class Simulation implements SimWorld {
     for (let partition = 0; partition < this.options.partitions; partition++) {
       for (let index = 0; index < this.options.producers; index++) {
         const producerId = partition * 100 + index
-        // Every third writes to the state log.
+        // Every third writes to the state log, where that is not the groups'.
+        const log = this.groups === null && index % 3 === 2 ? 1 : 0
         this.producers.push(new SimProducer(this.queue, this.clients.split(), {
           brokerCount: this.brokers.length,
           produce: (brokerId, log, batch, answered) => {
@@ -170,13 +179,19 @@ export class Simulation implements SimWorld {
               }))
             })
           },
-          onAck: (log, baseOffset, crc) => {
+          addRecord: (builder, extras, text) => {
+            if (this.groups !== null) this.groups.addRecord(builder, extras, text)
+            else builder.append(null, text, Math.floor(this.queue.nowMs))
+          },
+          onAck: (log, baseOffset, crc, endOffset, { duplicates, epoch }) => {
             this.log.add(this.queue.nowMs, 'ack', `${partition}.${log} ${baseOffset}`)
             this.checker.onAck(partition, log, baseOffset, crc)
+            this.groupChecker?.queues[partition]!.onAcknowledged(baseOffset, endOffset, epoch, duplicates)
           },
-        }, producerId, index % 3 === 2 ? 1 : 0))
+        }, producerId, log))
       }
     }
+    this.groups?.start()
     new SimReader(this, this.clients.split()).start()
   }
 
@@ -191,11 +206,15 @@ export class Simulation implements SimWorld {
 
   private end (): void {
     for (const producer of this.producers) producer.stop()
+    this.groups?.calm()
     this.nemesis.heal()
     const limitMs = this.queue.nowMs + this.options.healMs
     while (this.queue.nowMs < limitMs) {
       this.runUntil(this.queue.nowMs + 500)
-      if (this.unrest() === null) return this.audit()
+      if (this.unrest() === null) {
+        this.groups?.checkEnd()
+        return this.audit()
+      }
     }
     throw new Violation('liveness', `${this.options.healMs} ms after everything was mended: ${this.unrest()}`)
   }
@@ -218,7 +237,20 @@ export class Simulation implements SimWorld {
       const reason = this.unrestOf(partition)
       if (reason !== null) return `partition ${partition}: ${reason}`
     }
-    return null
+    return this.groups?.unrest() ?? null
+  }
+
+  private newGroupChecker (): GroupChecker {
+    const { options: { groups, partitions, meanMs, clockDriftShare: driftShare }, checker } = this
+    const groupChecker = new GroupChecker({
+      config: queueConfigIn(groups!),
+      skewMs: meanMs.clockJump > 0 ? WALL_ERROR_MS : 0,
+      driftShare,
+      nowMs: () => this.queue.nowMs,
+      fail: (invariant, message) => checker.fail(invariant, message),
+    }, partitions, partition => checker.committed(partition, 0).endOffset)
+    checker.onCommitted = (partition, log, batch) => groupChecker.onCommitted(partition, log, batch)
+    return groupChecker
   }
 
   private unrestOf (partition: number): string | null {
@@ -255,8 +287,12 @@ export class Simulation implements SimWorld {
   }
 }
 
-function topicOf ({ partitions, replicas: replicationFactor }: SwarmOptions, random: SeededRandom): TopicRecord {
+function topicOf (
+  { partitions, replicas: replicationFactor, groups }: SwarmOptions, random: SeededRandom,
+): TopicRecord {
   // The ring goes by the id: so the first placement is another one in each run.
   const topicId = `topic-${random.between(0, 1_000_000)}`
-  return { topicId, name: 'topic', kind: 'stream', partitions, replicationFactor, overrides: {}, createdAt: 0, version: 1 }
+  const kind = groups === null ? 'stream' : 'queue'
+  const overrides = { ...groups?.settings }
+  return { topicId, name: 'topic', kind, partitions, replicationFactor, overrides, createdAt: 0, version: 1 }
 }

@@ -2,6 +2,7 @@
 // always there hides what only happens without it.
 
 import type { SeededRandom } from '../crash/seeded-random.js'
+import { drawGroups, type GroupOptions } from './group-options.js'
 
 export interface SwarmOptions {
   readonly brokers: number
@@ -64,10 +65,18 @@ export interface SwarmOptions {
   /** Leaders remove segments beyond so many bytes; -1: none. */
   readonly retentionBytes: number
   readonly clockDriftShare: number
+  /** Queue groups and stream groups on the partitions; null where there is nothing around the replicas. */
+  readonly groups: GroupOptions | null
 }
 
 /** Draws the options of a run. */
 export function drawOptions (random: SeededRandom): SwarmOptions {
+  const options = drawAll(random)
+  // What a state log says counts until it is said anew: no retention takes it.
+  return options.groups === null ? options : { ...options, retentionBytes: -1 }
+}
+
+function drawAll (random: SeededRandom): SwarmOptions {
   const maybe = (share: number, from: number, to: number): number => random.chance(share) ? random.between(from, to) : 0
   const share = (chance: number, most: number): number => random.chance(chance) ? random.next() * most : 0
   const brokers = random.chance(0.6) ? 3 : 5
@@ -129,5 +138,7 @@ export function drawOptions (random: SeededRandom): SwarmOptions {
     segmentBytes: random.pick([4_096, 5_500, 16_384, 1_048_576]),
     retentionBytes: random.chance(0.5) ? random.between(500, 12_000) : -1,
     clockDriftShare: share(0.5, 0.01),
+    // A queue does not go without syncs.
+    groups: flush === 'sync' && random.chance(0.5) ? drawGroups(random) : null,
   }
 }
