@@ -34,6 +34,9 @@ const RETRY_MS = 400
 /** A connection that has answered nothing for so long is given up. */
 const SILENCE_MS = 1_500
 const FAR_DELAY_MS = 65_000
+/** In the end a backlog has to go: so many records at once, so often. */
+const CALM_RECORDS = 100
+const CALM_MS = 10
 
 export class SimQueueConsumer {
   private readonly queue: EventQueue
@@ -87,7 +90,7 @@ export class SimQueueConsumer {
   }
 
   private work (): void {
-    this.queue.after(10 + 60 * this.random.next(), () => {
+    this.queue.after(this.isCalm ? CALM_MS : 10 + 60 * this.random.next(), () => {
       this.work()
       if (this.queue.nowMs < this.silentUntilMs) return
       this.receive(this.random.between(0, this.network.partitions))
@@ -107,7 +110,7 @@ export class SimQueueConsumer {
     }
     this.askedMs[partition] = nowMs
     const { session } = this
-    const maxRecords = this.random.between(1, 9)
+    const maxRecords = this.isCalm ? CALM_RECORDS : this.random.between(1, 9)
     this.network.ask<Answer<readonly Handle[]>>(this.leaders[partition]!, partition,
       (server, reply) => server.receive(session, maxRecords, reply),
       answer => {
@@ -121,7 +124,8 @@ export class SimQueueConsumer {
 
   private hold (partition: number, handle: Handle): void {
     const isHanging = !this.isCalm && this.random.chance(this.options.hangShare)
-    const workMs = isHanging ? 3_000 + 4_000 * this.random.next() : 100 * this.random.next()
+    const usualMs = this.isCalm ? 5 : 100
+    const workMs = isHanging ? 3_000 + 4_000 * this.random.next() : usualMs * this.random.next()
     this.held.push({ partition, handle, dueMs: this.queue.nowMs + workMs, item: null, askedMs: -Infinity })
   }
 
