@@ -303,7 +303,7 @@ export class GroupCommit {
 
   private onIntervalSynced (point: LogPoint, error: DiskError | null, synced: boolean): void {
     this.syncingInterval = false
-    if (this.stopped) return
+    if (this.stopped) return this.wakeWaiters()
     if (error !== null) return this.fail(error)
     if (synced) this.setDurable(point)
     this.host.onAdvanced()

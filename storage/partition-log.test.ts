@@ -83,6 +83,22 @@ t.test('Log: reads by the limits that they are given', async t => {
   t.same(machine.disk.paths().filter(path => path.startsWith(LOG_DIRECTORY)).length, 1)
 })
 
+t.test('Log: is deleted while what is written is being synced (flush interval)', async t => {
+  const machine = new TestMachine()
+  const log = await machine.open({ ...SMALL, flush: 'interval', flushIntervalMs: 200 })
+  await append(log, makeBatch('one'))
+  log.append(makeBatch('two'), 1, log.durableOffset)
+  while (log.acknowledgedOffset < 2) await new Promise(resolve => setImmediate(resolve))
+  const release = machine.disk.hold({ operation: 'sync' })
+  machine.time.advance(200)
+  await new Promise(resolve => setImmediate(resolve))
+  const deleted = machine.store.deleteLog(LOG_ID)
+  await new Promise(resolve => setImmediate(resolve))
+  release()
+  await deleted
+  t.same(machine.disk.paths().filter(path => path.startsWith(LOG_DIRECTORY)), [])
+})
+
 t.test('Log: a flush ends with the log that is deleted meanwhile (the disk is slow), and holds up nobody', async t => {
   const machine = new TestMachine()
   const log = await machine.open()
