@@ -17,6 +17,8 @@ export class NameChanges {
   /** All there ever were: later ones tell where the paths of earlier changes are now. */
   private directoryRenames: NameChange[] = []
   private readonly graves: string
+  /** Inodes of directories that were brought back, by those that they had. */
+  private readonly newInodes = new Map<number, number>()
 
   /** @param graves folder of files that have lost their names, by inode. */
   constructor (graves: string) { this.graves = graves }
@@ -51,6 +53,7 @@ export class NameChanges {
   /** Takes changes back. @returns how many. */
   async undo (choice: LossChoice): Promise<number> {
     const lost = this.chooseLost(choice)
+    this.newInodes.clear()
     for (const change of [...lost].toReversed()) await this.undoChange(change, lost)
     return lost.size
   }
@@ -88,21 +91,27 @@ export class NameChanges {
         if (await inodeAt(path) === entry.inode) await unlink(path)
         break
       case CHANGE.makeDirectory:
-        if (await inodeAt(path) === entry.inode) await rm(path, { recursive: true })
+        if (await this.isAt(path, entry.inode)) await rm(path, { recursive: true })
         break
       case CHANGE.remove:
         await this.bringBack(entry.inode, path)
         break
       case CHANGE.removeDirectory:
         await mkdir(path).catch(unlessCode('EEXIST', 'ENOENT'))
+        this.newInodes.set(entry.inode, await inodeAt(path))
         break
       case CHANGE.rename: {
         const target = this.pathNow(entry.target, change, lost)
         // A kill may have come between the entry and the renaming.
-        if (await inodeAt(target) === entry.inode) await rename(target, path)
+        if (await this.isAt(target, entry.inode)) await rename(target, path)
         if (entry.position !== 0) await this.bringBack(entry.position, target)
       }
     }
+  }
+
+  /** True where `path` is what had this inode at the time of the change that is being taken back. */
+  private async isAt (path: string, inode: number): Promise<boolean> {
+    return await inodeAt(path) === (this.newInodes.get(inode) ?? inode)
   }
 
   private async bringBack (inode: number, path: string): Promise<void> {

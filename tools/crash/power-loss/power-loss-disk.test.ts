@@ -3,7 +3,7 @@
 
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -140,6 +140,17 @@ t.test('Power loss: folders that were renamed and removed come back with all tha
   await loss('all')
   t.strictSame(await names(), before)
   t.equal(await read('a/deep/file'), 'old')
+})
+
+t.test('Power loss: folders come back also where others have got their inodes', { skip }, async t => {
+  const { disk, program, loss, names } = await world(t)
+  await mkdir(join(disk.folder, 'a/deep'), { recursive: true })
+  const before = await names()
+  await program("fs.renameSync('a', 'b'); fs.renameSync('b/deep', 'b/deeper'); fs.rmSync('b', { recursive: true }); die()")
+  for (let count = 0; count < 5; count++) await mkdir(join(disk.folder, `other-${count}`))
+  for (let count = 0; count < 5; count++) await rename(join(disk.folder, `other-${count}`), `${disk.folder}.${count}`)
+  await loss('all')
+  t.strictSame(await names(), before)
 })
 
 t.test('Power loss: what was done in a folder is undone under the name that it has for good by then', { skip }, async t => {
