@@ -1,9 +1,6 @@
 // Fetches under clients that do not read, vanish, or wait for what never comes: each is answered once, nobody holds
 // up others, and what was reserved is given back.
 
-import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { ERROR, FRAME_FLAG, type FetchPartition } from '@sluice/protocol'
@@ -176,45 +173,6 @@ t.test('fetch: what is read from the disk stays as it was until it is sent (slow
     t.ok(seen >= 6 * 30)
     t.equal(wrong, 0)
   })
-
-t.test('fetch: who has read what was lost since is told so, and where to go on (OFFSET_TRUNCATED)', async t => {
-  const data = await mkdtemp(join(tmpdir(), 'sluice-truncated-'))
-  t.teardown(() => rm(data, { recursive: true, force: true }))
-  await using broker = await startTestBroker({ data: join(data, 'broker') })
-  let topicId = ''
-  const produce = async (values: string[]): Promise<number> => {
-    using client = await TestClient.connect(broker.port)
-    topicId ||= await client.createTopic('orders')
-    await client.produce(topicId, 0, values)
-    const { response: { partitions: [fetched] } } = await client.fetch(topicId, 0, 0)
-    return fetched!.leaderEpoch
-  }
-  await produce(['a', 'b'])
-  await broker.stop()
-  await cp(join(data, 'broker'), join(data, 'copy'), { recursive: true })
-  await broker.restart()
-  const lastEpoch = await produce(['c', 'd', 'e'])
-  await broker.stop()
-  await rm(join(data, 'broker'), { recursive: true })
-  await cp(join(data, 'copy'), join(data, 'broker'), { recursive: true })
-  // The first start has the number of the leadership whose records are gone.
-  await broker.restart()
-  await broker.restart()
-  const newEpoch = await produce(['f', 'g', 'h', 'i'])
-  t.ok(newEpoch > lastEpoch)
-  using client = await TestClient.connect(broker.port)
-  for (const offset of [3, 5, 6, 100]) {
-    const { response, records } = await client.fetch(topicId, 0, offset, { lastEpoch })
-    t.match(response.partitions, [{ error: ERROR.OFFSET_TRUNCATED, resumeOffset: 2, message: /orders\/0 from offset 2 / }])
-    t.same(records, [])
-  }
-  const valuesFrom = async (offset: number, lastEpoch: number): Promise<(string | null)[]> =>
-    (await client.fetch(topicId, 0, offset, { lastEpoch })).records.map(record => record.value)
-  t.same(await valuesFrom(2, lastEpoch), ['f', 'g', 'h', 'i'], 'nothing above the cut was read')
-  t.same(await valuesFrom(3, newEpoch), ['g', 'h', 'i'])
-  t.same(await valuesFrom(3, -1), ['g', 'h', 'i'], 'who does not say what it has read is told nothing')
-  t.same(await valuesFrom(3, newEpoch + 5), ['g', 'h', 'i'])
-})
 
 t.test('deleteRecords: works whatever the flush policy', async t => {
   await using broker = await startTestBroker()

@@ -45,17 +45,6 @@ function requestFault (request: FetchRequest): string | null {
   return null
 }
 
-/**
- * Where the epoch ended that the client has read last, if that is below what it asks for: what it has read above was
- * lost, and what is there now was written later. -1 where nothing is known to be lost. Only leaders can tell: the log
- * of another replica may end early, or with what will be cut.
- */
-function cutBelow ({ log, leaderId }: ReadablePartition, { offset, lastEpoch }: FetchPartition): number {
-  if (leaderId !== undefined || lastEpoch < 0) return -1
-  const { endOffset } = log.epochEndOffset(lastEpoch)
-  return endOffset < offset ? endOffset : -1
-}
-
 /** One fetch until it is answered. */
 class Fetch {
   private readonly services: BrokerServices
@@ -155,17 +144,7 @@ class Fetch {
         `the replica of ${partition.label} on this broker has not got to offset ${offset} yet; read from the leader, or retry`, -1)
       return true
     }
-    if (offset < log.logStartOffset) {
-      this.addOutOfRange(asked, partition)
-      return true
-    }
-    const cutOffset = cutBelow(partition, asked)
-    if (cutOffset !== -1) {
-      this.addError(asked, partition, ERROR.OFFSET_TRUNCATED,
-        `records of ${partition.label} from offset ${cutOffset} on were read and then lost by a forced recovery or a power cut; others are in their place`, cutOffset)
-      return true
-    }
-    if (offset > log.nextOffset) {
+    if (offset < log.logStartOffset || offset > log.nextOffset) {
       this.addOutOfRange(asked, partition)
       return true
     }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ERROR, RecordBatchBuilder, type FetchRequest } from '@sluice/protocol'
+import { ERROR, RecordBatchBuilder } from '@sluice/protocol'
 import { connect, type Client } from '../client.js'
 import { json, string } from '../serdes.js'
 import { ScriptedBroker, type FakeLog } from '../testing/scripted-broker.js'
@@ -381,40 +381,6 @@ t.test('Consumer: the offset is gone', async t => {
     bench.broker.dropConnections()
     t.equal((await pulled)[0]!.offset, expected, from)
     t.match(resets, [{ topic: 't', partition: 0, from: 5, to: expected }])
-  }
-})
-
-t.test('Consumer: records that were read are gone, and others in their place (OFFSET_TRUNCATED)', async t => {
-  for (const from of ['earliest', 'latest'] as const) {
-    await using bench = await setUp(1, 40)
-    bench.broker.groups.commit('g', 't', 0, 30)
-    const resets: object[] = []
-    bench.client.on('offsetReset', reset => resets.push(reset))
-    bench.broker.intercept = request => {
-      const asked = request.api === 'fetch' ? (request.message as FetchRequest).partitions[0]! : undefined
-      if (asked === undefined || asked.offset < 30 || resets.length > 0) return undefined
-      return {
-        action: 'answer',
-        message: {
-          throttleMs: 0,
-          partitions: [{
-            topicId: asked.topicId,
-            partition: 0,
-            error: ERROR.OFFSET_TRUNCATED,
-            message: 'records were lost',
-            highWatermark: 40,
-            logStartOffset: 0,
-            leader: 0,
-            leaderEpoch: 2,
-            resumeOffset: 25,
-            size: 0,
-          }]
-        }
-      }
-    }
-    const consumer = bench.consumer({ from })
-    t.equal((await consumer.pull())[0]!.offset, 25, `it goes on where the log was cut, whatever \`from\` says (${from})`)
-    t.match(resets, [{ topic: 't', partition: 0, from: 30, to: 25, reason: /records were lost/ }])
   }
 })
 
