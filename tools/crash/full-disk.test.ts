@@ -129,10 +129,10 @@ t.test('Read-only disk: a start is refused with the cause', NEEDS_DISK, async t 
   t.match(failure.stderr, /EROFS|read-only/i)
 })
 
-t.test('File handles: a broker with very few of them keeps serving (96 for 60 partitions, 100 connections)', async t => {
+t.test('File handles: a broker with very few of them keeps serving (128 for 60 partitions, 140 connections)', async t => {
   await using folder = await scratchFolder()
   await using broker = await BrokerProcess.start({
-    data: `${folder.path}/data`, openFilesMax: 96, options: { 'open-files': '16' },
+    data: `${folder.path}/data`, openFilesMax: 128, options: { 'open-files': '16' },
   })
   await using client = connect({ brokers: [broker.address] })
   await client.admin.createTopic('orders', { partitions: 60 })
@@ -142,7 +142,7 @@ t.test('File handles: a broker with very few of them keeps serving (96 for 60 pa
     for (const partition of range(0, 60)) await writeNumbered(peer, { topicId, partition }, from, from + 20)
   }
   await writeAll(0)
-  const greedy = await Promise.allSettled(Array.from({ length: 100 }, () => WirePeer.connectSilently(broker.port)))
+  const greedy = await Promise.allSettled(Array.from({ length: 140 }, () => WirePeer.connectSilently(broker.port)))
   await delay(200)
   t.notOk(broker.isGone, 'it is alive with no handle left')
   for (const outcome of greedy) if (outcome.status === 'fulfilled') await outcome.value.close()
