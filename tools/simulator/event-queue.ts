@@ -1,5 +1,8 @@
 // Virtual time: what is to happen, in the order of its time, and of being asked for where the times are equal.
 
+/** What right clocks show at the start: 2026-01-01 UTC. */
+export const WALL_START_MS = 1_767_225_600_000
+
 interface SimEvent { readonly atMs: number, readonly sequence: number, run: (() => void) | null }
 
 export class EventQueue {

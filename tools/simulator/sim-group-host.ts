@@ -6,10 +6,11 @@ import {
   ReadBudget, type TopicRecord,
 } from '@sluice/broker/simulation'
 import type { LogStore } from '@sluice/storage'
+import { WALL_START_MS } from './event-queue.js'
 import type { QueueMutant } from './queue-mutants.js'
 import { SimDeadLetters } from './sim-dead-letters.js'
 import { CLIENT } from './sim-network.js'
-import { type SimProcess, WALL_START_MS } from './sim-process.js'
+import type { SimProcess } from './sim-process.js'
 import { SimSessions } from './sim-sessions.js'
 
 const READ_BYTES = 1024 * 1024

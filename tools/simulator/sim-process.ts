@@ -13,6 +13,7 @@ import {
 } from '@sluice/broker/simulation'
 import { LOG_CONFIG_DEFAULT, type LogConfig, type LogId, LogStore, type PartitionLog } from '@sluice/storage'
 import type { SeededRandom } from '../crash/seeded-random.js'
+import { WALL_START_MS } from './event-queue.js'
 import { LifeMetaStore } from './life-meta-store.js'
 import { type ShadowBatch, shadowOf } from './log-shadow.js'
 import type { SimBroker } from './sim-broker.js'
@@ -27,8 +28,6 @@ const MOVES_MS = 250
 const HEARTBEAT_MS = 500
 const RETENTION_MS = 1_000
 const NEVER = new AbortController().signal
-/** 2026-01-01 UTC. */
-export const WALL_START_MS = 1_767_225_600_000
 
 export class SimProcess {
   readonly broker: SimBroker
