@@ -242,6 +242,19 @@ t.test('Partition: a commit of an older generation is refused while that of the 
   t.match([removed.error, anew.error], [0, 0], 'a group that is deleted counts from the beginning')
 })
 
+t.test('Partition: what was asked after the end of a leadership is not answered by what the log holds since', async t => {
+  const { partition } = await open(new MemoryDisk(), new MemoryMetaStore(), topic())
+  const stored = produce(partition, ['a', 'b'])
+  while (!stored.answered) await new Promise(resolve => setImmediate(resolve))
+  partition.close(ERROR.NOT_LEADER, 'another broker leads')
+  const answers: [number, string][] = []
+  partition.whenCommitted(2, (error, message) => answers.push([error, message]))
+  for (const acks of ['leader', 'quorum'] as const) {
+    partition.whenAcknowledged(2, acks, (error, message) => answers.push([error, message]))
+  }
+  t.same(answers, Array.from({ length: 3 }, () => [ERROR.NOT_LEADER, 'another broker leads']))
+})
+
 t.test('Partition: a closed partition answers all that wait and takes nothing more', async t => {
   const disk = new MemoryDisk()
   const { partition } = await open(disk, new MemoryMetaStore(), topic())

@@ -179,8 +179,7 @@ export class Partition implements QueuePartition, StateImageSource {
 
   /** Calls back when everything below `endOffset` is committed, at once where it is. */
   whenCommitted (endOffset: number, acknowledge: Acknowledge): void {
-    if (endOffset <= this.highWatermark) return acknowledge(0, '')
-    this.waitIn(this.acks, endOffset, acknowledge)
+    this.whenSafe(this.acks, this.highWatermark, endOffset, acknowledge)
   }
 
   /** Calls back with what speaks against it that this broker leads the partition now, by a majority; null: nothing. */
@@ -190,12 +189,13 @@ export class Partition implements QueuePartition, StateImageSource {
   whenAcknowledged (endOffset: number, acks: 'leader' | 'quorum', acknowledge: Acknowledge): void {
     const isOwn = this.data.isReplicated && (this.isAsync || acks === 'leader')
     if (!isOwn) return this.whenCommitted(endOffset, acknowledge)
-    if (endOffset <= this.log.acknowledgedOffset) return acknowledge(0, '')
-    this.waitIn(this.ownAcks, endOffset, acknowledge)
+    this.whenSafe(this.ownAcks, this.log.acknowledgedOffset, endOffset, acknowledge)
   }
 
-  private waitIn (queue: AckQueue, endOffset: number, acknowledge: Acknowledge): void {
+  /** Once it is closed its log may hold other records at the same offsets: those of the next leader. */
+  private whenSafe (queue: AckQueue, safeOffset: number, endOffset: number, acknowledge: Acknowledge): void {
     if (this.closedBy !== null) return acknowledge(this.closedBy.error, this.closedBy.message)
+    if (endOffset <= safeOffset) return acknowledge(0, '')
     if (this.log.state === 'online') return queue.push(endOffset, acknowledge)
     const { error, message } = unavailable(this.log, this.label)
     acknowledge(error, message)
