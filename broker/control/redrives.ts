@@ -161,7 +161,16 @@ export class Redrives {
     return { spec, partitions, status, partitionAtWork: partitionAtWork(spec, progress), isHere: job !== undefined }
   }
 
-  private stored (): Decoded[] { return this.options.entries.all().flatMap(stored => this.decode(stored) ?? []) }
+  private stored (): Decoded[] {
+    const all = this.options.entries.all()
+    // Other brokers remove entries as well.
+    if (this.decoded.size > all.length) {
+      for (const redriveId of this.decoded.keys()) {
+        if (this.options.entries.find(redriveId) === undefined) this.decoded.delete(redriveId)
+      }
+    }
+    return all.flatMap(stored => this.decode(stored) ?? [])
+  }
 
   private decode (stored: StoredRedrive): Decoded | null {
     const { redriveId, revision, entry } = stored
@@ -305,7 +314,6 @@ export class Redrives {
       .sort((a, b) => a.progress.endedMs - b.progress.endedMs)
     for (const { redriveId } of ended) if (entries.isCancelled(redriveId)) entries.forgetCancel(redriveId).catch(failed)
     for (const { redriveId, revision } of ended.slice(0, -LIMITS.redrivesKept)) {
-      this.decoded.delete(redriveId)
       entries.save(redriveId, null, revision).catch(failed)
     }
   }
