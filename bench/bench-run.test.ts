@@ -9,7 +9,7 @@ import { RUN_DEFAULTS, runWorkload, type RunSettings } from './bench-run.js'
 import type { QueueWorkload } from './queue-workload.js'
 import { reportTable } from './report.js'
 import { RESULT_FORMAT, type BenchResult, type Sample } from './result.js'
-import type { Workload } from './workload.js'
+import { PLAIN_PRODUCE, type Workload } from './workload.js'
 
 // Every sample starts two processes, which takes its time on a busy machine.
 t.setTimeout(180_000)
@@ -73,9 +73,7 @@ t.test('Bench: produce reports Sluice beside every form of the bare loop', async
 })
 
 t.test('Bench: rounds take the contenders in turns (two rounds, batches left to the client)', async t => {
-  const workload: Workload = {
-    name: 'produce', size: 1024, batch: null, lingerMs: 0, acks: 'quorum', compression: 'none', flush: 'none', partitions: 1, connections: 1, inFlightBytes: null,
-  }
+  const workload: Workload = { ...PLAIN_PRODUCE, size: 1_024, flush: 'none' }
   const result = await runShortly(t, workload, { rounds: 2, bare: ['append'] })
   checkResult(t, result, workload, ['sluice', 'bare append'])
   const { min, median, max } = result.ratios[0]!.recordsPerSecond
@@ -173,9 +171,7 @@ t.test('Bench: backlog ends when the group has caught up', async t => {
 
 t.test('Bench: what cannot be measured is told before anything is started', async t => {
   await t.rejects(runWorkload(QUEUE, { ...RUN_DEFAULTS, sluice: false, bare: [] }), { name: 'BenchError', exitCode: 2 })
-  const produce: Workload = {
-    name: 'produce', size: 100, batch: null, lingerMs: 0, acks: 'quorum', compression: 'zstd', flush: 'sync', partitions: 1, connections: 1, inFlightBytes: null,
-  }
+  const produce: Workload = { ...PLAIN_PRODUCE, compression: 'zstd' }
   if (codecAvailable('zstd')) t.pass('zstd is there')
   else await t.rejects(runWorkload(produce, RUN_DEFAULTS), { name: 'BenchError', exitCode: 2, message: /zstd is not available here/ })
   await t.rejects(runWorkload({ ...produce, compression: 'none' }, { ...RUN_DEFAULTS, folder: '/dev/null/below' }),

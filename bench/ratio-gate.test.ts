@@ -11,7 +11,7 @@ import { contendersOf, RUN_DEFAULTS, type RunSettings } from './bench-run.js'
 import type { Sample } from './result.js'
 import { SLUICE } from './summarize.js'
 import { takeSample } from './take-sample.js'
-import type { Workload } from './workload.js'
+import { PLAIN_PRODUCE, type Workload } from './workload.js'
 
 t.setTimeout(240_000)
 
@@ -27,9 +27,7 @@ const ROUNDS_MAX = 3
 /** Measured on two cores, with much else going on: 1.1, 1.8 and 1.8 times. */
 const GATES: Record<string, Gate> = {
   'produce of 100 B': {
-    workload: {
-      name: 'produce', size: 100, batch: null, lingerMs: 0, acks: 'quorum', compression: 'none', flush: 'sync', partitions: 1, connections: 1, inFlightBytes: null,
-    },
+    workload: PLAIN_PRODUCE,
     bare: 'overlap',
     records: 2_000_000,
     timesMax: 4,

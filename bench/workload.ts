@@ -28,6 +28,20 @@ export interface ProduceWorkload {
   readonly inFlightBytes: number | null
 }
 
+/** Producing without any choice made: records of 100 bytes, one producer, one partition, all else as by default. */
+export const PLAIN_PRODUCE: ProduceWorkload = {
+  name: 'produce',
+  size: 100,
+  batch: null,
+  lingerMs: 0,
+  acks: 'quorum',
+  compression: 'none',
+  flush: 'sync',
+  partitions: 1,
+  connections: 1,
+  inFlightBytes: null,
+}
+
 /** How far the reader of a fetch goes with what it is given. */
 export const FETCH_DEPTHS = ['records', 'batches', 'raw'] as const
 export type FetchDepth = typeof FETCH_DEPTHS[number]

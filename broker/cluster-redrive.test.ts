@@ -7,27 +7,14 @@ import t from 'tap'
 import {
   createQueue, fill, movedTo, numbered, rejectAll, settled, type MovedRecord, type Queue,
 } from './cluster-queues.test.double.js'
+import { redriveRequest } from './redrive-request.test.double.js'
 import type { TestClient } from './test-client.js'
 import { TestCluster } from './test-cluster.test.double.js'
 
 t.setTimeout(120_000)
 
 async function start (client: TestClient, source: Queue, more: Partial<StartRedriveRequest> = {}): Promise<string> {
-  const { redriveId } = await client.call('startRedrive', {
-    sourceTopicId: source.topicId,
-    partitions: [],
-    targetTopicId: '',
-    lane: -1,
-    reasons: [],
-    fromTimestamp: -1,
-    toTimestamp: -1,
-    headerName: null,
-    headerValue: null,
-    limit: 0,
-    recordsPerSecond: 0,
-    dryRun: false,
-    ...more,
-  })
+  const { redriveId } = await client.call('startRedrive', redriveRequest(source.topicId, more))
   return redriveId
 }
 

@@ -9,6 +9,7 @@ import {
 } from '@sluice/protocol'
 import t from 'tap'
 import { QueueTestClient, type TestLease } from './queue-test-client.js'
+import { redriveRequest } from './redrive-request.test.double.js'
 import { TestClient } from './test-client.js'
 import { startTestBroker, type TestBroker } from './testing.js'
 
@@ -130,21 +131,7 @@ t.test('Queue damage: a letter without content stays where it is (redrive)', asy
     t.same(await worker.receive(100, 10), [])
     return (await worker.stats()).dead === 2
   })
-  const spec = {
-    sourceTopicId: dead,
-    partitions: [],
-    targetTopicId: '',
-    lane: -1,
-    reasons: [],
-    fromTimestamp: -1,
-    toTimestamp: -1,
-    headerName: null,
-    headerValue: null,
-    limit: 0,
-    recordsPerSecond: 0,
-    dryRun: false,
-  }
-  const { redriveId } = await worker.client.call('startRedrive', spec)
+  const { redriveId } = await worker.client.call('startRedrive', redriveRequest(dead))
   await until(async () => {
     const [redrive] = (await worker.client.call('describeRedrives', { redriveIds: [redriveId] })).redrives
     return redrive!.state === 'done' && redrive!.moved === 1

@@ -8,6 +8,7 @@ import {
 import t from 'tap'
 import { LIMITS } from './limits.js'
 import { QueueTestClient, type TestLease } from './queue-test-client.js'
+import { redriveRequest } from './redrive-request.test.double.js'
 import { TestClient } from './test-client.js'
 import { startTestBroker, type TestBroker } from './testing.js'
 
@@ -49,24 +50,8 @@ async function lettersThere (broker: TestBroker, dead: string, count: number): P
   while (held() < count) await sleep(5)
 }
 
-const requestOf = (sourceTopicId: string, more: Partial<StartRedriveRequest> = {}): StartRedriveRequest => ({
-  sourceTopicId,
-  partitions: [],
-  targetTopicId: '',
-  lane: -1,
-  reasons: [],
-  fromTimestamp: -1,
-  toTimestamp: -1,
-  headerName: null,
-  headerValue: null,
-  limit: 0,
-  recordsPerSecond: 0,
-  dryRun: false,
-  ...more,
-})
-
 async function start (client: TestClient, source: string, more: Partial<StartRedriveRequest> = {}): Promise<string> {
-  return (await client.call('startRedrive', requestOf(source, more))).redriveId
+  return (await client.call('startRedrive', redriveRequest(source, more))).redriveId
 }
 
 async function described (client: TestClient, redriveId: string): Promise<RedriveDescription> {
@@ -293,7 +278,7 @@ t.test('Redrive: what cannot be is refused, and what is unknown told', async t =
     [ERROR.INVALID_REQUEST, /4096 bytes/, { headerName: 'x'.repeat(5_000) }],
   ]
   for (const [code, message, more] of cases) {
-    await t.rejects(client.call('startRedrive', requestOf(dead, more)), { code, message }, JSON.stringify(more))
+    await t.rejects(client.call('startRedrive', redriveRequest(dead, more)), { code, message }, JSON.stringify(more))
   }
   t.same((await client.call('describeRedrives', { redriveIds: [] })).redrives, [])
   t.match((await client.call('describeRedrives', { redriveIds: [nobody] })).redrives,

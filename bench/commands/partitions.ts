@@ -3,7 +3,7 @@
 import { type Command } from 'commander'
 import { runSweep } from '../sweep/run-sweep.js'
 import { partitionsPage, partitionsTable } from '../sweep/sweep-report.js'
-import type { ProduceWorkload } from '../workload.js'
+import { PLAIN_PRODUCE } from '../workload.js'
 import { integer, listOf, newCommand, print, settingsOf, withRun, writeText, type RunAction, type RunOptions } from './options.js'
 
 interface PartitionsOptions extends RunOptions { size: number, counts: number[], html?: string }
@@ -20,18 +20,7 @@ export function partitionsCommand (run: RunAction): Command {
 }
 
 async function measure (options: PartitionsOptions): Promise<void> {
-  const base: ProduceWorkload = {
-    name: 'produce',
-    size: options.size,
-    batch: null,
-    lingerMs: 0,
-    acks: 'quorum',
-    compression: 'none',
-    flush: 'sync',
-    partitions: options.counts[0]!,
-    connections: 1,
-    inFlightBytes: null,
-  }
+  const base = { ...PLAIN_PRODUCE, size: options.size, partitions: options.counts[0]! }
   const levels = {
     batch: [], lingerMs: [], acks: [], compression: [], inFlightBytes: [], flush: [], partitions: options.counts,
   }

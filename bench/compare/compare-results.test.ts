@@ -2,25 +2,15 @@ import t from 'tap'
 import type { Measured } from '../read-results.js'
 import { SLUICE } from '../summarize.js'
 import { sampleOf } from '../test-samples.fixture.js'
-import type { ProduceWorkload, Workload } from '../workload.js'
+import { PLAIN_PRODUCE, type ProduceWorkload, type Workload } from '../workload.js'
 import { compareResults } from './compare-results.js'
 
-const PRODUCE: ProduceWorkload = {
-  name: 'produce',
-  size: 100,
-  batch: null,
-  lingerMs: 0,
-  acks: 'quorum',
-  compression: 'none',
-  flush: 'sync',
-  partitions: 1,
-  connections: 1,
-  inFlightBytes: null,
-}
 const END_TO_END: Workload = { name: 'e2e', size: 64, rate: 1000, flush: 'sync' }
 const OPTIONS = { tolerance: 0.05, relative: true }
 
-function measured (rates: readonly number[], bare: readonly number[] = [], workload: Workload = PRODUCE): Measured {
+function measured (
+  rates: readonly number[], bare: readonly number[] = [], workload: Workload = PLAIN_PRODUCE,
+): Measured {
   return {
     workload,
     samples: [
@@ -66,11 +56,11 @@ t.test('Compare: latencies are better when lower, and a rate that was asked for 
 })
 
 t.test('Compare: workloads are paired by what they are, not by the order of fields', async t => {
-  const reordered = Object.fromEntries(Object.entries(PRODUCE).reverse()) as unknown as ProduceWorkload
-  const other = { ...PRODUCE, size: 1024 }
+  const reordered = Object.fromEntries(Object.entries(PLAIN_PRODUCE).reverse()) as unknown as ProduceWorkload
+  const other = { ...PLAIN_PRODUCE, size: 1024 }
   const before = [measured([1, 1, 1], [], other), measured([100, 100, 100])]
   const comparison = compareResults(before, [measured([100, 100, 100], [], reordered)], OPTIONS)
-  t.match(comparison.metrics, [{ workload: PRODUCE, ratio: 1 }])
+  t.match(comparison.metrics, [{ workload: PLAIN_PRODUCE, ratio: 1 }])
 })
 
 t.test('Compare: nothing in common, or too few rounds, says what to do', async t => {

@@ -11,6 +11,7 @@ import { BenchCluster } from '../process/bench-cluster.js'
 import { sumOfUsages } from '../process/cluster-usage.js'
 import type { BrokerUsage } from '../process/calls.js'
 import { reportTable } from '../report.js'
+import { PLAIN_PRODUCE } from '../workload.js'
 import { failoverTable } from './failover-report.js'
 import { FAULTS, gapSpread, type FailoverPlan } from './failover-result.js'
 import { measureFailover, watchFailover } from './measure-failover.js'
@@ -54,18 +55,9 @@ t.test('Failover: a cluster that is there is watched, and left as it was', { ski
 })
 
 t.test('Bench: a cluster beside one broker, with what a record costs each of its brokers', { skip }, async t => {
-  const result = await runWorkload({
-    name: 'produce',
-    size: 100,
-    batch: null,
-    lingerMs: 0,
-    acks: 'quorum',
-    compression: 'none',
-    flush: 'sync',
-    partitions: 1,
-    connections: 1,
-    inFlightBytes: null,
-  }, { ...RUN_DEFAULTS, folder: await scratch(t), rounds: 1, warmupMs: 100, durationMs: 500, bare: [], brokers: 3 })
+  const result = await runWorkload(PLAIN_PRODUCE, {
+    ...RUN_DEFAULTS, folder: await scratch(t), rounds: 1, warmupMs: 100, durationMs: 500, bare: [], brokers: 3,
+  })
   t.same(result.summaries.map(({ contender }) => contender), ['sluice', 'one broker'])
   t.same(result.ratios.map(({ to }) => to), ['one broker'])
   const [cluster, one] = result.samples

@@ -1,7 +1,7 @@
 // Along what the cost of a record is measured. Each axis has some lines, each a workload that has the axis as its size.
 
 import type { QueueWorkload } from '../queue-workload.js'
-import type { MessagingWorkload, ProduceWorkload, Workload } from '../workload.js'
+import { PLAIN_PRODUCE, type MessagingWorkload, type Workload } from '../workload.js'
 
 /** A line of a plot. */
 export interface GrowthLine { readonly label: string, workloadAt (level: number): Workload }
@@ -17,19 +17,6 @@ export interface GrowthAxis {
 const RECORD_BYTES = 100
 /** Records of one receive at most; more in flight are more receives. */
 const RECEIVE_RECORDS = 100
-
-const PRODUCE: ProduceWorkload = {
-  name: 'produce',
-  size: RECORD_BYTES,
-  batch: null,
-  lingerMs: 0,
-  acks: 'quorum',
-  compression: 'none',
-  flush: 'sync',
-  partitions: 1,
-  connections: 1,
-  inFlightBytes: null,
-}
 
 const QUEUE: QueueWorkload = {
   name: 'queue',
@@ -74,12 +61,12 @@ export const GROWTH_AXES = {
   partitions: {
     title: 'partitions',
     levels: [1, 10, 100, 1_000],
-    lines: [{ label: 'produce', workloadAt: partitions => ({ ...PRODUCE, partitions }) }],
+    lines: [{ label: 'produce', workloadAt: partitions => ({ ...PLAIN_PRODUCE, partitions }) }],
   },
   connections: {
     title: 'connections',
     levels: [1, 10, 100],
-    lines: [{ label: 'produce', workloadAt: connections => ({ ...PRODUCE, connections }) }],
+    lines: [{ label: 'produce', workloadAt: connections => ({ ...PLAIN_PRODUCE, connections }) }],
   },
   groups: {
     title: 'groups that each read all of 1,000 records a second',

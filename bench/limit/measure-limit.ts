@@ -8,7 +8,7 @@ import { LatencyRecorder } from '../measure/latency-recorder.js'
 import { describeMachine, describeSource } from '../measure/machine.js'
 import { withScratchFolder } from '../process/scratch-folder.js'
 import { spread } from '../summarize.js'
-import type { ProduceWorkload } from '../workload.js'
+import { PLAIN_PRODUCE } from '../workload.js'
 import { measureDisk, type DiskWindow } from './disk-limit.js'
 import {
   LIMIT_FORMAT, WRITE_MODES, type ChecksumLimit, type DiskLimit, type LimitResult, type TcpLimit,
@@ -36,7 +36,7 @@ export async function measureLimit (
   const checksum = CHECKSUM_SIZES.map(size => measureChecksum(size, settings))
   const bareLoop = []
   for (const size of recordSizes) {
-    bareLoop.push(await runWorkload(bareWorkload(size), { ...settings, sluice: false, bare: BARE_FORMS }))
+    bareLoop.push(await runWorkload({ ...PLAIN_PRODUCE, size }, { ...settings, sluice: false, bare: BARE_FORMS }))
   }
   return {
     format: LIMIT_FORMAT,
@@ -104,19 +104,4 @@ function measureChecksum (size: number, { rounds, durationMs }: RunSettings): Ch
     return done / ((nowMs - startMs) / 1000)
   })
   return { size, bytesPerSecond: spread(rates) }
-}
-
-function bareWorkload (size: number): ProduceWorkload {
-  return {
-    name: 'produce',
-    size,
-    batch: null,
-    lingerMs: 0,
-    acks: 'quorum',
-    compression: 'none',
-    flush: 'sync',
-    partitions: 1,
-    connections: 1,
-    inFlightBytes: null,
-  }
 }

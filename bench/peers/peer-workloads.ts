@@ -1,7 +1,7 @@
 // The work that Sluice and every peer do: the loads of the other subcommands, in the settings that suit each best.
 
 import type { QueueWorkload } from '../queue-workload.js'
-import type { BareWorkload, EndToEndWorkload, FetchWorkload, ProduceWorkload } from '../workload.js'
+import { PLAIN_PRODUCE, type BareWorkload, type EndToEndWorkload, type FetchWorkload } from '../workload.js'
 
 /** Records that wait to be fetched, or to be received. */
 const FETCH_BACKLOG = 200_000
@@ -10,8 +10,8 @@ const QUEUE_BACKLOG = 100_000
 const HANDLERS = 1_000
 
 export const PEER_WORKLOADS = {
-  'produce-100': produce(100),
-  'produce-1024': produce(1_024),
+  'produce-100': PLAIN_PRODUCE,
+  'produce-1024': { ...PLAIN_PRODUCE, size: 1_024 },
   'fetch-100': fetch(100),
   'fetch-1024': fetch(1_024),
   'queue-100': queue(100),
@@ -37,21 +37,6 @@ export function peerWorkloadTitle (name: PeerWorkloadName): string {
     case 'fetch': return `fetch a backlog ${size}`
     case 'queue': return `receive and acknowledge ${size}`
     default: return `end to end ${size} at ${(workload as EndToEndWorkload).rate.toLocaleString('en-US')}/s`
-  }
-}
-
-function produce (size: number): ProduceWorkload {
-  return {
-    name: 'produce',
-    size,
-    batch: null,
-    lingerMs: 0,
-    acks: 'quorum',
-    compression: 'none',
-    flush: 'sync',
-    partitions: 1,
-    connections: 1,
-    inFlightBytes: null,
   }
 }
 

@@ -2,35 +2,23 @@ import t from 'tap'
 import { unclosed } from '../html/markup.fixture.js'
 import { SLUICE, spread, summarize } from '../summarize.js'
 import { sampleOf } from '../test-samples.fixture.js'
-import type { ProduceWorkload } from '../workload.js'
+import { PLAIN_PRODUCE, type ProduceWorkload } from '../workload.js'
 import { bestCombination, recommend } from './recommend.js'
 import { differences, planSweep, type Levels } from './sweep-plan.js'
 import { partitionsPage, partitionsTable, sweepPage, sweepTable } from './sweep-report.js'
 import { SWEEP_FORMAT, type SweepPoint, type SweepResult } from './sweep-result.js'
 
-const BASE: ProduceWorkload = {
-  name: 'produce',
-  size: 100,
-  batch: null,
-  lingerMs: 0,
-  acks: 'quorum',
-  compression: 'none',
-  flush: 'sync',
-  partitions: 1,
-  connections: 1,
-  inFlightBytes: null,
-}
 const NO_LEVELS: Levels = {
   batch: [], lingerMs: [], partitions: [], acks: [], compression: [], inFlightBytes: [], flush: [],
 }
 
 /** A point with rates relative to the base of 100, one a round. */
 function point (change: Partial<ProduceWorkload>, ...rates: number[]): SweepPoint {
-  const workload = { ...BASE, ...change }
+  const workload = { ...PLAIN_PRODUCE, ...change }
   const samples = rates.map((rate, index) => sampleOf(index + 1, SLUICE, rate, 1))
   return {
     workload,
-    changed: differences(BASE, workload),
+    changed: differences(PLAIN_PRODUCE, workload),
     samples,
     summary: summarize(SLUICE, samples),
     ratio: spread(rates.map(rate => rate / 100)),
@@ -55,17 +43,17 @@ function resultOf (points: SweepPoint[]): SweepResult {
 }
 
 t.test('Sweep: one setting at a time, the base first, nothing twice', async t => {
-  const points = planSweep(BASE, { ...NO_LEVELS, batch: [null, 100], lingerMs: [0, 5], flush: ['sync'] }, 'each')
-  t.same(points, [BASE, { ...BASE, batch: 100 }, { ...BASE, lingerMs: 5 }])
+  const points = planSweep(PLAIN_PRODUCE, { ...NO_LEVELS, batch: [null, 100], lingerMs: [0, 5], flush: ['sync'] }, 'each')
+  t.same(points, [PLAIN_PRODUCE, { ...PLAIN_PRODUCE, batch: 100 }, { ...PLAIN_PRODUCE, lingerMs: 5 }])
 })
 
 t.test('Sweep: a grid has every combination once, and one that is too large is refused', async t => {
-  const points = planSweep(BASE, { ...NO_LEVELS, batch: [null, 100], lingerMs: [0, 5], partitions: [1, 2, 3] }, 'grid')
+  const points = planSweep(PLAIN_PRODUCE, { ...NO_LEVELS, batch: [null, 100], lingerMs: [0, 5], partitions: [1, 2, 3] }, 'grid')
   t.equal(points.length, 12)
-  t.same(points[0], BASE)
+  t.same(points[0], PLAIN_PRODUCE)
   t.equal(new Set(points.map(point => JSON.stringify(point))).size, 12)
   const many = Array.from({ length: 30 }, (_, index) => index + 1)
-  t.throws(() => planSweep(BASE, { ...NO_LEVELS, partitions: many, lingerMs: many }, 'grid'),
+  t.throws(() => planSweep(PLAIN_PRODUCE, { ...NO_LEVELS, partitions: many, lingerMs: many }, 'grid'),
     { name: 'BenchError', exitCode: 2, message: /900 combinations, more than 500/ })
 })
 
@@ -93,7 +81,7 @@ t.test('Sweep: the best levels together leave promises alone', async t => {
     point({}, 100, 100, 100), point({ lingerMs: 1 }, 110, 110, 110), point({ lingerMs: 5 }, 120, 120, 120),
     point({ partitions: 4 }, 150, 150, 150), point({ flush: 'none' }, 900, 900, 900), point({ batch: 10 }, 50, 50, 50),
   ])
-  t.same(best, { ...BASE, lingerMs: 5, partitions: 4 })
+  t.same(best, { ...PLAIN_PRODUCE, lingerMs: 5, partitions: 4 })
 })
 
 t.test('Sweep: the report is one file with plots, and needs nothing from elsewhere', async t => {
