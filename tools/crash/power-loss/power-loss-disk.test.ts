@@ -49,45 +49,75 @@ async function world (t: Test, options: PowerLossOptions = {}): Promise<World> {
   }
 }
 
-/** Ways to write 'new' over 'old' in `file`, and what makes it durable. */
-const WAYS: Readonly<Record<string, { write: string, isDurable?: boolean }>> = {
-  write: { write: "const fd = fs.openSync('file', 'r+'); fs.writeSync(fd, 'new')" },
-  pwrite: { write: "const fd = fs.openSync('file', 'r+'); fs.writeSync(fd, 'new', 0)" },
-  writev: { write: "const fd = fs.openSync('file', 'r+'); fs.writevSync(fd, [Buffer.from('n'), Buffer.from('ew')])" },
-  pwritev: { write: "const fd = fs.openSync('file', 'r+'); fs.writevSync(fd, [Buffer.from('n'), Buffer.from('ew')], 0)" },
-  'write-only descriptor': { write: "const fd = fs.openSync('file', fs.constants.O_WRONLY); fs.writeSync(fd, 'new', 0)" },
-  'open with O_TRUNC': { write: "const fd = fs.openSync('file', 'w'); fs.writeSync(fd, 'new')" },
-  'ftruncate and append': { write: "const fd = fs.openSync('file', 'a'); fs.ftruncateSync(fd, 0); fs.writeSync(fd, 'new')" },
-  'relative path through a folder': { write: "const fd = fs.openSync('../disk/./file', 'r+'); fs.writeSync(fd, 'new', 0)" },
+/** Ways to write 'new' over 'old' in a file, and what makes it durable. */
+const WAYS: Readonly<Record<string, { write: (file: string) => string, isDurable?: boolean }>> = {
+  write: { write: file => `const fd = fs.openSync('${file}', 'r+'); fs.writeSync(fd, 'new')` },
+  pwrite: { write: file => `const fd = fs.openSync('${file}', 'r+'); fs.writeSync(fd, 'new', 0)` },
+  writev: { write: file => `const fd = fs.openSync('${file}', 'r+'); fs.writevSync(fd, [Buffer.from('n'), Buffer.from('ew')])` },
+  pwritev: { write: file => `const fd = fs.openSync('${file}', 'r+'); fs.writevSync(fd, [Buffer.from('n'), Buffer.from('ew')], 0)` },
+  'write-only descriptor': { write: file => `const fd = fs.openSync('${file}', fs.constants.O_WRONLY); fs.writeSync(fd, 'new', 0)` },
+  'open with O_TRUNC': { write: file => `const fd = fs.openSync('${file}', 'w'); fs.writeSync(fd, 'new')` },
+  'ftruncate and append': {
+    write: file => `const fd = fs.openSync('${file}', 'a'); fs.ftruncateSync(fd, 0); fs.writeSync(fd, 'new')`,
+  },
+  'relative path through a folder': { write: file => `const fd = fs.openSync('../disk/./${file}', 'r+'); fs.writeSync(fd, 'new', 0)` },
   'thread pool': {
-    write: `const fd = fs.openSync('file', 'r+')
+    write: file => `const fd = fs.openSync('${file}', 'r+')
       const { promisify } = require('node:util')
       await promisify(fs.write)(fd, Buffer.from('new'), 0, 3, 0)`,
   },
   O_DSYNC: {
-    write: "const fd = fs.openSync('file', fs.constants.O_RDWR | fs.constants.O_DSYNC); fs.writeSync(fd, 'new', 0)",
+    write: file => `const fd = fs.openSync('${file}', fs.constants.O_RDWR | fs.constants.O_DSYNC); fs.writeSync(fd, 'new', 0)`,
     isDurable: true,
   },
 }
 
-for (const [way, { write, isDurable = false }] of Object.entries(WAYS)) {
+const SYNCS: Readonly<Record<string, (file: string) => string>> = {
+  'not synced': () => '',
+  fsync: () => 'fs.fsyncSync(fd)',
+  fdatasync: () => 'fs.fdatasyncSync(fd)',
+  'fsync of another descriptor': file => `const other = fs.openSync('${file}', 'r'); fs.fsyncSync(other)`,
+}
+
+interface Written {
+  readonly way: string
+  readonly sync: string
+  /** What a reader finds when the process has died, and when the power has gone. */
+  readonly before: string | null
+  readonly after: string | null
+}
+
+/** Each way with each sync, on a file of its own; one process and one power loss for all of them. */
+async function writeInAllWays (): Promise<{ written: Written[], again: PowerLossReport }> {
+  const { disk, program, loss, read } = await world(t)
+  const tries = Object.keys(WAYS).flatMap((way, first) => Object.keys(SYNCS).map((sync, second) =>
+    ({ way, sync, file: `file-${first}-${second}` })))
+  for (const { file } of tries) await writeFile(join(disk.folder, file), 'old')
+  const sources = tries.map(({ way, sync, file }) => `await (async () => { ${WAYS[way]!.write(file)}; ${SYNCS[sync]!(file)} })()`)
+  await program(`(async () => { ${sources.join('\n')}; die() })()`)
+  const before = await Promise.all(tries.map(({ file }) => read(file)))
+  await loss('all')
+  const after = await Promise.all(tries.map(({ file }) => read(file)))
+  const written = tries.map(({ way, sync }, index) => ({ way, sync, before: before[index]!, after: after[index]! }))
+  return { written, again: await loss('all') }
+}
+
+const writing = skip === false ? await writeInAllWays() : null
+
+for (const [way, { isDurable = false }] of Object.entries(WAYS)) {
   t.test(`Power loss: what is written is kept where it was synced, and only there (${way})`, { skip }, async t => {
-    for (const [sync, expected] of [
-      ['', isDurable ? 'new' : 'old'],
-      ['fs.fsyncSync(fd)', 'new'],
-      ['fs.fdatasyncSync(fd)', 'new'],
-      ["const other = fs.openSync('file', 'r'); fs.fsyncSync(other)", 'new'],
-    ] as const) {
-      const { disk, program, loss, read } = await world(t)
-      await writeFile(join(disk.folder, 'file'), 'old')
-      await program(`(async () => { ${write}; ${sync}; die() })()`)
-      t.equal(await read('file'), 'new', 'without a power loss all is there')
-      await loss('all')
-      t.equal(await read('file'), expected, sync === '' ? 'not synced' : sync)
-      t.same(await disk.powerLoss(new SeededRandom(1), 'all'), { style: 'all', atRisk: 0, lostWrites: 0, lostNames: 0 })
+    const tries = writing!.written.filter(each => each.way === way)
+    for (const { sync, before, after } of tries) {
+      t.equal(before, 'new', 'without a power loss all is there')
+      t.equal(after, sync === 'not synced' && !isDurable ? 'old' : 'new', sync)
     }
+    t.equal(tries.length, Object.keys(SYNCS).length)
   })
 }
+
+t.test('Power loss: what a power loss has left is durable', { skip }, async t => {
+  t.same(writing!.again, { style: 'all', atRisk: 0, lostWrites: 0, lostNames: 0 })
+})
 
 t.test('Power loss: a sync covers what was written before it, in earlier processes too, and nothing after', { skip }, async t => {
   const { program, loss, read, disk } = await world(t)
@@ -113,16 +143,39 @@ const NAMES: readonly (readonly [string, string, readonly string[], readonly str
   ['replace', "fs.writeFileSync('t', 'new', { flush: true }); syncFolder('.'); fs.renameSync('t', 'old')", ['old', 't'], ['old']],
 ]
 
-for (const [way, change, without, expected] of NAMES) {
+interface Named { readonly before: string[], readonly after: string[], readonly old: string | null }
+
+/** Each change without a sync of its folder and with one, in a folder of its own; one process, one power loss. */
+async function changeNamesInAllWays (): Promise<Map<string, Named>> {
+  const { disk, program, loss, names, read } = await world(t)
+  const tries = NAMES.flatMap(([way, change]) => ['', "syncFolder('.')"].map((sync, index) =>
+    ({ folder: `${way}-${index === 0 ? 'unsynced' : 'synced'}`, source: `${change}; ${sync}` })))
+  for (const { folder } of tries) {
+    await mkdir(join(disk.folder, folder))
+    await writeFile(join(disk.folder, folder, 'old'), 'old')
+  }
+  await program(`${tries.map(({ folder, source }) => `{ process.chdir('${folder}'); ${source}; process.chdir('..') }`).join('\n')}; die()`)
+  const before = await names()
+  await loss('all')
+  const after = await names()
+  const below = (all: string[], folder: string): string[] =>
+    all.filter(name => name.startsWith(`${folder}/`)).map(name => name.slice(folder.length + 1))
+  const named = new Map<string, Named>()
+  for (const { folder } of tries) {
+    named.set(folder, { before: below(before, folder), after: below(after, folder), old: await read(`${folder}/old`) })
+  }
+  return named
+}
+
+const naming = skip === false ? await changeNamesInAllWays() : null
+
+for (const [way, , without, expected] of NAMES) {
   t.test(`Power loss: names are kept where their folder was synced, and only there (${way})`, { skip }, async t => {
-    for (const [sync, names] of [['', without], ["syncFolder('.')", expected]] as const) {
-      const { disk, program, loss, names: found, read } = await world(t)
-      await writeFile(join(disk.folder, 'old'), 'old')
-      await program(`${change}; ${sync}; die()`)
-      t.strictSame(await found(), [...expected])
-      await loss('all')
-      t.strictSame(await found(), [...names], sync)
-      if (names.includes('old')) t.equal(await read('old'), way === 'replace' && sync !== '' ? 'new' : 'old')
+    for (const [sync, names] of [['unsynced', without], ['synced', expected]] as const) {
+      const { before, after, old } = naming!.get(`${way}-${sync}`)!
+      t.strictSame(before, [...expected])
+      t.strictSame(after, [...names], sync)
+      if (names.includes('old')) t.equal(old, way === 'replace' && sync === 'synced' ? 'new' : 'old')
     }
   })
 }
@@ -165,16 +218,10 @@ t.test('Power loss: writes that were not synced are torn at pages, or at sectors
   for (const [style, unitBytes] of [['pages', 4096], ['sectors', 512]] as const) {
     const seen = new Set<string>()
     const sizes = new Set<number>()
-    for (let seed = 0; seed < 12; seed++) {
-      const { disk, program, loss } = await world(t)
-      await writeFile(join(disk.folder, 'file'), Buffer.alloc(16_384, 'a'))
-      await program(`
-        const fd = fs.openSync('file', 'r+')
-        fs.writeSync(fd, Buffer.alloc(16384, 'b'), 0, 16384, 0)
-        fs.writeSync(fd, Buffer.alloc(16384, 'c'), 0, 16384, 4096)
-        die()`)
-      await loss(style, seed)
-      const bytes = await readFile(join(disk.folder, 'file'))
+    const files = await tornFiles(t, style, 12, Buffer.alloc(16_384, 'a'), `
+      fs.writeSync(fd, Buffer.alloc(16384, 'b'), 0, 16384, 0)
+      fs.writeSync(fd, Buffer.alloc(16384, 'c'), 0, 16384, 4096)`)
+    for (const bytes of files) {
       sizes.add(bytes.length)
       for (let start = 0; start < Math.min(bytes.length, 16_384); start += unitBytes) {
         const unit = bytes.subarray(start, start + unitBytes)
@@ -188,20 +235,25 @@ t.test('Power loss: writes that were not synced are torn at pages, or at sectors
 })
 
 t.test('Power loss: a cut that survives takes along what it cut, one that does not gives back all of it', { skip }, async t => {
-  const outcomes = new Set<string>()
-  for (let seed = 0; seed < 20; seed++) {
-    const { disk, program, loss } = await world(t)
-    await writeFile(join(disk.folder, 'file'), Buffer.alloc(8192, 'a'))
-    await program(`
-      const fd = fs.openSync('file', 'r+')
-      fs.ftruncateSync(fd, 4096); fs.writeSync(fd, Buffer.alloc(4096, 'b'), 0, 4096, 4096); die()`)
-    await loss('pages', seed)
-    const text = await readFile(join(disk.folder, 'file'), 'latin1')
-    outcomes.add([...text].filter((_, index) => index % 4096 === 0).join('').replaceAll('\0', '0'))
-  }
+  const files = await tornFiles(t, 'pages', 20, Buffer.alloc(8192, 'a'),
+    "fs.ftruncateSync(fd, 4096); fs.writeSync(fd, Buffer.alloc(4096, 'b'), 0, 4096, 4096)")
+  const outcomes = new Set(files.map(bytes => [...bytes.toString('latin1')].filter((_, index) => index % 4096 === 0).join('')
+    .replaceAll('\0', '0')))
   t.strictSame([...outcomes].sort(), ['a', 'a0', 'aa', 'ab'].filter(outcome => outcomes.has(outcome)))
   t.ok(outcomes.has('aa') && outcomes.size > 1)
 })
+
+/** So many files, written in the same way by one process and left as chance has it by one power loss. */
+async function tornFiles (t: Test, style: LossStyle, count: number, before: Buffer, write: string): Promise<Buffer[]> {
+  const { disk, program, loss } = await world(t)
+  const paths = Array.from({ length: count }, (_, index) => join(disk.folder, `file-${index}`))
+  for (const path of paths) await writeFile(path, before)
+  await program(`
+    for (let index = 0; index < ${count}; index++) { const fd = fs.openSync('file-' + index, 'r+'); ${write} }
+    die()`)
+  await loss(style)
+  return await Promise.all(paths.map(path => readFile(path)))
+}
 
 t.test('Power loss: LMDB keeps what it has synced, and opens whatever else is lost', { skip }, async t => {
   for (const style of ['all', 'cut', 'pages', 'sectors', 'files'] as const) {
