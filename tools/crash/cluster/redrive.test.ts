@@ -15,7 +15,7 @@ t.setTimeout(300_000)
 const skip = await isEtcdInstalled() ? false : 'etcd is not installed'
 
 const TEXT = { key: string(), value: string() }
-const LETTERS = 400
+const LETTERS = 240
 
 type Texts = Queue<string | null, string | null>
 
@@ -65,7 +65,7 @@ t.test('Redrive: each letter is there once and moved once although every broker 
   buried.abort()
   await burying
 
-  const job = await dead.redrive({ recordsPerSecond: 40 })
+  const job = await dead.redrive({ recordsPerSecond: 60 })
   for (const id of [1, 2, 3]) {
     while ((await job.status()).moved < LETTERS / 5 * id) await sleep(50)
     await cluster.broker(id).kill()
