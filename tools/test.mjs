@@ -72,13 +72,20 @@ async function runTap (files) {
   ], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
   const parser = new Parser()
   let counted = 0
+  const ran = new Map()
   parser.on('child', child => {
-    const tests = []
-    collect(child, tests)
-    child.once('complete', results => {
-      counted++
-      report(child.name, tests, results)
-    })
+    const file = { tests: [], failures: [], outcome: null }
+    ran.set(child.name, file)
+    collectTests(child, file.tests)
+    collectFailures(child, file.failures)
+    child.once('complete', results => { file.outcome = results })
+  })
+  // What tap says of the whole file: also where each test in it passed, and the process still ended badly.
+  parser.on('assert', result => {
+    const file = ran.get(result.name)
+    if (file === undefined) return
+    counted++
+    report(result, file)
   })
   tap.stdout.pipe(parser)
   const status = await new Promise(resolve => {
@@ -98,33 +105,51 @@ async function runTap (files) {
 }
 
 /** Gathers the results of the named tests of one file, in order. */
-function collect (file, tests) {
+function collectTests (file, tests) {
   const named = new Set()
   file.on('child', test => named.add(test.name))
   file.on('assert', result => tests.push({ ...result, named: named.has(result.name) }))
 }
 
+/** Gathers what failed in a test and the tests in it: of a test that failed by what is in it, only that. */
+function collectFailures (test, failures) {
+  const inner = new Map()
+  test.on('child', child => {
+    const below = []
+    inner.set(child.name, below)
+    collectFailures(child, below)
+  })
+  test.on('assert', result => {
+    if (result.ok || result.skip || result.todo) return
+    const below = inner.get(result.name) ?? []
+    failures.push(...(below.length > 0 ? below : [result]))
+  })
+}
+
 /** One line for a file, and every failure in it. */
-function report (path, results, outcome) {
-  const source = path.replace('/dist/', '/').replace(/\.js$/, '.ts')
-  const named = results.filter(result => result.named && !result.skip && !result.todo)
-  const failed = named.filter(result => !result.ok)
+function report (result, { tests, failures, outcome }) {
+  const source = result.name.replace('/dist/', '/').replace(/\.js$/, '.ts')
+  const named = tests.filter(test => test.named && !test.skip && !test.todo)
+  const failed = named.filter(test => !test.ok)
   let passedCount = named.length - failed.length
   let failedCount = failed.length
-  if (!outcome.ok && failedCount === 0) failedCount = 1
-  else if (outcome.ok && named.length === 0 && !outcome.skip) passedCount = 1
+  if (!result.ok && failedCount === 0) failedCount = 1
+  else if (result.ok && named.length === 0 && !outcome.skip) passedCount = 1
   total.passed += passedCount
   total.failed += failedCount
-  const skipped = results.filter(result => result.skip)
+  const skipped = tests.filter(test => test.skip)
   const counts = [`${passedCount} passed`]
   if (failedCount > 0) counts.push(`${failedCount} failed`)
   if (skipped.length > 0) counts.push(`${skipped.length} skipped`)
-  say(outcome.ok, source, counts.join(', '), outcome.time)
+  say(result.ok, source, counts.join(', '), result.time)
   for (const { name, skip } of skipped) {
     process.stdout.write(`       skipped: ${name}${typeof skip === 'string' ? ` (${skip})` : ''}\n`)
   }
-  if (outcome.ok) return
-  for (const failure of outcome.failures) showFailure(failure, '       ')
+  if (result.ok) return
+  // What a file says of itself as a whole, such as that it took too long, is no result of a test.
+  const ofTheFile = outcome.failures.filter(({ tapError }) => tapError !== undefined && tapError !== null)
+  const shown = [...failures, ...ofTheFile]
+  for (const failure of shown.length > 0 ? shown : [result]) showFailure(failure, '       ')
   if (outcome.bailout) process.stdout.write(`       gave up: ${outcome.bailout}\n`)
 }
 
