@@ -19,6 +19,8 @@ interface Bench extends AsyncDisposable {
   heartbeat: { heartbeatMs: number, notices: LeaseNotice[], more: boolean }
   /** What sessions are refused. */
   refuses: (request: SeenRequest) => boolean
+  /** Sessions are opened when it is settled. */
+  opens: Promise<unknown>
 }
 
 async function setUp (heartbeatMs = 30): Promise<Bench> {
@@ -43,6 +45,7 @@ async function setUp (heartbeatMs = 30): Promise<Bench> {
     hasLeases: true,
     heartbeat: { heartbeatMs, notices: [], more: false },
     refuses: () => false,
+    opens: Promise.resolve(),
     async [Symbol.asyncDispose] () {
       await bench.session.close()
       cluster.close()
@@ -57,7 +60,7 @@ async function setUp (heartbeatMs = 30): Promise<Bench> {
     if (api === 'closeSession') return { action: 'answer', message: {} }
     if (api === 'heartbeatSession') return { action: 'answer', message: bench.heartbeat }
     const sessionId = message.sessionId === 0 ? ++sessions : message.sessionId
-    return { action: 'answer', message: { sessionId, token: `token-${sessionId}`, heartbeatMs } }
+    return { action: 'answer', message: { sessionId, token: `token-${sessionId}`, heartbeatMs }, after: bench.opens }
   }
   return bench
 }
@@ -157,4 +160,24 @@ t.test('LeaseSession: is lost where no broker can be reached for the grace', asy
   t.equal(bench.session.id, 0)
   await bench.broker.resume()
   await until(() => bench.session.id === 2 || (bench.session.at(1).catch(() => {}), false))
+})
+
+t.test('LeaseSession: one that is lost stays lost (the answer that takes it up again comes later)', async t => {
+  await using bench = await setUp()
+  const { broker, session } = bench
+  await session.at(1)
+  session.learn(1, 30, 60)
+  let open = (): void => {}
+  bench.opens = new Promise<void>(resolve => { open = resolve })
+  broker.dropConnections()
+  await until(() => bench.losses.length === 1)
+  t.match(broker.requests('openSession')[1]!.message, { sessionId: 1, token: 'token-1' })
+  const beats = broker.requests('heartbeatSession').length
+  open()
+  await until(() => session.current(1) !== null || (session.at(1).catch(() => {}), false))
+  t.equal(session.id, 2, 'its leases are over here: heartbeats would keep them from everybody else')
+  t.equal(bench.resumed, 0)
+  await until(() => broker.requests('heartbeatSession').length > beats)
+  const kept = broker.requests('heartbeatSession').slice(beats).map(({ message }) => message.sessionId)
+  t.strictSame([...new Set(kept)], [2])
 })

@@ -6,8 +6,9 @@
 //             │                                     └── grace over ▶ lost
 //             └── close ──▶ closed: the broker gives what is leased to others
 //
-// A lost session is forgotten and its leases with it; the next request begins a new one. Nothing here waits for a
-// handler; one that blocks the event loop for less than the broker's patience costs a late heartbeat, no lease.
+// A lost session is forgotten and its leases with it, whatever is answered about it later; the next request begins a
+// new one. Nothing here waits for a handler; one that blocks the event loop for less than the broker's patience costs a
+// late heartbeat, no lease.
 
 import { ERROR, type LeaseMode, type LeaseNotice } from '@sluice/protocol'
 import { asBrokerError, BrokerError, closedError } from '../broker-error.js'
@@ -173,12 +174,16 @@ export class LeaseSession {
   }
 
   private async openOn (broker: number, connection: Connection): Promise<void> {
-    const { sessionId, token } = this
+    const { sessionId, token, generation } = this
     const { clientId, requestTimeoutMs } = this.cluster.settings
     const { message } = await connection.request('openSession', { sessionId, token, clientName: clientId, leases: this.mode }, {
       timeoutMs: requestTimeoutMs, unordered: true,
     })
     this.stop.signal.throwIfAborted()
+    // Its leases were given up here meanwhile: heartbeats would keep them from everybody, as long as leases may last.
+    if (this.generation !== generation) {
+      throw new BrokerError('LEASE', 'the session was lost while it was being taken up again', { retriable: true })
+    }
     this.sessionId = message.sessionId
     this.token = message.token
     this.unbind(broker)

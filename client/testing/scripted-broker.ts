@@ -27,7 +27,7 @@ export type Interception =
   | { action: 'apply-and-close' } // do it, and hang up instead of answering
   | { action: 'ignore' } // never answer
   | { action: 'hold', until: Promise<unknown> } // do it when the promise is settled
-  | { action: 'answer', message: object, payload?: Buffer } // answer this
+  | { action: 'answer', message: object, payload?: Buffer, after?: Promise<unknown> } // answer this, when the promise is settled
   | { action: 'bytes', bytes: Buffer } // send these bytes instead of an answer
 
 /** A batch in a log. */
@@ -238,7 +238,13 @@ export class ScriptedBroker implements AsyncDisposable {
       case 'apply-and-close': Promise.resolve(this.answer(request)).finally(() => socket.destroy()); return
       case 'ignore': return
       case 'hold': interception.until.then(usual, usual); return
-      case 'answer': return send(interception.message, interception.payload)
+      case 'answer': {
+        const { message, payload, after } = interception
+        const answer = (): void => { if (!socket.destroyed) send(message, payload) }
+        if (after === undefined) return answer()
+        after.then(answer, answer)
+        return
+      }
       case 'bytes': socket.write(interception.bytes)
     }
   }
