@@ -60,10 +60,15 @@ export class ClusterChapter {
   private readonly pending = new Set<Promise<void>>()
   private struckMs = -Infinity
   private failure: Error | null = null
+  private hasViolations = false
 
   constructor (options: ChapterOptions) {
-    const { cluster, client, folder, random, recordsPerSecond, report } = options
-    this.options = options
+    const { cluster, client, folder, random, recordsPerSecond } = options
+    const report = (violation: string): void => {
+      this.hasViolations = true
+      options.report(violation)
+    }
+    this.options = { ...options, report }
     this.load = new ClusterLoad(folder, cluster, random.split(), recordsPerSecond)
     this.journal = new Journal(this.load.streamPath('run'), 'run')
     this.observer = new QueueObserver(client, this.load.queueJournal, LOAD_QUEUES)
@@ -266,6 +271,8 @@ export class ClusterChapter {
     await operator.recordRedrives().catch(ignored)
     for (const queue of LOAD_QUEUES) await this.observer.readDeadLetters(queue)
     const figures = this.checkHistories(stored)
+    // Whoever looks into it wants to see the logs.
+    if (this.hasViolations) return figures
     for (const name of await client.admin.listTopics()) await client.admin.deleteTopic(name)
     for (const group of LOAD_TOPICS.flatMap(topic => topic.groups)) await client.admin.deleteGroup(group).catch(ignored)
     return figures

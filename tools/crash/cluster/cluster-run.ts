@@ -34,7 +34,10 @@ export interface ClusterRunOptions {
   readonly folder: string
   /** Faults to choose from, by name. Default all. */
   readonly only?: readonly string[]
-  /** Brokers run on disks that lose power on command, as some faults do. Default false: these faults do not strike. */
+  /**
+   * Brokers run on disks that lose power on command, as some faults do, and that are never full. Default false: one
+   * disk can be full, and none loses power.
+   */
   readonly powerLoss?: boolean
   /** Default 10. */
   readonly faultsPerChapter?: number
@@ -69,7 +72,9 @@ export async function clusterRun (options: ClusterRunOptions): Promise<ClusterRe
   }
   // Each process is ended with this one.
   process.setMaxListeners(0)
-  const disk = NEEDS_DISK.skip === undefined ? await smallDisk(DISK_MIB) : null
+  // A disk that loses power has to note what it may take back: there must be space for that.
+  const hasSmallDisk = NEEDS_DISK.skip === undefined && options.powerLoss !== true
+  const disk = hasSmallDisk ? await smallDisk(DISK_MIB) : null
   try {
     return await new ClusterRun(options, disk).run()
   } finally {
