@@ -8,7 +8,7 @@
 //
 // Arguments narrow the run: `npm test -- storage client/connection` runs the test files below these folders only.
 
-import { spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -24,24 +24,32 @@ if (spawnSync(process.execPath, [`${root}tools/setup.mjs`], { cwd: root, stdio: 
 }
 
 const total = { passed: 0, failed: 0 }
-if (wanted.length === 0) {
-  check('style (eslint)', [`${root}node_modules/eslint/bin/eslint.js`, '.'])
-  check('generated files of the protocol', [`${root}protocol/dist/generate.js`, '--check'])
-}
 const files = testFiles()
 if (files.some(path => path.startsWith('tools/'))) installEtcd()
-await runTap(files)
+await Promise.all([
+  ...(wanted.length > 0
+    ? []
+    : [
+        check('style (eslint)', [`${root}node_modules/eslint/bin/eslint.js`, '.']),
+        check('generated files of the protocol', [`${root}protocol/dist/generate.js`, '--check']),
+      ]),
+  runTap(files),
+])
 finish(total.passed, total.failed)
 
 /** Runs one check; what it says is shown where it fails. */
 function check (name, args) {
   const startedAtMs = performance.now()
-  const result = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
-  const passed = result.status === 0
-  if (passed) total.passed++
-  else total.failed++
-  say(passed, name, '', performance.now() - startedAtMs)
-  if (!passed) process.stdout.write(`${result.stdout ?? ''}${result.stderr ?? ''}`)
+  return new Promise(resolve => {
+    execFile(process.execPath, args, { cwd: root, maxBuffer: Infinity }, (error, stdout, stderr) => {
+      const passed = error === null
+      if (passed) total.passed++
+      else total.failed++
+      say(passed, name, '', performance.now() - startedAtMs)
+      if (!passed) process.stdout.write(`${stdout}${stderr}`)
+      resolve()
+    })
+  })
 }
 
 /** Compiled test files that still have their source, relative to the root. */
@@ -65,7 +73,8 @@ async function runTap (files) {
   if (files.length === 0) return
   // Loaded only now: before the set-up there may be no packages.
   const { Parser } = await import('tap-parser')
-  const jobs = Math.max(2, availableParallelism())
+  // Tests of processes wait for each other much of the time.
+  const jobs = availableParallelism() + 1
   const tap = spawn(process.execPath, [
     `${root}node_modules/tap/dist/esm/run.mjs`, 'run', '--disable-coverage', '--reporter=tap', `--jobs=${jobs}`,
     `--timeout=${FILE_TIMEOUT_S}`, '--no-color', ...files,

@@ -62,7 +62,7 @@ t.test('Bench: a cluster beside one broker, with what a record costs each of its
   t.same(result.ratios.map(({ to }) => to), ['one broker'])
   const [cluster, one] = result.samples
   t.equal(cluster!.server.brokers!.length, 3)
-  t.ok(cluster!.server.brokers![0]!.peerSentBytes > 2 * 100 * cluster!.records, 'each record goes to two followers')
+  t.ok(cluster!.server.brokers![0]!.peerSentBytes > 100 * cluster!.records, 'a follower at least has each record by then')
   t.equal(one!.server.brokers, undefined)
   t.match(reportTable(result), /sluice by one broker: rate[^]*leader[^]*follower 1[^]*follower 2/)
 })

@@ -4,6 +4,7 @@ import { startTestBroker } from '@sluice/broker/testing'
 import { connect } from '@sluice/client'
 import t from 'tap'
 import { runCommand, type CommandResult } from '../testing/command-process.js'
+import { runHere } from '../testing/run-here.js'
 
 const broker = await startTestBroker()
 t.teardown(() => broker[Symbol.asyncDispose]())
@@ -11,7 +12,7 @@ const client = connect({ brokers: [broker.address] })
 t.teardown(() => client.close())
 
 function sluice (...args: string[]): Promise<CommandResult> {
-  return runCommand(args, '', { SLUICE_BROKERS: broker.address })
+  return runHere(args, { SLUICE_BROKERS: broker.address })
 }
 
 function parsed<T> (result: CommandResult): T {
@@ -85,12 +86,10 @@ t.test('sluice topic: mistakes', async t => {
     ...['a b', 'a/b', '..', '.', '', 'é', 'a'.repeat(250)].map((name): [number, RegExp, string[]] =>
       [2, /not allowed/, ['topic', 'create', name]]),
   ]
-  for (let index = 0; index < cases.length; index += 6) {
-    await Promise.all(cases.slice(index, index + 6).map(async ([code, pattern, args]) => {
-      const result = await sluice(...args)
-      t.equal(result.code, code, args.join(' '))
-      t.match(result.stderr, pattern)
-    }))
+  for (const [code, pattern, args] of cases) {
+    const result = await sluice(...args)
+    t.equal(result.code, code, args.join(' '))
+    t.match(result.stderr, pattern)
   }
   for (const name of ['a', 'A.b_c-9', '...', 'a'.repeat(249)]) t.equal((await sluice('topic', 'create', name)).code, 0, name)
 })
@@ -132,10 +131,11 @@ t.test('sluice group: list, describe, lag, reset, delete', async t => {
 
 t.test('sluice: every format carries the same fields', async t => {
   await client.admin.createTopic('formats', { partitions: 2 })
-  const [json, jsonl, csv] = await Promise.all(['json', 'jsonl', 'csv'].map(format => sluice('topic', 'list', '-o', format)))
-  const rows = parsed<Record<string, string>[]>(json!)
-  t.same(jsonl!.stdout.toString().trimEnd().split('\n').map(line => JSON.parse(line) as object), rows)
-  t.equal(csv!.stdout.toString().split('\n')[0], Object.keys(rows[0]!).join(','))
+  const listed = (format: string): Promise<CommandResult> => sluice('topic', 'list', '-o', format)
+  const [json, jsonl, csv] = [await listed('json'), await listed('jsonl'), await listed('csv')]
+  const rows = parsed<Record<string, string>[]>(json)
+  t.same(jsonl.stdout.toString().trimEnd().split('\n').map(line => JSON.parse(line) as object), rows)
+  t.equal(csv.stdout.toString().split('\n')[0], Object.keys(rows[0]!).join(','))
 })
 
 t.test('sluice: no broker is an error within the timeout', async t => {

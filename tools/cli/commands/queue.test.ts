@@ -3,6 +3,7 @@
 import { startTestBroker } from '@sluice/broker/testing'
 import t from 'tap'
 import { CommandProcess, runCommand, type CommandResult } from '../testing/command-process.js'
+import { runHere } from '../testing/run-here.js'
 
 // A process for each command, and there are many.
 t.setTimeout(240_000)
@@ -10,8 +11,11 @@ t.setTimeout(240_000)
 const broker = await startTestBroker()
 t.teardown(() => broker[Symbol.asyncDispose]())
 
+/** In a process of its own where it reads standard input or prints records. */
 function sluice (args: readonly string[], stdin = ''): Promise<CommandResult> {
-  return runCommand(['queue', ...args], stdin, { SLUICE_BROKERS: broker.address })
+  const environment = { SLUICE_BROKERS: broker.address }
+  const inProcess = stdin === '' && !args.includes('-') && !['send', 'receive', 'peek'].includes(args[0]!)
+  return inProcess ? runHere(['queue', ...args], environment) : runCommand(['queue', ...args], stdin, environment)
 }
 
 async function ok (args: readonly string[], stdin = ''): Promise<CommandResult> {
@@ -187,20 +191,13 @@ t.test('sluice queue: mistakes are told with what to do', async t => {
     [1, /must be a whole number, 1 to 1000/, ['alter', 'there', '--max-attempts', '-3']],
     [2, /nothing to change/, ['alter', 'there']],
   ]
-  await forEachAtOnce(cases, 4, async ([code, message, args]) => {
+  for (const [code, message, args] of cases) {
     const result = await sluice(args)
     t.equal(result.code, code, `${args.join(' ')}: ${result.stderr}`)
     t.match(result.stderr, message, args.join(' '))
     t.notMatch(result.stderr, /should not happen/, args.join(' '))
-  })
+  }
 })
-
-async function forEachAtOnce<T> (items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
-  const left = [...items]
-  await Promise.all(Array.from({ length: atOnce }, async () => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item)
-  }))
-}
 
 t.test('sluice queue: send goes on when nobody reads its output any more', async t => {
   await ok(['create', 'piped', '--partitions', '1'])

@@ -5,6 +5,7 @@ import { startTestBroker } from '@sluice/broker/testing'
 import { connect } from '@sluice/client'
 import t from 'tap'
 import { CommandProcess, runCommand, type CommandResult } from '../testing/command-process.js'
+import { runHere } from '../testing/run-here.js'
 
 const broker = await startTestBroker()
 t.teardown(() => broker[Symbol.asyncDispose]())
@@ -206,12 +207,12 @@ t.test('sluice produce, consume: mistakes', async t => {
     [2, /Allowed choices/, ['produce', topic, '--acks', 'all', ...BROKERS]],
     [2, /key separator/, ['produce', topic, '-k', '', ...BROKERS]],
   ]
-  await Promise.all(cases.map(async ([code, pattern, args]) => {
-    const result = await runCommand(args)
+  for (const [code, pattern, args] of cases) {
+    const result = args[0] === 'produce' ? await runCommand(args) : await runHere(args)
     t.equal(result.code, code, args.join(' '))
     t.match(result.stderr, pattern)
     t.equal(result.stdout.length, 0, 'nothing on standard output')
-  }))
+  }
 })
 
 t.test('sluice produce: records that a broker refuses are told with their reason (larger than the topic takes)', async t => {
