@@ -188,7 +188,7 @@ t.test('Broker: a topic grows, and its settings change and go back', async t => 
   using client = await TestClient.connect(broker.port)
   await client.createTopic('orders')
   const alter = async (change: object): Promise<object> => (await client.call('alterTopics', {
-    timeoutMs: 1000, validateOnly: false, topics: [{ name: 'orders', partitions: 0, set: {}, unset: [], ...change }],
+    timeoutMs: 1000, validateOnly: false, topics: [{ name: 'orders', partitions: 0, replicationFactor: 0, set: {}, unset: [], ...change }],
   })).topics[0]!
   const setting = async (name: string): Promise<object> =>
     (await client.call('describeTopics', { names: ['orders'] })).topics[0]!.config.find(row => row.name === name)!
@@ -196,6 +196,11 @@ t.test('Broker: a topic grows, and its settings change and go back', async t => 
   t.match(await alter({ partitions: 3, set: { 'retention.ms': '1h' } }), { error: 0 })
   t.match(await setting('retention.ms'), { value: '3600000', source: 'topic' })
   t.equal((await client.call('metadata', { topics: ['orders'] })).topics[0]!.partitions.length, 3)
+  t.match(await alter({ replicationFactor: 1 }), { error: 0, moves: [] })
+  t.match(await alter({ replicationFactor: 3, partitions: 4 }), { error: ERROR.INVALID_REPLICATION, message: /this broker is alone/ })
+  t.equal((await client.call('metadata', { topics: ['orders'] })).topics[0]!.partitions.length, 3, 'all of it or nothing')
+  t.match(await client.call('moveReplicas', { topic: 'orders', partition: 0, replicas: [1], dryRun: true }),
+    { error: ERROR.INVALID_REQUEST, message: /this broker is alone/ })
   t.match(await alter({ unset: ['retention.ms'] }), { error: 0 })
   t.match(await setting('retention.ms'), { value: '172800000', source: 'broker' })
   t.match(await alter({ partitions: 2 }), { error: ERROR.INVALID_PARTITIONS })

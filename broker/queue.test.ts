@@ -192,7 +192,7 @@ t.test('Queue: what a request gets wrong is said', async t => {
   await t.rejects(client.createTopic('worse', 1, { 'dead.letter': 'worse' }, 'queue'), /its own dead letters/)
   await t.rejects(client.createTopic('lossy', 1, { flush: 'interval' }, 'queue'), /flush is not sync/)
   await client.createTopic('ordered', 1, { order: 'key' }, 'queue')
-  const more = { name: 'ordered', partitions: 2, set: {}, unset: [] }
+  const more = { name: 'ordered', partitions: 2, replicationFactor: 0, set: {}, unset: [] }
   t.match(await client.call('alterTopics', { timeoutMs: 1_000, validateOnly: false, topics: [more] }),
     { topics: [{ error: ERROR.INVALID_PARTITIONS, message: /keeps the order of keys/ }] })
 })

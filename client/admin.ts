@@ -39,12 +39,26 @@ export interface CreatedTopicInfo { readonly topicId: string, readonly partition
 export interface AlterTopicOptions extends CallOptions {
   /** New number of partitions, not below the present one. Keys change their partition with it. */
   partitions?: number
+  /**
+   * New number of replicas of each partition, odd, not above the number of brokers. They are copied, or removed, while
+   * everything goes on; `clusterStatus` shows how far that is, and the number that was before calls it off.
+   */
+  replicas?: number
   /** Settings to set. */
   set?: Record<string, string | number | boolean>
   /** Settings to put back to their default. */
   unset?: string[]
   /** True to check everything and change nothing. */
   dryRun?: boolean
+}
+
+/** One partition, as it is held and as it is to be. */
+export interface ReplicaMove {
+  readonly partition: number
+  /** Ids of the brokers that hold it, the leader first. */
+  readonly from: readonly number[]
+  /** Ids of those that are to hold it; the first is to lead. */
+  readonly to: readonly number[]
 }
 
 /** How far a group has read one partition. */
@@ -185,16 +199,25 @@ export class Admin {
     only(message.topics, { topic: name })
   }
 
-  /** Changes settings of a topic, or adds partitions. */
-  async alterTopic (name: string, options: AlterTopicOptions): Promise<void> {
-    const { partitions = 0, set = {}, unset = [], dryRun = false } = options
+  /**
+   * Changes settings of a topic, adds partitions, or changes the number of replicas.
+   *
+   * @returns what a new number of replicas brings about, by partition; with `dryRun` what it would.
+   * @throws BrokerError INVALID where the topic cannot be so, saying why; UNKNOWN_TOPIC.
+   */
+  async alterTopic (name: string, options: AlterTopicOptions): Promise<ReplicaMove[]> {
+    const { partitions = 0, replicas, set = {}, unset = [], dryRun = false } = options
+    if (replicas !== undefined && !(Number.isSafeInteger(replicas) && replicas > 0)) {
+      throw new BrokerError('INVALID', `replicas is ${replicas}; it must be a whole number from 1 on`, { topic: name })
+    }
     const { message } = await this.cluster.request('alterTopics', {
       timeoutMs: this.timeoutMs(options),
       validateOnly: dryRun,
-      topics: [{ name, partitions, set: textValues(set), unset }],
+      topics: [{ name, partitions, replicationFactor: replicas ?? 0, set: textValues(set), unset }],
     }, options)
-    only(message.topics, { topic: name })
+    const { moves } = only(message.topics, { topic: name })
     if (partitions > 0 && !dryRun) await this.cluster.metadata.refresh(name)
+    return moves
   }
 
   /** Names of all topics, sorted. */
@@ -399,6 +422,23 @@ export class Admin {
     throwOnError(message, {})
     const { moves, copies, copiesLeast, leaderChanges } = message
     return { moves, copies, copiesLeast, leaderChanges }
+  }
+
+  /**
+   * Says which brokers are to hold a partition. It is moved while everything goes on; `clusterStatus` shows how far
+   * that is.
+   *
+   * @param replicas ids of as many brokers as the topic has replicas; the first is to lead.
+   * @param options dryRun: tell what would be done and do nothing.
+   * @throws BrokerError INVALID naming what is wrong; UNKNOWN_TOPIC, UNKNOWN_PARTITION.
+   */
+  async moveReplicas (
+    topic: string, partition: number, replicas: readonly number[], options: CallOptions & { dryRun?: boolean } = {},
+  ): Promise<ReplicaMove> {
+    const { dryRun = false, ...rest } = options
+    const { message } = await this.cluster.request('moveReplicas', { topic, partition, replicas: [...replicas], dryRun }, rest)
+    throwOnError(message, { topic, partition })
+    return { partition, from: message.from, to: message.to }
   }
 
   /**

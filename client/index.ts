@@ -2,7 +2,7 @@
 
 export {
   Admin, type AlterTopicOptions, type CallOptions, type ClusterDescription, type ClusterStatus,
-  type CreatedTopicInfo, type ForcedRecovery, type PlacementAction, type PlacementChange,
+  type CreatedTopicInfo, type ForcedRecovery, type PlacementAction, type PlacementChange, type ReplicaMove,
   type CreateQueueOptions, type CreateTopicOptions, type DeletedRecords, type GroupLag, type GroupOffset,
   type OffsetMove, type QueueSettings,
 } from './admin.js'

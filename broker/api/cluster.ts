@@ -1,14 +1,16 @@
-// describeCluster, changePlacement and forceRecover. A broker that is alone describes itself and refuses the others.
+// describeCluster, changePlacement, moveReplicas and forceRecover. A broker that is alone describes itself and refuses the others.
 
 import {
   ERROR, type ChangePlacementRequest, type ChangePlacementResponse, type DescribeClusterRequest,
-  type DescribeClusterResponse, type ForceRecoverRequest, type ForceRecoverResponse,
+  type DescribeClusterResponse, type ForceRecoverRequest, type ForceRecoverResponse, type MoveReplicasRequest,
+  type MoveReplicasResponse,
 } from '@sluice/protocol'
 import type { ApiHandler, Call } from '../net/call.js'
 import type { BrokerServices } from './services.js'
 
 const ALONE = 'this broker is alone: there is no cluster to change; start brokers with --control to make one'
 const NO_CHANGE = { moves: [], copies: 0, copiesLeast: 0, leaderChanges: 0 }
+const NO_MOVE = { from: [], to: [] }
 const NO_RECOVERY = { epoch: -1, leader: -1, givenUp: [] }
 
 export function describeClusterHandler (
@@ -32,6 +34,22 @@ export function changePlacementHandler (
       if (administration === null) return call.respond({ error: ERROR.INVALID_REQUEST, message: ALONE, ...NO_CHANGE })
       answer(call, administration.change(action, brokerId, dryRun), result =>
         'error' in result ? { ...result, ...NO_CHANGE } : { error: 0, message: '', ...result })
+    },
+  }
+}
+
+export function moveReplicasHandler (
+  services: BrokerServices,
+): ApiHandler<MoveReplicasRequest, MoveReplicasResponse> {
+  return {
+    api: 'moveReplicas',
+    handle ({ topic, partition, replicas, dryRun }, call) {
+      const { administration } = services
+      if (administration === null) return call.respond({ error: ERROR.INVALID_REQUEST, message: ALONE, ...NO_MOVE })
+      answer(call, administration.move(topic, partition, replicas, dryRun), result =>
+        'error' in result
+          ? { ...result, ...NO_MOVE }
+          : { error: 0, message: '', from: [...result.from], to: [...result.to] })
     },
   }
 }

@@ -2,7 +2,9 @@
 
 import type { ApiName } from '@sluice/protocol'
 import type { ApiHandler } from '../net/call.js'
-import { changePlacementHandler, describeClusterHandler, forceRecoverHandler } from './cluster.js'
+import {
+  changePlacementHandler, describeClusterHandler, forceRecoverHandler, moveReplicasHandler,
+} from './cluster.js'
 import { commitOffsetsHandler } from './commit-offsets.js'
 import { deleteGroupsHandler } from './delete-groups.js'
 import { deleteRecordsHandler } from './delete-records.js'
@@ -76,6 +78,7 @@ export function apiHandlers (
     describeBrokerHandler(services, facts),
     describeClusterHandler(services),
     changePlacementHandler(services),
+    moveReplicasHandler(services),
     forceRecoverHandler(services),
   ] as ApiHandler<never, never>[]
 }

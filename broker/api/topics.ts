@@ -47,8 +47,14 @@ export function alterTopicsHandler ({ topics }: BrokerServices): ApiHandler<Alte
   return {
     api: 'alterTopics',
     handle (request, call) {
-      const altered = request.topics.map(async change =>
-        outcome(change.name, await topics.alter(change, request.validateOnly)))
+      const altered = request.topics.map(async change => {
+        const result = await topics.alter(change, request.validateOnly)
+        const moves = 'error' in result ? [] : result.moves
+        return {
+          ...outcome(change.name, result),
+          moves: moves.map(({ partition, from, to }) => ({ partition, from: [...from], to: [...to] })),
+        }
+      })
       void Promise.all(altered).then(results => call.respond({ topics: results }))
     },
   }

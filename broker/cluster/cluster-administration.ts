@@ -5,9 +5,9 @@
 
 import { ERROR } from '@sluice/protocol'
 import { ControlStoreError, type ControlStore } from '../control/control-store.js'
-import type { Refusal } from '../control/topics.js'
+import type { PlacedMove, Refusal } from '../control/topics.js'
+import { unknownTopic } from '../control/topic-rules.js'
 import { HashRing } from '../placement/hash-ring.js'
-import type { PlacedPartition } from '../placement/placement-types.js'
 import { planLeaders, planRebalance, type RebalancePlan } from '../placement/rebalance-plan.js'
 import { majorityOf } from '../replica/member.js'
 import { forceRecover } from '../replica/partition-record.js'
@@ -15,8 +15,10 @@ import type { Logger } from '../runtime/logger.js'
 import { drainChanges, moveKey, type BrokerRecord, type ReplicaMove } from './cluster-records.js'
 import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
 import { ableBroker } from './controller-core.js'
+import { holdersOf, placedPartitions } from './placed-partitions.js'
 import { placementBroker } from './placement-broker.js'
 import { commitSwaps, type KeySwap } from './record-commits.js'
+import { ReplicaMoves, unknownPartition } from './replica-moves.js'
 import { memberOf } from './wanted-members.js'
 
 export interface ClusterAdministrationOptions {
@@ -76,9 +78,11 @@ const NOTHING: PlacementChange = { moves: [], copies: 0, copiesLeast: 0, leaderC
 
 export class ClusterAdministration {
   private readonly options: ClusterAdministrationOptions
+  private readonly replicaMoves: ReplicaMoves
 
   constructor (options: ClusterAdministrationOptions) {
     this.options = options
+    this.replicaMoves = new ReplicaMoves(options)
   }
 
   /** The cluster as this broker knows it. */
@@ -132,9 +136,10 @@ export class ClusterAdministration {
         await metadata.refresh()
       }
       const brokers = takers.map(placementBroker)
+      const placed = placedPartitions(metadata)
       const plan = action === 'undrain'
         ? { ...NOTHING, moves: [] }
-        : action === 'leaders' ? planLeaders(brokers, this.placed()) : planRebalance(brokers, this.placed())
+        : action === 'leaders' ? planLeaders(brokers, placed) : planRebalance(brokers, placed)
       const change = this.named(plan)
       if (dryRun) return change
       if (action === 'undrain') {
@@ -143,6 +148,19 @@ export class ClusterAdministration {
       await this.ask(plan)
       await metadata.refresh()
       return change
+    })
+  }
+
+  /** Says which brokers are to hold a partition, the first to lead it; with `dryRun` nothing is written down. */
+  async move (
+    topic: string, partition: number, replicas: readonly number[], dryRun: boolean,
+  ): Promise<PlacedMove | Refusal> {
+    return await this.guarded(async () => {
+      const { metadata } = this.options
+      await metadata.refresh()
+      const record = metadata.topics.get(topic)
+      if (record === null) return unknownTopic(topic)
+      return await this.replicaMoves.move(record, partition, replicas, dryRun)
     })
   }
 
@@ -156,7 +174,7 @@ export class ClusterAdministration {
       const topicId = metadata.topics.get(topic)?.topicId
       const placement = topicId === undefined ? undefined : metadata.placement(topicId, partition)
       if (topicId === undefined || placement === undefined) {
-        return { error: ERROR.UNKNOWN_PARTITION, message: `there is no partition ${partition} of a topic ${topic}; see sluice topic describe` }
+        return unknownPartition(topic, partition)
       }
       const { record } = placement
       const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
@@ -197,18 +215,6 @@ export class ClusterAdministration {
     return metadata.draining().has(brokerId)
   }
 
-  /** Who is to hold what, by moves that were asked for and by what is. */
-  private placed (): PlacedPartition[] {
-    const { metadata } = this.options
-    return metadata.partitionEntries().map(({ topicId, partition, record: { replicas, leader } }) => {
-      const move = metadata.moves.get(`${topicId}/${partition}`)
-      const replicationFactor = metadata.topicById(topicId)?.replicationFactor ?? 0
-      if (move !== null) return { topicId, partition, replicas: move.replicas, replicationFactor }
-      const others = replicas.map(({ brokerId }) => brokerId).filter(brokerId => brokerId !== leader.brokerId)
-      return { topicId, partition, replicas: [leader.brokerId, ...others], replicationFactor }
-    })
-  }
-
   private async ask ({ moves }: RebalancePlan): Promise<void> {
     const { control, metadata, wallMs } = this.options
     const askedAt = wallMs()
@@ -243,8 +249,7 @@ export class ClusterAdministration {
     for (const { topic, partition, record } of metadata.allPlacements()) {
       const move = metadata.moves.get(`${topic.topicId}/${partition}`)
       if (move === null) continue
-      const others = record.replicas.map(({ brokerId }) => brokerId).filter(id => id !== record.leader.brokerId)
-      const from = [record.leader.brokerId, ...others]
+      const from = holdersOf({ record })
       const state = record.learners.length > 0 ? 'copying' : 'waiting'
       moves.push({ topic: topic.name, partition, from, to: [...move.replicas], state })
     }

@@ -1,7 +1,7 @@
 // The topics of a cluster, and the operations on them. Any broker performs them; what counts is the control store.
 //
 //   create   records of the partitions ─ COMMIT the topic ─ wait a little until its leaders are there
-//   alter    records of new partitions ─ COMMIT the topic
+//   alter    records of new partitions ─ COMMIT the topic ─ ask for the moves that another number of replicas takes
 //   delete   COMMIT: the topic goes, and a word that it was deleted comes
 //
 // Nobody looks at records whose topic is not there, so a crash leaves of a creation a topic or nothing; the controller
@@ -12,10 +12,11 @@ import PQueue from 'p-queue'
 import { ControlStoreError, type ControlStore } from '../control/control-store.js'
 import { swap } from '../control/swap.js'
 import {
-  changedTopicRecord, newTopicRecord, topicChangedMeanwhile, topicExists, unknownTopic, type TopicBounds,
+  changedTopicRecord, newTopicRecord, replicationFault, topicChangedMeanwhile, topicExists, unknownTopic,
+  type TopicBounds,
 } from '../control/topic-rules.js'
 import { topicKey, type TopicRecord } from '../control/topic-record.js'
-import type { NewTopic, Refusal, TopicChange, Topics } from '../control/topics.js'
+import type { AlteredTopic, NewTopic, PlacedMove, Refusal, TopicChange, Topics } from '../control/topics.js'
 import { LIMITS } from '../limits.js'
 import { placePartitions } from '../placement/place-partitions.js'
 import type { PlacedPartition } from '../placement/placement-types.js'
@@ -25,8 +26,10 @@ import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
 import {
   DRAINS_CHANGED, DRAINS_CHANGED_KEY, deletedTopicKey, type BrokerRecord, type DeletedTopic,
 } from './cluster-records.js'
+import { takersOf } from './placed-partitions.js'
 import { placementBroker } from './placement-broker.js'
 import { commitSwaps, type KeySwap } from './record-commits.js'
+import { ReplicaMoves } from './replica-moves.js'
 import { memberOf } from './wanted-members.js'
 
 export interface ClusterTopicsOptions {
@@ -47,10 +50,12 @@ const PLACE_TRIES_MAX = 5
 
 export class ClusterTopics implements Topics {
   private readonly options: ClusterTopicsOptions
+  private readonly replicaMoves: ReplicaMoves
   private readonly operations = new PQueue({ concurrency: 1 })
 
   constructor (options: ClusterTopicsOptions) {
     this.options = options
+    this.replicaMoves = new ReplicaMoves(options)
   }
 
   byName (name: string): TopicRecord | undefined { return this.options.metadata.topics.get(name) ?? undefined }
@@ -70,11 +75,12 @@ export class ClusterTopics implements Topics {
     return this.inTurn(async () => {
       const { control, metadata, wallMs } = this.options
       if (this.byName(topic.name) !== undefined) return topicExists(topic.name)
-      const takers = this.takers()
-      const replicationFactor = topic.replicationFactor === 0
-        ? Math.min(DEFAULT_REPLICATION, Math.max(1, takers.length))
-        : topic.replicationFactor
-      if (replicationFactor < 1 || replicationFactor > takers.length) return tooFewBrokers(replicationFactor, takers)
+      const takers = takersOf(metadata).length
+      const isDefault = topic.replicationFactor === 0
+      // Two brokers get two replicas: no record is lost with one of them, though the other one then waits for it.
+      const replicationFactor = isDefault ? Math.min(DEFAULT_REPLICATION, Math.max(1, takers)) : topic.replicationFactor
+      const fault = isDefault && takers > 0 ? null : replicationFault(replicationFactor, takers)
+      if (fault !== null) return fault
       const record = newTopicRecord(topic, { ...this.bounds, replicationFactor, wallMs: wallMs() })
       if ('error' in record || validateOnly) return record
       if (!await this.place(record, 0)) return topicChangedMeanwhile(record.name)
@@ -91,33 +97,51 @@ export class ClusterTopics implements Topics {
     })
   }
 
-  alter (change: TopicChange, validateOnly: boolean): Promise<TopicRecord | Refusal> {
+  alter (change: TopicChange, validateOnly: boolean): Promise<AlteredTopic | Refusal> {
     return this.inTurn(async () => {
-      const { control, metadata } = this.options
+      const { metadata } = this.options
       const known = this.byName(change.name)
       if (known === undefined) return unknownTopic(change.name)
+      const takers = takersOf(metadata).length
+      const fault = change.replicationFactor === 0 ? null : replicationFault(change.replicationFactor, takers)
+      if (fault !== null) return fault
       const record = changedTopicRecord(known, change, this.bounds)
-      if ('error' in record || validateOnly) return record
-      const takers = this.takers()
+      if ('error' in record) return record
+      const isResized = change.replicationFactor !== 0
+      if (validateOnly) return { record, moves: isResized ? this.replicaMoves.resized(record) : [] }
       const isGrowing = record.partitions > known.partitions
-      if (isGrowing && takers.length < record.replicationFactor) return tooFewBrokers(record.replicationFactor, takers)
+      if (isGrowing && takers < record.replicationFactor) return replicationFault(record.replicationFactor, takers)!
       if (isGrowing && !await this.place(record, known.partitions)) {
         await metadata.refreshRecords()
         return topicChangedMeanwhile(record.name)
       }
-      const revision = metadata.topics.revisionOf(record.name)
-      const text = JSON.stringify(record)
-      const isOurs = (value: unknown): boolean => JSON.stringify(value) === text
-      const key = topicKey(record.name)
-      const made = await swap(control, key, record, revision, isOurs)
-      if (made === null) {
-        await metadata.refreshRecords()
-        return topicChangedMeanwhile(record.name)
-      }
-      metadata.topics.apply({ key, value: record, revision: made })
+      const made = await this.replace(record)
+      if (made === null) return topicChangedMeanwhile(record.name)
+      const moves = isResized ? await this.resize(record, made) : []
+      if (moves === null) return topicChangedMeanwhile(record.name)
       if (isGrowing) await this.leadersOf(record)
-      return record
+      return { record, moves }
     })
+  }
+
+  /** @returns the revision of the topic's new record; null where somebody else has changed it. */
+  private async replace (record: TopicRecord): Promise<number | null> {
+    const { control, metadata } = this.options
+    const revision = metadata.topics.revisionOf(record.name)
+    const text = JSON.stringify(record)
+    const isOurs = (value: unknown): boolean => JSON.stringify(value) === text
+    const key = topicKey(record.name)
+    const made = await swap(control, key, record, revision, isOurs)
+    if (made === null) await metadata.refreshRecords()
+    else metadata.topics.apply({ key, value: record, revision: made })
+    return made
+  }
+
+  /** The topic says how many replicas there are to be; here they are asked for. */
+  private async resize (record: TopicRecord, revision: number): Promise<PlacedMove[] | null> {
+    // What is held and moved now, not when this broker last heard of it.
+    await this.options.metadata.refresh()
+    return await this.replicaMoves.resize(record, revision)
   }
 
   delete (name: string): Promise<TopicRecord | Refusal> {
@@ -151,15 +175,6 @@ export class ClusterTopics implements Topics {
     return { defaultPartitions, partitionsHeld, partitionsMax: brokers * LIMITS.partitionsPerBroker }
   }
 
-  /** Brokers that new replicas may go to. */
-  private takers (): BrokerRecord[] {
-    const { metadata } = this.options
-    const deposed = metadata.deposed()
-    const draining = metadata.draining()
-    return [...metadata.brokersById().values()]
-      .filter(({ brokerId }) => !deposed.has(brokerId) && !draining.has(brokerId))
-  }
-
   /**
    * Writes the first records of the partitions `[from, topic.partitions)`. Nothing is written once a drain has begun
    * that this broker has not heard of: so a drain that looks around when its word is written finds all that there will
@@ -171,7 +186,7 @@ export class ClusterTopics implements Topics {
   private async place (topic: TopicRecord, from: number): Promise<boolean> {
     const { control, metadata } = this.options
     for (let tries = 0; tries < PLACE_TRIES_MAX; tries++) {
-      const takers = this.takers()
+      const takers = takersOf(metadata)
       if (takers.length < topic.replicationFactor) return false
       const swaps = this.recordsOf(topic, from, takers)
       const revision = metadata.drains.revisionOf(DRAINS_CHANGED)
@@ -238,10 +253,4 @@ export class ClusterTopics implements Topics {
       }
     }
   }
-}
-
-function tooFewBrokers (replicationFactor: number, takers: readonly BrokerRecord[]): Refusal {
-  const message = `replication factor ${replicationFactor} is not possible: this cluster has ` +
-    `${takers.length} ${takers.length === 1 ? 'broker' : 'brokers'} that take replicas; use 1 to ${takers.length}`
-  return { error: ERROR.INVALID_REPLICATION, message }
 }

@@ -1,90 +1,10 @@
-// Brokers of a cluster on one control store, without logs: who is made leader begins its epochs at once.
-
-import { MemoryMetaStore } from '@sluice/storage/testing'
-import t, { type Test } from 'tap'
-import { LmdbControlStore } from '../control/lmdb-control-store.js'
+import t from 'tap'
 import type { NewTopic } from '../control/topics.js'
-import { systemClock } from '../runtime/clock.js'
-import { silentLogger } from '../runtime/logger.js'
-import { Cluster } from './cluster.js'
-import { ClusterTopics } from './cluster-topics.js'
-import { drainChanges, moveKey, type BrokerRecord } from './cluster-records.js'
+import { leadersOf, Peer, startCluster, until } from './cluster-peers.test.double.js'
+import { drainChanges, moveKey } from './cluster-records.js'
 import { BrokerIdTakenError } from './membership.js'
 
 const TOPIC: NewTopic = { name: 'orders', kind: 'stream', partitions: 6, replicationFactor: 3, config: {} }
-
-let processes = 0
-
-class Peer {
-  readonly record: BrokerRecord
-  readonly cluster: Cluster
-  readonly topics: ClusterTopics
-  addresses: ReadonlyMap<number, unknown> = new Map()
-  isAlive = true
-
-  private constructor (control: LmdbControlStore, cluster: Cluster, brokerId: number, storeId: string) {
-    const incarnation = `process-${++processes}`
-    this.record = { brokerId, incarnation, storeId, host: 'localhost', port: 7000 + brokerId, rack: '', capacity: 1, startedAt: 0, version: '1' }
-    this.cluster = cluster
-    const { metadata, makeNonce } = cluster
-    this.topics = new ClusterTopics(
-      { control, metadata, makeNonce, defaultPartitions: 1, wallMs: () => Date.now(), logger: silentLogger })
-    cluster.placements.subscribe((topicId, partition) => this.begin(topicId, partition))
-  }
-
-  static async start (control: LmdbControlStore, brokerId: number, storeId = `store-${brokerId}`): Promise<Peer> {
-    const cluster = await Cluster.open({
-      control,
-      clock: systemClock,
-      logger: silentLogger,
-      membershipTiming: { idTakenMs: 50, retryMs: 20 },
-      controllerLimits: { graceMs: 50, stuckMs: 1_000, stuckMsMax: 5_000, learnersPerBroker: 4 },
-    })
-    const peer = new Peer(control, cluster, brokerId, storeId)
-    try {
-      const { incarnation, host, port, rack } = peer.record
-      const self = { member: { brokerId, storeId }, incarnation, address: { host, port }, rack }
-      await cluster.start(self, addresses => { peer.addresses = addresses })
-    } catch (error) {
-      await cluster.stop()
-      throw error
-    }
-    return peer
-  }
-
-  private begin (topicId: string, partition: number): void {
-    const record = this.cluster.placements.get(topicId, partition)?.record
-    if (!this.isAlive || record === undefined || record.active) return
-    if (record.leaderIncarnation !== this.record.incarnation) return
-    this.cluster.placements.activate(topicId, partition, record.epoch).catch(() => {})
-  }
-
-  /** Ends as by kill -9, once the others have noticed. */
-  die (others: readonly Peer[]): void {
-    this.isAlive = false
-    for (const { cluster } of others) cluster.onPeerLost(this.record.brokerId, this.record.incarnation)
-  }
-}
-
-async function startCluster (t: Test, count: number): Promise<{ control: LmdbControlStore, peers: Peer[] }> {
-  const control = new LmdbControlStore(new MemoryMetaStore())
-  const peers: Peer[] = []
-  t.teardown(async () => {
-    for (const { cluster } of peers) await cluster.stop()
-    await control.close()
-  })
-  for (let id = 1; id <= count; id++) peers.push(await Peer.start(control, id))
-  return { control, peers }
-}
-
-/** Waits for something that comes by itself. */
-async function until (holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise(resolve => setTimeout(resolve, 5))
-}
-
-function leadersOf ({ cluster }: Peer): number[] {
-  return [...cluster.placements.all()].filter(({ record }) => record.active).map(({ record }) => record.leader.brokerId)
-}
 
 t.test('Cluster: brokers know each other, have one id and one controller', async t => {
   const { peers } = await startCluster(t, 3)
@@ -127,7 +47,8 @@ t.test('Cluster: a topic that is created while a broker is drained has nothing t
     t.notOk(record.replicas.some(({ brokerId }) => brokerId === 2), `partition ${partition}`)
   }
   const growing = control.commit(drainChanges(3, true, 2))
-  const grown = await peers[0]!.topics.alter({ name: TOPIC.name, partitions: 12, set: {}, unset: [] }, false)
+  const more = { name: TOPIC.name, partitions: 12, replicationFactor: 0, set: {}, unset: [] }
+  const grown = await peers[0]!.topics.alter(more, false)
   await growing
   t.notOk('error' in grown)
   await metadata.refresh()
@@ -147,8 +68,8 @@ t.test('Cluster: partitions that are added have leaders, and settings reach ever
   const { peers } = await startCluster(t, 3)
   await peers[0]!.topics.create(TOPIC, false)
   await until(() => peers[1]!.topics.byName('orders') !== undefined)
-  const change = { name: 'orders', partitions: 8, set: { 'retention.ms': '60000' }, unset: [] }
-  t.match(await peers[1]!.topics.alter(change, false), { partitions: 8, version: 2 })
+  const change = { name: 'orders', partitions: 8, replicationFactor: 0, set: { 'retention.ms': '60000' }, unset: [] }
+  t.match(await peers[1]!.topics.alter(change, false), { record: { partitions: 8, version: 2 }, moves: [] })
   for (const peer of peers) {
     await until(() => leadersOf(peer).length === 8)
     t.equal(peer.topics.byName('orders')?.overrides['retention.ms'], '60000')

@@ -60,6 +60,8 @@ export interface ClusterSelf {
  * milliseconds.
  */
 const SUSPECT_AFTER_MS = 100
+/** Epochs that end with a move begin anew somewhere: so many at once, that nobody waits for thousands of others. */
+const COMPLETED_AT_ONCE = 60
 /** What could not be handed over since its record had changed is tried again so often. */
 const RESIGN_TRIES = 3
 
@@ -190,6 +192,7 @@ export class Cluster {
       const completed = completedMove(record, move, view, isReady, makeNonce())
       if (completed === null) continue
       swaps.push({ change: { key: `${PARTITION_PREFIX}${topicId}/${partition}`, value: completed }, revision })
+      if (swaps.length === COMPLETED_AT_ONCE) break
     }
     if (swaps.length === 0) return
     this.completing = true

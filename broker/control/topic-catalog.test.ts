@@ -10,7 +10,7 @@ import { silentLogger } from '../runtime/logger.js'
 import type { ControlStore } from './control-store.js'
 import { LmdbControlStore } from './lmdb-control-store.js'
 import { TopicCatalog } from './topic-catalog.js'
-import type { Refusal } from './topics.js'
+import type { AlteredTopic, Refusal } from './topics.js'
 import { TopicFiles } from './topic-files.js'
 import type { TopicRecord } from './topic-record.js'
 
@@ -42,8 +42,8 @@ async function live (disk: MemoryDisk, meta: MemoryMetaStore): Promise<Life> {
 const create = ({ catalog }: Life, name: string, partitions = 1): Promise<TopicRecord | Refusal> =>
   catalog.create({ name, kind: 'stream', partitions, replicationFactor: 0, config: {} }, false)
 
-const grow = ({ catalog }: Life, name: string, partitions: number): Promise<TopicRecord | Refusal> =>
-  catalog.alter({ name, partitions, set: { 'retention.ms': '1000' }, unset: [] }, false)
+const grow = ({ catalog }: Life, name: string, partitions: number): Promise<AlteredTopic | Refusal> =>
+  catalog.alter({ name, partitions, replicationFactor: 0, set: { 'retention.ms': '1000' }, unset: [] }, false)
 
 async function created (life: Life, name: string, partitions = 1): Promise<TopicRecord> {
   const result = await create(life, name, partitions)
@@ -148,7 +148,7 @@ t.test('TopicCatalog: a topic that could not grow is as it was, and can grow lat
   t.equal(life.partitions.partitionsOf(topicId).length, 1)
   t.match(JSON.parse(disk.contents(`/data/logs/${topicId}/topic.json`).toString()), { partitions: 1, version: 1 })
   mend()
-  t.match(await grow(life, 'orders', 3), { partitions: 3 })
+  t.match(await grow(life, 'orders', 3), { record: { partitions: 3 } })
   t.same(life.partitions.partitionsOf(topicId).map(({ index }) => index), [0, 1, 2])
   t.equal(life.partitions.size, 3)
 })
@@ -204,6 +204,6 @@ t.test('TopicCatalog: a topic.json that makes no sense is not taken for a topic,
 t.test('TopicCatalog: unset refuses what is not set, names of built-in properties too', async t => {
   const life = await live(new MemoryDisk(), new MemoryMetaStore())
   await created(life, 'orders')
-  const change = { name: 'orders', partitions: 0, set: {}, unset: ['toString'] }
+  const change = { name: 'orders', partitions: 0, replicationFactor: 0, set: {}, unset: ['toString'] }
   t.match(await life.catalog.alter(change, false), { error: ERROR.INVALID_CONFIG })
 })

@@ -22,7 +22,7 @@ import { TOPIC_PREFIX, isTopicRecord, topicKey, type TopicRecord } from './topic
 import {
   changedTopicRecord, newTopicRecord, topicChangedMeanwhile, topicExists, unknownTopic, type TopicBounds,
 } from './topic-rules.js'
-import type { NewTopic, Refusal, TopicChange, Topics } from './topics.js'
+import type { AlteredTopic, NewTopic, Refusal, TopicChange, Topics } from './topics.js'
 
 export interface TopicCatalogOptions {
   control: ControlStore
@@ -105,12 +105,13 @@ export class TopicCatalog implements Topics {
     })
   }
 
-  alter (change: TopicChange, validateOnly: boolean): Promise<TopicRecord | Refusal> {
+  alter (change: TopicChange, validateOnly: boolean): Promise<AlteredTopic | Refusal> {
     return this.inTurn(async () => {
       const known = this.names.get(change.name)
       if (known === undefined) return unknownTopic(change.name)
       const record = this.applyChange(known.record, change)
-      if ('error' in record || validateOnly) return record
+      if ('error' in record) return record
+      if (validateOnly) return { record, moves: [] }
       const { files, partitions } = this.options
       const prepared: Partition[] = []
       try {
@@ -129,7 +130,7 @@ export class TopicCatalog implements Topics {
       partitions.install(record, prepared)
       partitions.configureTopic(record)
       this.changed()
-      return record
+      return { record, moves: [] }
     })
   }
 
@@ -201,17 +202,12 @@ export class TopicCatalog implements Topics {
 
   private validate (topic: NewTopic): TopicRecord | Refusal {
     if (this.names.has(topic.name)) return topicExists(topic.name)
-    if (topic.replicationFactor !== 0 && topic.replicationFactor !== 1) {
-      return {
-        error: ERROR.INVALID_REPLICATION,
-        message: `replication factor ${topic.replicationFactor} is not possible: this cluster has 1 broker; use 1`,
-      }
-    }
-    return newTopicRecord(topic, { ...this.bounds, replicationFactor: 1, wallMs: this.options.wallMs() })
+    const { wallMs } = this.options
+    return aloneFault(topic) ?? newTopicRecord(topic, { ...this.bounds, replicationFactor: 1, wallMs: wallMs() })
   }
 
   private applyChange (record: TopicRecord, change: TopicChange): TopicRecord | Refusal {
-    return changedTopicRecord(record, change, this.bounds)
+    return aloneFault(change) ?? changedTopicRecord(record, change, this.bounds)
   }
 
   private get bounds (): TopicBounds {
@@ -274,5 +270,14 @@ export class TopicCatalog implements Topics {
     }
     this.put(restored, revision)
     logger.warn({ topicId, topic: name }, 'the control store did not know a topic that is on disk; it is back')
+  }
+}
+
+function aloneFault ({ replicationFactor }: { replicationFactor: number }): Refusal | null {
+  if (replicationFactor === 0 || replicationFactor === 1) return null
+  return {
+    error: ERROR.INVALID_REPLICATION,
+    message: `replication factor ${replicationFactor} is not possible: this broker is alone; use 1, or start brokers with ` +
+      '--control to make a cluster',
   }
 }

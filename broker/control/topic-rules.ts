@@ -40,7 +40,7 @@ export function newTopicRecord (
   }
 }
 
-/** The record after a change, or why it cannot be made. */
+/** The record after a change, or why it cannot be made. Whether there are as many brokers is asked before. */
 export function changedTopicRecord (
   record: TopicRecord, change: TopicChange, bounds: TopicBounds,
 ): TopicRecord | Refusal {
@@ -60,6 +60,7 @@ export function changedTopicRecord (
   }
   const refusal = partitionsFault(partitions, partitions - record.partitions, bounds)
   if (refusal !== null) return refusal
+  const replicationFactor = change.replicationFactor === 0 ? record.replicationFactor : change.replicationFactor
   const parsed = parseOverrides(record.kind, change.set)
   if ('fault' in parsed) return { error: ERROR.INVALID_CONFIG, message: parsed.fault }
   const overrides = { ...record.overrides, ...parsed.overrides }
@@ -75,7 +76,27 @@ export function changedTopicRecord (
   const conflict = settingsFault({ kind: record.kind, name: record.name, overrides })
   if (conflict !== null) return { error: ERROR.INVALID_CONFIG, message: conflict }
   const growth = partitions > record.partitions ? { grownFrom: record.grownFrom ?? record.partitions } : {}
-  return { ...record, partitions, ...growth, overrides, version: record.version + 1 }
+  return { ...record, partitions, ...growth, replicationFactor, overrides, version: record.version + 1 }
+}
+
+/**
+ * What is wrong with a number of replicas that somebody asks for; null where nothing is.
+ *
+ * @param brokers that take replicas.
+ */
+export function replicationFault (replicationFactor: number, brokers: number): Refusal | null {
+  const of = `replication factor ${replicationFactor} is not possible`
+  if (replicationFactor < 1 || replicationFactor > brokers) {
+    const take = brokers === 1 ? '1 broker that takes' : `${brokers} brokers that take`
+    const use = brokers <= 1 ? 'use 1' : `use 1 to ${brokers}`
+    return { error: ERROR.INVALID_REPLICATION, message: `${of}: this cluster has ${take} replicas; ${use}` }
+  }
+  if (replicationFactor % 2 === 1) return null
+  return {
+    error: ERROR.INVALID_REPLICATION,
+    message: `${of}: a majority of ${replicationFactor} outlives no more losses than one of ${replicationFactor - 1}; ` +
+      `use ${replicationFactor - 1}${replicationFactor < brokers ? ` or ${replicationFactor + 1}` : ''}`,
+  }
 }
 
 function partitionsFault (partitions: number, added: number, bounds: TopicBounds): Refusal | null {

@@ -15,8 +15,10 @@ export interface PlacedPartition {
   readonly partition: number
   /** Brokers, without doubles; the first is to lead. */
   readonly replicas: readonly number[]
-  /** How many replicas there are to be, where that may be more than there are. */
+  /** How many replicas there are to be, where that may be more or fewer than there are. */
   readonly replicationFactor?: number
+  /** Who has the records, where that is not `replicas` yet since it is being moved; the leader first. */
+  readonly held?: readonly number[]
 }
 
 /** How far above its fair share of replicas a broker may go: the `c` of consistent hashing with bounded loads. */

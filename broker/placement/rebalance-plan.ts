@@ -1,10 +1,11 @@
 // What to move so that every broker holds its fair share again, and no more than that.
 //
-//   1. off brokers that are to hold nothing       drained, or gone for good: what they hold has to go somewhere
-//   2. as many as there are to be                 a forced recovery leaves a partition with fewer
-//   3. apart, where two share a rack and need not
-//   4. even                                       only what brings a broker that is out of bounds to its fair share
-//   5. leaders                                    shared evenly
+//   1. no more than there are to be               a change of the number that was broken off leaves some with more
+//   2. off brokers that are to hold nothing       drained, or gone for good: what they hold has to go somewhere
+//   3. no fewer than there are to be              a forced recovery leaves a partition with fewer
+//   4. apart, where two share a rack and need not
+//   5. even                                       only what brings a broker that is out of bounds to its fair share
+//   6. leaders                                    shared evenly
 //
 // Loads within the bounds (half the fair share to fair share × 1.25) are left alone, so that a plan for a balanced
 // cluster is empty, and applying a plan and planning again moves nothing. The ring says which replicas a broker takes:
@@ -12,6 +13,7 @@
 
 import { BrokerLoads } from './broker-loads.js'
 import { chooseReplicas, rackOf } from './choose-replicas.js'
+import { cutReplicas } from './cut-replicas.js'
 import { HashRing } from './hash-ring.js'
 import { leaderFirst } from './place-partitions.js'
 import type { PlacedPartition, PlacementBroker } from './placement-types.js'
@@ -74,8 +76,8 @@ class Planner {
   constructor (brokers: readonly PlacementBroker[], partitions: readonly PlacedPartition[]) {
     this.brokers = new Map(brokers.map(broker => [broker.brokerId, broker]))
     this.ring = new HashRing(brokers)
-    const total = partitions.reduce((sum, { replicas, replicationFactor = 0 }) =>
-      sum + Math.max(replicas.length, Math.min(replicationFactor, brokers.length)), 0)
+    const total = partitions.reduce((sum, { replicas: { length }, replicationFactor = length }) =>
+      sum + Math.min(replicationFactor, Math.max(length, brokers.length)), 0)
     this.loads = new BrokerLoads(brokers, total)
     this.slots = [...partitions]
       .sort((a, b) => a.topicId === b.topicId ? a.partition - b.partition : a.topicId < b.topicId ? -1 : 1)
@@ -86,6 +88,7 @@ class Planner {
   }
 
   plan (): RebalancePlan {
+    for (const slot of this.slots) this.cutBack(slot)
     for (const slot of this.slots) this.leaveGone(slot)
     for (const slot of this.slots) this.fillUp(slot)
     for (const slot of this.slots) this.separateRacks(slot)
@@ -107,6 +110,12 @@ class Planner {
       if (isSame) leaderChanges++
     }
     return { moves, copies, copiesLeast: this.copiesLeast, leaderChanges }
+  }
+
+  private cutBack (slot: Slot): void {
+    const { placed: { replicationFactor: count, held = slot.replicas }, order, replicas } = slot
+    if (count === undefined || replicas.length <= count) return
+    this.replace(slot, cutReplicas({ replicas, held, count, brokers: this.brokers, order, loads: this.loads }))
   }
 
   private leaveGone (slot: Slot): void {

@@ -8,6 +8,8 @@
 interface Marks { atMs: number, current: readonly number[], before: readonly number[] | null }
 
 const MARK_MS = 1_000
+/** Who has not asked for so long begins anew: marks of an earlier move say nothing of what has been committed since. */
+const STALE_MS = 5_000
 
 export class CatchUpMarks {
   private readonly marks = new Map<string, Marks>()
@@ -23,8 +25,9 @@ export class CatchUpMarks {
     endOffsets: readonly number[],
   ): boolean {
     const marks = this.marks.get(name)
-    if (marks === undefined || nowMs - marks.atMs >= MARK_MS) {
-      this.marks.set(name, { atMs: nowMs, current: highWatermarks, before: marks?.current ?? null })
+    const ageMs = nowMs - (marks?.atMs ?? -Infinity)
+    if (ageMs >= MARK_MS) {
+      this.marks.set(name, { atMs: nowMs, current: highWatermarks, before: ageMs < STALE_MS ? marks!.current : null })
     }
     if (endOffsets.every((end, index) => matchOffsets[index]! >= end)) return true
     const before = this.marks.get(name)!.before

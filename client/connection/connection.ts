@@ -74,7 +74,8 @@ interface Outgoing {
 /** Apis that change something: an answer that went missing leaves open whether they did. */
 const CHANGING_APIS: ReadonlySet<ApiName> = new Set<ApiName>([
   'produce', 'createTopics', 'deleteTopics', 'alterTopics', 'deleteRecords', 'commitOffsets', 'deleteGroups', 'receive', 'settle',
-  'cancelRecords', 'rescheduleRecords', 'controlQueue', 'startRedrive', 'cancelRedrive',
+  'cancelRecords', 'rescheduleRecords', 'controlQueue', 'startRedrive', 'cancelRedrive', 'changePlacement', 'moveReplicas',
+  'forceRecover',
 ])
 
 const SOCKET_BYTES_MAX = 4 * 1024 * 1024

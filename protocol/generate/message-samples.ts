@@ -115,9 +115,11 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
   'deleteTopics.v1.response': { topics: [{ name: 'orders', error: 20, message: 'there is no topic orders' }] },
   'alterTopics.v1.request': {
     timeoutMs: 30000, validateOnly: false,
-    topics: [{ name: 'orders', partitions: 6, set: { 'retention.ms': '86400000' }, unset: ['cleanup'] }],
+    topics: [{ name: 'orders', partitions: 6, replicationFactor: 3, set: { 'retention.ms': '86400000' }, unset: ['cleanup'] }],
   },
-  'alterTopics.v1.response': { topics: [{ name: 'orders', ...OK }] },
+  'alterTopics.v1.response': {
+    topics: [{ name: 'orders', ...OK, moves: [{ partition: 0, from: [2], to: [2, 1, 3] }] }],
+  },
   'listTopics.v1.request': {},
   'listTopics.v1.response': {
     topics: [{ name: 'orders', topicId: TOPIC_ID, kind: 'stream', partitions: 3, replicationFactor: 1 }],
@@ -204,6 +206,8 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
   },
   'forceRecover.v1.request': { topic: 'orders', partition: 3, survivors: [1], dryRun: false },
   'forceRecover.v1.response': { error: 0, message: '', epoch: 8, leader: 1, givenUp: [2, 3] },
+  'moveReplicas.v1.request': { topic: 'orders', partition: 3, replicas: [4, 2, 3], dryRun: false },
+  'moveReplicas.v1.response': { error: 0, message: '', from: [1, 2, 3], to: [4, 2, 3] },
   'openSession.v1.request': { sessionId: 0, token: '', clientName: 'mailer', leases: 'started' },
   'openSession.v1.response': { ...SESSION, token: 'q5Jw0yq2oQkz7mZ3cB9h1w', heartbeatMs: 3333 },
   'heartbeatSession.v1.request': SESSION,

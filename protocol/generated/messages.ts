@@ -18,7 +18,7 @@ export const API_KEY = {
   createTopics: 10,
   /** Delete topics. */
   deleteTopics: 11,
-  /** Change settings, add partitions. */
+  /** Change settings, add partitions, change the number of replicas. */
   alterTopics: 12,
   /** Names of all topics. */
   listTopics: 13,
@@ -80,6 +80,8 @@ export const API_KEY = {
   changePlacement: 55,
   /** Go on without a majority that is gone for ever; may lose records. */
   forceRecover: 56,
+  /** Say which brokers are to hold a partition. */
+  moveReplicas: 57,
   /** Between brokers: who connects. */
   peerHello: 60,
   /** Between brokers: replication of partitions. */
@@ -135,6 +137,7 @@ export const API_VERSIONS: Readonly<Record<ApiName, { min: number, max: number }
   describeCluster: { min: 1, max: 1 },
   changePlacement: { min: 1, max: 1 },
   forceRecover: { min: 1, max: 1 },
+  moveReplicas: { min: 1, max: 1 },
   peerHello: { min: 1, max: 1 },
   replicate: { min: 1, max: 1 },
   storeDeadLetter: { min: 1, max: 1 },
@@ -148,13 +151,15 @@ export interface TopicChange {
   name: string
   /** New number of partitions, not below the present one; 0 to leave it. */
   partitions: number
+  /** New number of replicas of each partition, odd; 0 to leave it. They are copied, or removed, after the answer: describeCluster shows how far that is. */
+  replicationFactor: number
   /** Settings to set. */
   set: Record<string, string>
   /** Settings to put back to their default. */
   unset: string[]
 }
 
-/** Changes settings of topics and adds partitions. */
+/** Changes settings of topics, adds partitions, and changes how many replicas there are. */
 export interface AlterTopicsRequest {
   /** How long the broker may work on the request before it answers REQUEST_TIMED_OUT, in milliseconds. */
   timeoutMs: number
@@ -162,6 +167,16 @@ export interface AlterTopicsRequest {
   validateOnly: boolean
   /** Changes. */
   topics: TopicChange[]
+}
+
+/** A partition that is going to be held by more brokers, or by fewer. */
+export interface AlteredPlacement {
+  /** Partition number. */
+  partition: number
+  /** Brokers that hold it now, the leader first. */
+  from: number[]
+  /** Brokers that are to hold it; the first is to lead. */
+  to: number[]
 }
 
 /** What became of one topic. */
@@ -172,6 +187,8 @@ export interface AlteredTopic {
   error: number
   /** What went wrong and what to do next; empty where error is 0. */
   message: string
+  /** What a new number of replicas brings about, by partition; empty where it is left, and with an error. */
+  moves: AlteredPlacement[]
 }
 
 /** One result per topic, in order. */
@@ -1504,6 +1521,30 @@ export interface MetadataResponse {
   topics: TopicMetadata[]
 }
 
+/** Says which brokers are to hold a partition, or tells whether they could. */
+export interface MoveReplicasRequest {
+  /** Topic name. */
+  topic: string
+  /** Partition number. */
+  partition: number
+  /** Ids of the brokers that are to hold it, as many as the topic has replicas; the first is to lead. */
+  replicas: number[]
+  /** Tell what would be done and do nothing. */
+  dryRun: boolean
+}
+
+/** What is going to be moved. The move goes on by itself; describeCluster shows how far it is. */
+export interface MoveReplicasResponse {
+  /** Error number from errors.json; 0 means it succeeded. */
+  error: number
+  /** What went wrong and what to do next; empty where error is 0. */
+  message: string
+  /** Brokers that hold it now, the leader first; empty with an error. */
+  from: number[]
+  /** Brokers that are to hold it; empty with an error. */
+  to: number[]
+}
+
 /** How long leases last. visibility: for the visibility time of the queue from the grant on, whatever becomes of session and connection; only extend prolongs them. session: the same, and heartbeats renew them; they end with the session. started: as session, but the time of a record counts only once it is settled as `start`. */
 export type LeaseMode = 'visibility' | 'session' | 'started'
 
@@ -2301,6 +2342,8 @@ export interface Messages {
   'listTopics.response': ListTopicsResponse
   'metadata.request': MetadataRequest
   'metadata.response': MetadataResponse
+  'moveReplicas.request': MoveReplicasRequest
+  'moveReplicas.response': MoveReplicasResponse
   'openSession.request': OpenSessionRequest
   'openSession.response': OpenSessionResponse
   'peekRecords.request': PeekRecordsRequest
@@ -2326,8 +2369,8 @@ export interface Messages {
 
 /** Schemas by message name, without their docs. */
 export const SCHEMAS = {
-  'alterTopics.v1.request': {"type":"record","name":"AlterTopicsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"validateOnly","type":"boolean"},{"name":"topics","type":{"type":"array","items":{"type":"record","name":"TopicChange","fields":[{"name":"name","type":"string"},{"name":"partitions","type":"int"},{"name":"set","type":{"type":"map","values":"string"}},{"name":"unset","type":{"type":"array","items":"string"}}]}}}]},
-  'alterTopics.v1.response': {"type":"record","name":"AlterTopicsResponse","namespace":"sluice.v1","fields":[{"name":"topics","type":{"type":"array","items":{"type":"record","name":"AlteredTopic","fields":[{"name":"name","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"}]}}}]},
+  'alterTopics.v1.request': {"type":"record","name":"AlterTopicsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"validateOnly","type":"boolean"},{"name":"topics","type":{"type":"array","items":{"type":"record","name":"TopicChange","fields":[{"name":"name","type":"string"},{"name":"partitions","type":"int"},{"name":"replicationFactor","type":"int"},{"name":"set","type":{"type":"map","values":"string"}},{"name":"unset","type":{"type":"array","items":"string"}}]}}}]},
+  'alterTopics.v1.response': {"type":"record","name":"AlterTopicsResponse","namespace":"sluice.v1","fields":[{"name":"topics","type":{"type":"array","items":{"type":"record","name":"AlteredTopic","fields":[{"name":"name","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"moves","type":{"type":"array","items":{"type":"record","name":"AlteredPlacement","fields":[{"name":"partition","type":"int"},{"name":"from","type":{"type":"array","items":"int"}},{"name":"to","type":{"type":"array","items":"int"}}]}}}]}}}]},
   'appendRedriven.v1.request': {"type":"record","name":"AppendRedrivenRequest","namespace":"sluice.v1","fields":[{"name":"redriveId","type":"string"},{"name":"term","type":"int"},{"name":"ask","type":"long"},{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"leaderEpoch","type":"int"}]},
   'appendRedriven.v1.response': {"type":"record","name":"AppendRedrivenResponse","namespace":"sluice.v1","fields":[{"name":"baseOffset","type":"long"}]},
   'cancelRecords.v1.request': {"type":"record","name":"CancelRecordsRequest","namespace":"sluice.v1","fields":[{"name":"timeoutMs","type":"int"},{"name":"targets","type":{"type":"array","items":{"type":"record","name":"CancelTarget","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"offset","type":"long"},{"name":"dedupId","type":["null","string"]}]}}}]},
@@ -2392,6 +2435,8 @@ export const SCHEMAS = {
   'listTopics.v1.response': {"type":"record","name":"ListTopicsResponse","namespace":"sluice.v1","fields":[{"name":"topics","type":{"type":"array","items":{"type":"record","name":"ListedTopic","fields":[{"name":"name","type":"string"},{"name":"topicId","type":"string"},{"name":"kind","type":{"type":"enum","name":"ListedTopicKind","symbols":["stream","queue"]}},{"name":"partitions","type":"int"},{"name":"replicationFactor","type":"int"}]}}}]},
   'metadata.v1.request': {"type":"record","name":"MetadataRequest","namespace":"sluice.v1","fields":[{"name":"topics","type":["null",{"type":"array","items":"string"}]}]},
   'metadata.v1.response': {"type":"record","name":"MetadataResponse","namespace":"sluice.v1","fields":[{"name":"clusterId","type":"string"},{"name":"controllerId","type":"int"},{"name":"timeMs","type":"long"},{"name":"brokers","type":{"type":"array","items":{"type":"record","name":"BrokerAddress","fields":[{"name":"brokerId","type":"int"},{"name":"host","type":"string"},{"name":"port","type":"int"},{"name":"rack","type":["null","string"]}]}}},{"name":"topics","type":{"type":"array","items":{"type":"record","name":"TopicMetadata","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"name","type":"string"},{"name":"topicId","type":"string"},{"name":"kind","type":{"type":"enum","name":"TopicKind","symbols":["stream","queue"]}},{"name":"partitions","type":{"type":"array","items":{"type":"record","name":"PartitionMetadata","fields":[{"name":"partition","type":"int"},{"name":"leader","type":"int"},{"name":"leaderEpoch","type":"int"},{"name":"replicas","type":{"type":"array","items":"int"}}]}}}]}}}]},
+  'moveReplicas.v1.request': {"type":"record","name":"MoveReplicasRequest","namespace":"sluice.v1","fields":[{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"replicas","type":{"type":"array","items":"int"}},{"name":"dryRun","type":"boolean"}]},
+  'moveReplicas.v1.response': {"type":"record","name":"MoveReplicasResponse","namespace":"sluice.v1","fields":[{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"from","type":{"type":"array","items":"int"}},{"name":"to","type":{"type":"array","items":"int"}}]},
   'openSession.v1.request': {"type":"record","name":"OpenSessionRequest","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"},{"name":"token","type":"string"},{"name":"clientName","type":"string"},{"name":"leases","type":{"type":"enum","name":"LeaseMode","symbols":["visibility","session","started"]}}]},
   'openSession.v1.response': {"type":"record","name":"OpenSessionResponse","namespace":"sluice.v1","fields":[{"name":"sessionId","type":"long"},{"name":"token","type":"string"},{"name":"heartbeatMs","type":"int"}]},
   'peekRecords.v1.request': {"type":"record","name":"PeekRecordsRequest","namespace":"sluice.v1","fields":[{"name":"topicId","type":"string"},{"name":"partition","type":"int"},{"name":"group","type":"string"},{"name":"fromOffset","type":"long"},{"name":"maxRecords","type":"int"},{"name":"maxBytes","type":"int"},{"name":"states","type":{"type":"array","items":{"type":"enum","name":"QueueRecordState","symbols":["unknown","aboveHighWatermark","fresh","ready","leased","delayed","blocked","rateLimited","held","quarantined","deadLetterPending","terminal"]}}}]},

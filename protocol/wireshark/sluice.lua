@@ -50,6 +50,7 @@ local APIS = {
   [54] = "describeCluster",
   [55] = "changePlacement",
   [56] = "forceRecover",
+  [57] = "moveReplicas",
   [60] = "peerHello",
   [61] = "replicate",
   [62] = "storeDeadLetter",
@@ -131,8 +132,8 @@ local BATCH = {
   extrasSize = 80,
 }
 local SCHEMAS = {
-  ["alterTopics.v1.request"] = { record = { { "timeoutMs", "int" }, { "validateOnly", "boolean" }, { "topics", { array = { record = { { "name", "string" }, { "partitions", "int" }, { "set", { map = "string" } }, { "unset", { array = "string" } } } } } } } },
-  ["alterTopics.v1.response"] = { record = { { "topics", { array = { record = { { "name", "string" }, { "error", "int" }, { "message", "string" } } } } } } },
+  ["alterTopics.v1.request"] = { record = { { "timeoutMs", "int" }, { "validateOnly", "boolean" }, { "topics", { array = { record = { { "name", "string" }, { "partitions", "int" }, { "replicationFactor", "int" }, { "set", { map = "string" } }, { "unset", { array = "string" } } } } } } } },
+  ["alterTopics.v1.response"] = { record = { { "topics", { array = { record = { { "name", "string" }, { "error", "int" }, { "message", "string" }, { "moves", { array = { record = { { "partition", "int" }, { "from", { array = "int" } }, { "to", { array = "int" } } } } } } } } } } } },
   ["appendRedriven.v1.request"] = { record = { { "redriveId", "string" }, { "term", "int" }, { "ask", "long" }, { "topicId", "string" }, { "partition", "int" }, { "leaderEpoch", "int" } } },
   ["appendRedriven.v1.response"] = { record = { { "baseOffset", "long" } } },
   ["cancelRecords.v1.request"] = { record = { { "timeoutMs", "int" }, { "targets", { array = { record = { { "topicId", "string" }, { "partition", "int" }, { "group", "string" }, { "offset", "long" }, { "dedupId", { union = { "null", "string" } } } } } } } } },
@@ -197,6 +198,8 @@ local SCHEMAS = {
   ["listTopics.v1.response"] = { record = { { "topics", { array = { record = { { "name", "string" }, { "topicId", "string" }, { "kind", { enum = { "stream", "queue" } } }, { "partitions", "int" }, { "replicationFactor", "int" } } } } } } },
   ["metadata.v1.request"] = { record = { { "topics", { union = { "null", { array = "string" } } } } } },
   ["metadata.v1.response"] = { record = { { "clusterId", "string" }, { "controllerId", "int" }, { "timeMs", "long" }, { "brokers", { array = { record = { { "brokerId", "int" }, { "host", "string" }, { "port", "int" }, { "rack", { union = { "null", "string" } } } } } } }, { "topics", { array = { record = { { "error", "int" }, { "message", "string" }, { "name", "string" }, { "topicId", "string" }, { "kind", { enum = { "stream", "queue" } } }, { "partitions", { array = { record = { { "partition", "int" }, { "leader", "int" }, { "leaderEpoch", "int" }, { "replicas", { array = "int" } } } } } } } } } } } },
+  ["moveReplicas.v1.request"] = { record = { { "topic", "string" }, { "partition", "int" }, { "replicas", { array = "int" } }, { "dryRun", "boolean" } } },
+  ["moveReplicas.v1.response"] = { record = { { "error", "int" }, { "message", "string" }, { "from", { array = "int" } }, { "to", { array = "int" } } } },
   ["openSession.v1.request"] = { record = { { "sessionId", "long" }, { "token", "string" }, { "clientName", "string" }, { "leases", { enum = { "visibility", "session", "started" } } } } },
   ["openSession.v1.response"] = { record = { { "sessionId", "long" }, { "token", "string" }, { "heartbeatMs", "int" } } },
   ["peekRecords.v1.request"] = { record = { { "topicId", "string" }, { "partition", "int" }, { "group", "string" }, { "fromOffset", "long" }, { "maxRecords", "int" }, { "maxBytes", "int" }, { "states", { array = { enum = { "unknown", "aboveHighWatermark", "fresh", "ready", "leased", "delayed", "blocked", "rateLimited", "held", "quarantined", "deadLetterPending", "terminal" } } } } } },

@@ -83,7 +83,9 @@ export const TOPIC_DIALOGUE_LIST: readonly Dialogue[] = [
       const connection = await stage.greeted()
       const { name } = await stage.topic(connection, 2)
       const alter = async (partitions: number): Promise<{ error: number, message: string } | undefined> =>
-        (await connection.tell('alterTopics', { ...CREATE, topics: [{ name, partitions, set: {}, unset: [] }] })).topics[0]
+        (await connection.tell('alterTopics', {
+          ...CREATE, topics: [{ name, partitions, replicationFactor: 0, set: {}, unset: [] }],
+        })).topics[0]
       expectItem(await alter(4), 'NONE')
       expectEqual((await connection.tell('metadata', { topics: [name] })).topics[0]!.partitions.length, 4, 'partitions')
       expectItem(await alter(3), 'INVALID_PARTITIONS')

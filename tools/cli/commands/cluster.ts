@@ -1,6 +1,6 @@
 // `sluice cluster`: run one on this machine, look at one, and change who holds what.
 
-import type { ClusterStatus, PlacementAction, PlacementChange } from '@sluice/client'
+import type { ClusterStatus, PlacementAction, PlacementChange, ReplicaMove } from '@sluice/client'
 import type { Command } from 'commander'
 import { CliError } from '../cli-error.js'
 import {
@@ -25,7 +25,7 @@ export function command (run: RunAction): Command {
     .addCommand(start(run)).addCommand(status(run)).addCommand(ring(run))
     .addCommand(change(run, 'rebalance')).addCommand(change(run, 'leaders'))
     .addCommand(change(run, 'drain')).addCommand(change(run, 'undrain')).addCommand(change(run, 'cancel'))
-    .addCommand(forceRecover(run))
+    .addCommand(move(run)).addCommand(forceRecover(run))
 }
 
 function start (run: RunAction): Command {
@@ -157,8 +157,37 @@ function summaryOf ({ moves, copies, copiesLeast, leaderChanges }: PlacementChan
     `${copiesLeast}, and ${countOf(leaderChanges, 'change')} of leader only`
 }
 
-function formatMoves (moves: PlacementChange['moves'] | ClusterStatus['moves'], format: OutputOptions['output']): string {
+function formatMoves (moves: readonly (ReplicaMove & { topic: string })[], format: OutputOptions['output']): string {
   return formatRows(moves.map((move): Row => ({ ...move })), format, { columns: ['topic', 'partition', 'from', 'to'] })
+}
+
+function move (run: RunAction): Command {
+  const command = newCommand('move', 'Say which brokers are to hold a partition; the first is to lead. It serves all the while.', [
+    'sluice cluster move orders 3 --to 4,1,2 --dry-run',
+    'sluice cluster move orders 3 --to 4,1,2 --yes',
+    'sluice cluster move orders 3 --to 4,1,2 --yes && sluice cluster status',
+  ])
+  command.argument('<topic>', 'name of the topic').argument('<partition>', 'number of the partition', integerOption(0))
+    .requiredOption('--to <ids>', 'as many brokers as the topic has replicas, with commas between')
+  withOutput(withConfirmation(withBrokers(command)))
+  interface Options extends BrokerOptions, OutputOptions, ConfirmationOptions { to: string }
+  return command.action((topic: string, partition: number, options: Options) => run(() =>
+    withClient(options, async client => {
+      const replicas = brokerIds('--to', options.to)
+      const { timeout: timeoutMs } = options
+      const { from, to } = await client.admin.moveReplicas(topic, partition, replicas, { dryRun: true, timeoutMs })
+      const what = `${topic}/${partition}, held by ${from.join(', ')}, goes to ${to.join(', ')}`
+      if (options.dryRun === true) return note(`${what}; nothing was done`)
+      await confirm(`${what}. Move it?`, options)
+      const moved = await client.admin.moveReplicas(topic, partition, replicas, { timeoutMs })
+      process.stdout.write(formatMoves([{ topic, ...moved }], options.output))
+    })))
+}
+
+function brokerIds (option: string, text: string): number[] {
+  const ids = text.split(',').map(id => /^\s*\d+\s*$/.test(id) ? Number(id) : -1)
+  if (ids.every(id => id >= 0)) return ids
+  throw new CliError(EXIT.usage, `${option} is ${text}; it must be broker ids with commas between, such as 1,4`)
 }
 
 function forceRecover (run: RunAction): Command {
@@ -174,10 +203,7 @@ function forceRecover (run: RunAction): Command {
   interface Options extends BrokerOptions, OutputOptions, ConfirmationOptions { survivors: string }
   return command.action((topic: string, partition: number, options: Options) => run(() =>
     withClient(options, async client => {
-      const survivors = options.survivors.split(',').map(Number)
-      if (!survivors.every(id => Number.isInteger(id) && id >= 0)) {
-        throw new CliError(EXIT.usage, `--survivors is ${options.survivors}; it must be broker ids with commas between, such as 1,4`)
-      }
+      const survivors = brokerIds('--survivors', options.survivors)
       const { timeout: timeoutMs } = options
       const plan = await client.admin.forceRecover(topic, partition, survivors, { dryRun: true, timeoutMs })
       const what = `${topic}/${partition} goes on with brokers ${survivors.join(', ')} alone, led by ${plan.leader}; ` +

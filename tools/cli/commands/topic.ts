@@ -2,7 +2,7 @@
 //
 // A queue is a topic too: `sluice queue` shares what is the same for both.
 
-import type { TopicDescription } from '@sluice/client'
+import type { ReplicaMove, TopicDescription } from '@sluice/client'
 import type { Command } from 'commander'
 import { CliError } from '../cli-error.js'
 import {
@@ -142,15 +142,17 @@ partitions,
 }
 
 export function alter (run: RunAction, noun: Noun): Command {
-  const command = newCommand('alter', `Change settings of a ${noun}, or add partitions. More partitions move keys to other ones.`, [
+  const command = newCommand('alter', `Change settings of a ${noun}, add partitions, or change how many replicas they have. More partitions move keys to other ones.`, [
     noun === 'topic'
       ? 'sluice topic alter orders --set retention.ms=30d --unset retention.bytes'
       : 'sluice queue alter emails --visibility 1m --unset max.attempts',
     `sluice ${noun} alter orders --partitions 8`,
+    `sluice ${noun} alter orders --replicas 3 --dry-run`,
     `sluice ${noun} alter orders --set flush=interval --dry-run`,
   ])
   command.argument('<name>', `name of the ${noun}`)
     .option('-p, --partitions <number>', 'new number of partitions, not below the present one', integerOption(1, 10_000))
+    .option('--replicas <number>', 'new number of replicas, odd; sluice cluster status shows how far that is', integerOption(1, 99))
   if (noun === 'queue') withQueueSettings(command)
   else command.option('-s, --set <name=value>', 'a setting; may be given several times', settingOption, {})
   command
@@ -159,20 +161,30 @@ export function alter (run: RunAction, noun: Noun): Command {
     .option('--dry-run', 'check everything and change nothing')
   withBrokers(command)
   interface Options extends BrokerOptions, QueueSettingOptions {
-    partitions?: number, unset: string[], dryRun?: boolean
+    partitions?: number, replicas?: number, unset: string[], dryRun?: boolean
   }
   return command.action((name: string, options: Options) => run(() =>
     withClient(options, async client => {
       checkTopicName(name)
-      const { partitions, unset, dryRun } = options
+      const { partitions, replicas, unset, dryRun } = options
       const set = noun === 'queue' ? queueSettingsOf(options) : options.set
-      if (partitions === undefined && Object.keys(set).length === 0 && unset.length === 0) {
+      const numbers = partitions ?? replicas
+      if (numbers === undefined && Object.keys(set).length === 0 && unset.length === 0) {
         const more = noun === 'queue' ? ', or a setting such as --visibility' : ''
-        throw new CliError(EXIT.usage, `nothing to change: give --partitions, --set or --unset${more}`)
+        throw new CliError(EXIT.usage, `nothing to change: give --partitions, --replicas, --set or --unset${more}`)
       }
-      await client.admin.alterTopic(name, { partitions, set, unset, dryRun })
-      note(dryRun === true ? `${noun} ${name} could be changed so; nothing was done` : `changed ${noun} ${name}`)
+      const moves = await client.admin.alterTopic(name, { partitions, replicas, set, unset, dryRun })
+      const copying = replicas === undefined ? '' : `: ${replicaChangeOf(moves)}`
+      if (dryRun === true) return note(`${noun} ${name} could be changed so${copying}; nothing was done`)
+      note(`changed ${noun} ${name}${copying}${moves.length > 0 ? '; sluice cluster status shows how far that is' : ''}`)
     })))
+}
+
+function replicaChangeOf (moves: readonly ReplicaMove[]): string {
+  if (moves.length === 0) return 'there are as many replicas already'
+  const added = moves.reduce((sum, { from, to }) => sum + to.filter(id => !from.includes(id)).length, 0)
+  const removed = moves.reduce((sum, { from, to }) => sum + from.filter(id => !to.includes(id)).length, 0)
+  return `${countOf(moves.length, 'partition')}, ${added} replicas to copy, ${removed} to remove`
 }
 
 export function remove (run: RunAction, noun: Noun): Command {

@@ -94,6 +94,50 @@ t.test('Cluster: a group reads each record through any broker, also while a brok
   await cluster!.startBroker(3)
 })
 
+t.test('Cluster: replicas become more and fewer while records come, and no request fails (1 to 3 to 1)', { skip }, async t => {
+  const client = clientOf(t)
+  await client.admin.createTopic('ledger', { partitions: 4, replicas: 1 })
+  const topic = client.topic('ledger', TEXT)
+  const producer = topic.producer()
+  const consumer = topic.consumer({ group: 'auditors', from: 'earliest' })
+  const sent: string[] = []
+  const seen: string[] = []
+  const over = new AbortController()
+  const sending = (async () => {
+    for (let index = 0; !over.signal.aborted; index++) {
+      const value = String(index)
+      await producer.send({ key: value, value })
+      sent.push(value)
+    }
+  })()
+  const reading = (async () => { for await (const { value } of consumer) seen.push(value!) })()
+  const replicasOf = async (): Promise<number[]> =>
+    (await client.admin.describeTopic('ledger')).partitions.map(({ replicas }) => replicas.length)
+  await until(() => sent.length > 100)
+  const grown = await client.admin.alterTopic('ledger', { replicas: 3 })
+  t.same(grown.map(({ from, to }) => [from.length, to.length]), Array.from({ length: 4 }, () => [1, 3]))
+  t.equal((await atRest(client)).underReplicated, 0)
+  t.strictSame(await replicasOf(), [3, 3, 3, 3])
+  const victim = (await client.admin.describeTopic('ledger')).partitions[0]!.leader
+  const before = sent.length
+  await cluster!.broker(victim).kill()
+  await until(() => sent.length > before + 50)
+  await cluster!.startBroker(victim)
+  await client.admin.alterTopic('ledger', { replicas: 1 })
+  await atRest(client)
+  t.strictSame(await replicasOf(), [1, 1, 1, 1])
+  const after = sent.length
+  await until(() => sent.length > after + 50)
+  over.abort()
+  await sending
+  await producer.close()
+  await until(() => seen.length >= sent.length)
+  await consumer.close()
+  await reading
+  t.strictSame(await readAll(client, 'ledger'), [...sent].sort(), 'each once')
+  t.strictSame([...new Set(seen)].sort(), [...sent].sort(), 'and the group has read them all')
+})
+
 t.test('Cluster: each broker is restarted, one joins and one is drained while records come, and no request fails', { skip }, async t => {
   const client = clientOf(t)
   await client.admin.createTopic('events', { partitions: 6, replicas: 3 })
