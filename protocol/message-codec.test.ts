@@ -126,8 +126,8 @@ t.test('Message: messages larger than the scratch buffer keep their bytes', asyn
 
 t.test('Message: a map key such as __proto__ does no harm', async t => {
   const codec = messageCodec('alterTopics', 'request')
-  // One topic "a", partitions 0, set { __proto__: "x" }, unset [].
-  const bytes = Buffer.from('000002026100' + '02' + '12' + Buffer.from('__proto__').toString('hex') + '0278' + '00' + '00' + '00', 'hex')
+  // One topic "a", partitions 0, replicationFactor 0, set { __proto__: "x" }, unset [].
+  const bytes = Buffer.from('00000202610000' + '02' + '12' + Buffer.from('__proto__').toString('hex') + '0278' + '00' + '00' + '00', 'hex')
   const message = codec.decode(bytes, 0, bytes.length)
   t.equal(Object.keys(message.topics[0]!.set).includes('polluted'), false)
   t.equal(({} as Record<string, unknown>)['x'], undefined)
