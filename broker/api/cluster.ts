@@ -1,4 +1,5 @@
-// describeCluster, changePlacement, moveReplicas and forceRecover. A broker that is alone describes itself and refuses the others.
+// describeCluster, changePlacement, moveReplicas and forceRecover. A broker that is alone describes itself and refuses
+// the others.
 
 import {
   ERROR, type ChangePlacementRequest, type ChangePlacementResponse, type DescribeClusterRequest,
