@@ -181,3 +181,19 @@ t.test('LeaseSession: one that is lost stays lost (the answer that takes it up a
   const kept = broker.requests('heartbeatSession').slice(beats).map(({ message }) => message.sessionId)
   t.strictSame([...new Set(kept)], [2])
 })
+
+t.test('LeaseSession: is lost where no broker heard how one of its leases ended, and not for one of an earlier session', async t => {
+  await using bench = await setUp()
+  const { session } = bench
+  const beforeMs = performance.now()
+  await session.at(1)
+  session.onUnheard(beforeMs)
+  t.equal(session.id, 1)
+  session.onUnheard(performance.now())
+  t.equal(session.id, 0)
+  t.match(bench.losses, [/no broker could be told/])
+  session.onUnheard(performance.now())
+  t.equal(bench.losses.length, 1)
+  await session.at(1)
+  t.equal(session.id, 2)
+})

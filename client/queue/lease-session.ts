@@ -4,6 +4,7 @@
 //   idle ──▶ open ── connection lost ──▶ resuming ──┬── in time ──▶ open, with its leases
 //             │ heartbeats, on timers of their own  ├── refused ──▶ lost
 //             │                                     └── grace over ▶ lost
+//             ├── a broker may not have heard what became of a lease ──▶ lost
 //             └── close ──▶ closed: the broker gives what is leased to others
 //
 // A lost session is forgotten and its leases with it, whatever is answered about it later; the next request begins a
@@ -61,6 +62,8 @@ export class LeaseSession {
   private beginning: Promise<void> | null = null
   private sessionId = 0
   private token = ''
+  /** When it began, on the monotonic clock, in milliseconds. */
+  private beganAtMs = 0
   /** Rises when the session is lost: what was under way for the old one is of no use. */
   private generation = 0
 
@@ -131,6 +134,17 @@ export class LeaseSession {
     await this.at(broker)
   }
 
+  /**
+   * What became of a lease could not be told: with the session it goes back to the queue, instead of being kept by
+   * heartbeats for nobody. A lease of an earlier session has gone with that.
+   *
+   * @param saidAtMs when it was said, on the monotonic clock, in milliseconds.
+   */
+  onUnheard (saidAtMs: number): void {
+    if (this.sessionId === 0 || saidAtMs < this.beganAtMs || this.stop.signal.aborted) return
+    this.lose('no broker could be told what became of a record')
+  }
+
   /** Ends the session where it is open; leases that it kept go back to the queue. */
   async close (): Promise<void> {
     if (this.stop.signal.aborted) return
@@ -184,6 +198,7 @@ export class LeaseSession {
     if (this.generation !== generation) {
       throw new BrokerError('LEASE', 'the session was lost while it was being taken up again', { retriable: true })
     }
+    if (sessionId === 0) this.beganAtMs = performance.now()
     this.sessionId = message.sessionId
     this.token = message.token
     this.unbind(broker)

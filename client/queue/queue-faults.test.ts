@@ -71,6 +71,30 @@ t.test('Faults: a settle that is cut off is said again, and counts once', async 
   t.same(await queue.receive({ waitMs: 50 }), [])
 })
 
+t.test('Faults: a record comes again whose end the broker has never heard of (cut off, nothing is retried)', async t => {
+  const settings = { sessionTimeoutMs: 1_000, disconnectGraceMs: 200, maxAttempts: 1_000 }
+  await using bench = await startQueueBench(settings, { retry: { maxAttempts: 1 } })
+  const { proxy } = bench
+  const queue = bench.other().queue('q', { key: string(), value: string() })
+  await queue.sendBatch(upTo(20).map(value => ({ value })))
+  const heard = new Set<number>()
+  const unheard = new Set<number>()
+  const work = bench.queue.work(async record => {
+    const outcome = record.ack()
+    await new Promise(resolve => setImmediate(resolve))
+    if (unheard.size === 0) proxy.cut()
+    await outcome.then(() => heard.add(record.offset), () => unheard.add(record.offset))
+  }, { concurrency: 4 })
+  await until(async () => {
+    const { fresh, ready, delayed, leased } = await queue.stats()
+    return fresh + ready + delayed + leased === 0
+  })
+  t.ok(unheard.size > 0)
+  t.equal(new Set([...heard, ...unheard]).size, 20)
+  await bench.queue.close()
+  await work
+})
+
 t.test('Faults: receive and work go on over restarts of the broker; nothing acknowledged comes again', async t => {
   await using bench = await startQueueBench({ partitions: 2, disconnectGraceMs: 500, maxAttempts: 100 })
   const { queue } = bench

@@ -64,6 +64,7 @@ export class Receiver<K, V> {
       onDisconnected: broker => this.onDisconnected(broker),
       onResumed: connection => this.onResumed(connection),
     })
+    if (mode !== 'visibility') settler.onUnheard.add(this.onUnheard)
   }
 
   /** Leaders of the queue now. @throws BrokerError as a rejection. */
@@ -91,9 +92,12 @@ export class Receiver<K, V> {
 
   /** Ends the session. Leases that no session keeps stay until their time is over. */
   async close (): Promise<void> {
+    this.settler.onUnheard.delete(this.onUnheard)
     await this.session.close()
     this.keeper.close()
   }
+
+  private readonly onUnheard = (saidAtMs: number): void => this.session.onUnheard(saidAtMs)
 
   private async pollOn (connection: Connection, leader: number, bounds: PollBounds): Promise<Lease<K, V>[]> {
     const info = await this.cluster.metadata.topic(this.source.name)
@@ -106,8 +110,9 @@ export class Receiver<K, V> {
       ? Array.from({ length: partitionsMax }, (_, index) => led[(first + index) % led.length]!)
       : led
     if (asked.length === 0) throw new BrokerError('NOT_LEADER', `broker ${leader} leads nothing of ${info.name}`, { retriable: true })
+    const { id: sessionId } = this.session
     const { message, payload } = await connection.request('receive', {
-      sessionId: this.session.id,
+      sessionId,
       maxRecords: Math.min(bounds.maxRecords, connection.hello.maxRecordsPerReceive),
       maxBytes: bounds.maxBytes,
       maxWaitMs: Math.ceil(bounds.maxWaitMs),
@@ -117,8 +122,18 @@ export class Receiver<K, V> {
     const grants = message.partitions.filter(({ error }) => error === 0)
     const graceMs = grants.length === 0 ? -1 : Math.min(...grants.map(({ disconnectGraceMs }) => disconnectGraceMs))
     this.session.learn(leader, message.heartbeatMs, graceMs)
+    if (this.session.id !== sessionId && this.mode !== 'visibility') return this.giveBack(leases)
     if (leases.length === 0) this.checkErrors(message)
     return leases
+  }
+
+  /** They came for a session that was lost meanwhile: no heartbeat would keep them. */
+  private giveBack (leases: readonly Lease<K, V>[]): [] {
+    for (const lease of leases) {
+      this.keeper.remove(lease)
+      this.settler.tell(lease, 'release')
+    }
+    return []
   }
 
   private checkErrors (message: ReceiveResponse): void {

@@ -206,3 +206,27 @@ t.test('Settler: thousands of records go in requests that the broker takes', asy
     t.ok(items.reduce((sum, { count }) => sum + count, 0) <= 10_000)
   }
 })
+
+t.test('Settler: whoever keeps leases is told of what no broker may have heard, and of nothing else', async t => {
+  let isDeaf = false
+  const answers: Record<string, SettleAnswer> = { nack: 'staleLease', reject: 'alreadySettled' }
+  await using bench = await setUp({ requestTimeoutMs: 60 }, kind => answers[kind] ?? 'ok', () => isDeaf ? { action: 'ignore' } : undefined)
+  const { settler, lease } = bench
+  const unheard: number[] = []
+  settler.onUnheard.add(saidAtMs => { unheard.push(saidAtMs) })
+  await Promise.allSettled(['ack', 'nack', 'reject'].map((kind, offset) => settler.settle(lease(offset), kind as 'ack')))
+  t.strictSame(unheard, [], 'these have their answers')
+  isDeaf = true
+  const startMs = performance.now()
+  await t.rejects(settler.settle(lease(7), 'extend'), { code: 'TIMEOUT' })
+  t.strictSame(unheard, [], 'it goes on without that')
+  const saidMs = performance.now()
+  settler.tell(lease(8), 'ack')
+  await settler.idle()
+  t.equal(unheard.length, 1)
+  t.ok(unheard[0]! >= saidMs - 1 && unheard[0]! < startMs + 10_000)
+  const { BrokerError } = await import('../broker-error.js')
+  settler.tell(lease(9), 'ack')
+  settler.stop(new BrokerError('CLOSED', 'the queue is closed'))
+  t.equal(unheard.length, 1, 'nor where all is over')
+})

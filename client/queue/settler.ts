@@ -12,7 +12,8 @@
 // Settling needs no session: a handle is all it takes, so that a retry may go over any connection.
 //
 // Invariants: everything that is said gets exactly one outcome, by its deadline (requestTimeoutMs); of one partition
-// things are said in the order in which they were said here.
+// things are said in the order in which they were said here. Where a broker may never hear it, whoever keeps leases by
+// a session is told: the lease is done with here, and heartbeats would keep it for nobody.
 
 import type { SettleAnswer, SettleKind, SettleResponse, SettleResult } from '@sluice/protocol'
 import { asBrokerError, BrokerError, serverError } from '../broker-error.js'
@@ -38,6 +39,8 @@ interface Part { readonly lane: SettleLane, readonly runs: SettleRun[] }
 
 /** See the head of this file. */
 export class Settler {
+  /** Called where a broker may never hear how a lease ended; with when it was said: monotonic clock, milliseconds. */
+  readonly onUnheard = new Set<(saidAtMs: number) => void>()
   private readonly cluster: Cluster
   private readonly queue: string
   private readonly group: string
@@ -382,6 +385,9 @@ export class Settler {
         isUnwatchedTold ||= waiter === null
         this.refuse(waiter, lane.partition, waiter === null ? run.offset : run.offset + index, run.kind, error)
       })
+      if (this.stoppedBy !== null || run.kind === 'extend') continue
+      const saidAtMs = run.deadlineMs - this.cluster.settings.requestTimeoutMs
+      for (const tell of this.onUnheard) tell(saidAtMs)
     }
     this.checkIdle([lane])
   }
