@@ -93,6 +93,20 @@ t.test('Receive: leases of an answer that was cut off half way come back', async
   t.match(await other.stats(), { floor: 40, acknowledged: 40 })
 })
 
+t.test('Receive: leases nothing over a connection that the session has left (the old one is not known to be broken)', async t => {
+  await using broker = await startTestBroker()
+  using client = await TestClient.connect(broker.port)
+  const topicId = await client.createTopic('jobs', 1, {}, 'queue')
+  using before = await QueueTestClient.connect(broker.port, topicId, { leases: 'started' })
+  const waiting = before.exchange(10, LONG_MS)
+  await until(() => waitingReceives(broker, topicId) === 1)
+  using worker = await QueueTestClient.connect(broker.port, topicId, { leases: 'started', resume: before })
+  await worker.client.call('heartbeatSession', { sessionId: worker.sessionId })
+  await client.produce(topicId, 0, ['a'])
+  t.same((await waiting).response.partitions, [], 'whoever still listens there is told to stop')
+  t.same(valuesOf(await worker.receive()), ['a'], 'nobody would ever have ended its lease')
+})
+
 t.test('Receive: a hundred at once on one partition get a record each, and no record comes twice', async t => {
   await using broker = await startTestBroker()
   using client = await TestClient.connect(broker.port)

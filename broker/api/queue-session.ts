@@ -6,7 +6,7 @@ import type { HostedQueueGroup } from '../queue-host/hosted-queue-group.js'
 
 /** A receive that is not answered. */
 export interface OpenReceive {
-  /** The client has ended the session: nothing may be leased to it any more. */
+  /** The client has ended the session, or gone on with it elsewhere: nothing may be leased to it here any more. */
   onSessionClosed (): void
 }
 
@@ -76,16 +76,20 @@ export class QueueSession {
     return shortestMs === Infinity ? -1 : Math.floor(shortestMs / 3)
   }
 
-  /** The session goes on elsewhere: nobody begins a grace for this connection any more. */
+  /**
+   * The session goes on elsewhere: nobody begins a grace for this connection any more, and nothing is leased over it.
+   * It may long be broken without this broker knowing: what left over it now would be heard of by nobody, and kept by
+   * the heartbeats that come over the other one.
+   */
   leave (): void {
     this.connection?.onClosed.delete(this.onConnectionClosed)
     this.connection = null
+    for (const receive of [...this.receives]) receive.onSessionClosed()
   }
 
   /** The client ends it. */
   close (): void {
     this.leave()
-    for (const receive of [...this.receives]) receive.onSessionClosed()
     for (const group of this.groups) if (!group.isStopped) group.turn().closeSession(this.sessionId)
     this.groups.clear()
   }
