@@ -12,7 +12,7 @@ import { RESULT_FORMAT, type BenchResult, type Sample } from './result.js'
 import { PLAIN_PRODUCE, type Workload } from './workload.js'
 
 // Every sample starts two processes, which takes its time on a busy machine.
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 async function runShortly (t: Test, workload: Workload, settings: Partial<RunSettings> = {}): Promise<BenchResult> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-test-'))

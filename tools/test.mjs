@@ -1,6 +1,6 @@
 // `npm test`: makes the checkout ready, then checks style and generated files and runs every test of every package.
 //
-//   setup ─ etcd ─ eslint ─ protocol's generated files ─ tap over every dist/**/*.test.js that has a source
+//   setup ─ etcd ─ tap over every dist/**/*.test.js that has a source, and beside it eslint and the generated files
 //
 // A line per test file on standard output, the failures in full, and last of all exactly `N passed, N failed`. What
 // counts is a named test (each `t.test` of a file; a file without any counts as one), and each of the two checks. A

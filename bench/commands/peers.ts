@@ -11,13 +11,14 @@ import { PEER_WORKLOAD_NAMES, type PeerWorkloadName } from '../peers/peer-worklo
 import { peersPage, peersPlot, peersTable } from '../peers/peers-report.js'
 import { PEERS_FORMAT, type PeersResult } from '../peers/peers-result.js'
 import {
-  listOf, newCommand, oneOf, onProgress, print, withRun, writeText, type RunAction, type RunOptions,
+  integer, listOf, newCommand, oneOf, onProgress, print, withRun, writeText, type RunAction, type RunOptions,
 } from './options.js'
 
 interface PeersCommandOptions extends RunOptions {
   peers: PeerName[]
   workloads: PeerWorkloadName[]
   libraries: string
+  brokers: number
   install?: boolean
   resume?: boolean
   plot?: string
@@ -30,11 +31,14 @@ export function peersCommand (run: RunAction): Command {
     'peers --install',
     'peers --peers redis-always,rabbitmq-quorum --workloads produce-100,queue-100',
     'peers --out peers.json --resume --plot peers.html',
+    'peers --brokers 3 --workloads produce-100,e2e-1000',
   ])
   return withRun(command, { rounds: 3, durationMs: 2_000, warmupMs: 1_000 })
     .addOption(new Option('--peers <names>', PEER_NAMES.join(', ')).argParser(listOf(oneOf(PEER_NAMES))).default(PEER_NAMES, 'all'))
     .addOption(new Option('--workloads <names>', PEER_WORKLOAD_NAMES.join(', '))
       .argParser(listOf(oneOf(PEER_WORKLOAD_NAMES))).default(PEER_WORKLOAD_NAMES, 'all'))
+    .option('--brokers <count>', 'brokers of Sluice and servers of each peer: clusters, of those that acknowledge by a majority',
+      integer(1, 9), 1)
     .option('--install', 'install their client libraries with npm, into the folder of --libraries')
     .option('--libraries <folder>', 'folder with the client libraries', librariesFolder())
     .option('--resume', 'take what the file of --out has already, and add to it')
@@ -52,6 +56,7 @@ async function comparePeers (options: PeersCommandOptions): Promise<void> {
     count: null,
     folder: options.folder,
     brokerOptions: options.brokerOption,
+    brokers: options.brokers,
     onProgress,
     // A long run is kept sample by sample: it can be ended, and go on later.
     onSample: async result => { if (out !== undefined) await writeText(out, `${JSON.stringify(result, null, 2)}\n`) },
@@ -68,7 +73,7 @@ async function comparePeers (options: PeersCommandOptions): Promise<void> {
 
 /** What a file has from before. @throws BenchError where it is of another kind, or measured in another way. */
 async function readEarlier (
-  path: string | undefined, { warmupMs, durationMs }: PeersSettings,
+  path: string | undefined, { warmupMs, durationMs, brokers }: PeersSettings,
 ): Promise<PeersResult | null> {
   if (path === undefined) throw new BenchError(2, '--resume goes with --out: it adds to that file')
   if (!existsSync(path)) return null
@@ -82,5 +87,6 @@ async function readEarlier (
   if (found.warmupMs !== warmupMs || found.durationMs !== durationMs) {
     throw new BenchError(2, `${path} has windows of ${found.durationMs} ms after ${found.warmupMs} ms: go on with the same, or name another file`)
   }
+  if ((found.brokers ?? 1) !== brokers) throw new BenchError(2, `${path} is of --brokers ${found.brokers ?? 1}: name another file`)
   return found
 }

@@ -15,19 +15,19 @@ const RESET_PEAK = '5'
 interface Ticks { user: number, system: number }
 
 export class ExternalProbe {
-  private readonly pid: number
+  private readonly pids: readonly number[]
   private start: Ticks | null = null
 
-  /** @param pid of the server; what it starts counts too. */
-  constructor (pid: number) {
-    this.pid = pid
+  /** @param pids of the server, or of those of a cluster; what they start counts too. */
+  constructor (pids: readonly number[]) {
+    this.pids = pids
   }
 
   /** Begins a window. */
   begin (): void {
     try {
-      for (const pid of processesBelow(this.pid)) writeFileSync(`/proc/${pid}/clear_refs`, RESET_PEAK)
-      this.start = ticksOf(this.pid)
+      for (const pid of this.pids.flatMap(processesBelow)) writeFileSync(`/proc/${pid}/clear_refs`, RESET_PEAK)
+      this.start = ticksOf(this.pids)
     } catch {
       this.start = null
     }
@@ -37,10 +37,10 @@ export class ExternalProbe {
   end (): ServerUsage | null {
     if (this.start === null) return null
     try {
-      const { user, system } = ticksOf(this.pid)
+      const { user, system } = ticksOf(this.pids)
       const userSeconds = (user - this.start.user) / TICKS_PER_SECOND
       const systemSeconds = (system - this.start.system) / TICKS_PER_SECOND
-      const rssBytesMax = processesBelow(this.pid).reduce((sum, pid) => sum + peakBytesOf(pid), 0)
+      const rssBytesMax = this.pids.flatMap(processesBelow).reduce((sum, pid) => sum + peakBytesOf(pid), 0)
       return { cpuSeconds: userSeconds + systemSeconds, userSeconds, systemSeconds, rssBytesMax }
     } catch {
       return null
@@ -62,9 +62,9 @@ export function processesBelow (root: number): number[] {
 }
 
 /** Of the living, and of those that have ended and were waited for. */
-function ticksOf (root: number): Ticks {
+function ticksOf (roots: readonly number[]): Ticks {
   const sum = { user: 0, system: 0 }
-  for (const pid of processesBelow(root)) {
+  for (const pid of roots.flatMap(processesBelow)) {
     const stat = statOf(pid)
     if (stat === null) continue
     const [user, system, childrenUser, childrenSystem] = stat.slice(11, 15).map(Number)

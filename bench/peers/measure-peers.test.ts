@@ -1,5 +1,6 @@
 // A peer for a moment, where it is installed; and what happens where it is not. Nothing here asserts a speed.
 
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,7 +22,7 @@ const WORKLOADS: readonly PeerWorkloadName[] = ['produce-100', 'e2e-1000']
 async function settingsFor (t: Test): Promise<PeersSettings> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-peers-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
-  return { rounds: 1, warmupMs: 50, durationMs: 20_000, count: 20, folder, brokerOptions: {} }
+  return { rounds: 1, warmupMs: 50, durationMs: 20_000, count: 20, folder, brokerOptions: {}, brokers: 1 }
 }
 
 t.test('Peers: where neither server nor library is here, nothing is started, and each has its reason', async t => {
@@ -60,4 +61,21 @@ t.test('Peers: a real one is measured beside Sluice and the bare loop, and a run
   const again = await measurePeers(options, settings, kept[3]!)
   t.same(again.workloads[0], kept[3]!.workloads[0], 'what was measured before is not measured again')
   t.equal(again.workloads[1]!.samples.length, 3)
+})
+
+const jetstream = await findPeer('jetstream', librariesFolder())
+const etcd = spawnSync('etcd', ['--version']).error === undefined
+
+t.test('Peers: clusters of three, and those that cannot be one are left out with the reason', {
+  skip: 'missing' in jetstream ? jetstream.missing : etcd ? false : 'etcd is not installed',
+}, async t => {
+  const settings = { ...await settingsFor(t), brokers: 3 }
+  const options = { peers: ['jetstream', 'beanstalkd'] as const, workloads: ['produce-100'] as const, libraries: librariesFolder() }
+  const result = await measurePeers(options, settings)
+  const [work] = result.workloads
+  t.same(work!.rows.map(({ title }) => title), ['Sluice, 3 brokers', 'one broker', 'bare overlap', 'NATS JetStream'])
+  t.match(work!.rows[0], { durability: 'synced by a majority' })
+  t.match(work!.skipped, [{ contender: 'beanstalkd', reason: /no cluster/ }])
+  t.match(peersTable(result), /^clusters of 3/)
+  t.same(await readdir(settings.folder), [], 'nothing is left behind')
 })

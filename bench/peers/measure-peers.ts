@@ -27,7 +27,7 @@ export interface PeersOptions {
 
 /** How it is measured; `onSample` is given the result after each sample, so that it can be kept. */
 export interface PeersSettings extends Pick<
-  RunSettings, 'rounds' | 'warmupMs' | 'durationMs' | 'count' | 'folder' | 'brokerOptions' | 'onProgress'
+  RunSettings, 'rounds' | 'warmupMs' | 'durationMs' | 'count' | 'folder' | 'brokerOptions' | 'brokers' | 'onProgress'
 > {
   readonly onSample?: (result: PeersResult) => Promise<void>
 }
@@ -50,17 +50,19 @@ export async function measurePeers (
   const ready: ReadyPeer[] = []
   const missing: (SkippedPeer & { contender: PeerName })[] = []
   for (const name of options.peers) {
-    const found = await findPeer(name, options.libraries)
+    const found = settings.brokers > 1 && peerOf(name).isReplicated !== true
+      ? { missing: 'it is no cluster that acknowledges by a majority' }
+      : await findPeer(name, options.libraries)
     if ('missing' in found) missing.push({ contender: name, title: peerOf(name).title, reason: found.missing })
     else ready.push(found)
   }
   if (ready.length === 0 && missing.length > 0) {
     throw new BenchError(2, `no peer can be measured here: ${missing.map(({ title, reason }) => `${title}: ${reason}`).join('; ')}`)
   }
-  const { rounds, warmupMs, durationMs } = settings
+  const { rounds, warmupMs, durationMs, brokers } = settings
   const machine = await describeMachine(settings.folder)
   const workloads = earlier?.workloads ?? []
-  const result: PeersResult = { format: PEERS_FORMAT, rounds, warmupMs, durationMs, machine, workloads }
+  const result: PeersResult = { format: PEERS_FORMAT, rounds, warmupMs, durationMs, brokers, machine, workloads }
   for (const name of options.workloads) {
     const work = await workloadResult(result, name)
     const does = (peer: PeerName): boolean => peerOf(peer).workloads.includes(work.workload.name)
@@ -123,23 +125,26 @@ function contendersFor (
   const workload = PEER_WORKLOADS[name]
   const run: RunSettings = { ...RUN_DEFAULTS, ...settings, bare: ['overlap'] }
   const own = contendersOf(workload, run)
-    .map((contender): PeerContender => ({ ...contender, facts: factsOf(contender.name) }))
+    .map((contender): PeerContender => ({ ...contender, facts: factsOf(contender.name, settings.brokers) }))
   if (workload.name === 'queue') {
-    const facts = factsOf(SLUICE_WORK)
+    const facts = factsOf(SLUICE_WORK, settings.brokers)
     own.splice(1, 0, { ...own[0]!, name: SLUICE_WORK, workload: withHandlers(workload), facts })
   }
   return [...own, ...ready.map((peer): PeerContender => ({
     name: peer.name,
     workload,
-    start: folder => startPeer(peer, libraries, folder),
+    start: folder => startPeer(peer, libraries, settings.brokers, folder),
     facts: peerFacts(peer, workload.name === 'queue'),
   }))]
 }
 
-/** Of Sluice and the bare loop. */
-function factsOf (contender: string): PeerFacts {
-  const title = { [SLUICE]: 'Sluice', [SLUICE_WORK]: 'Sluice, work' }[contender] ?? contender
-  return { contender, title, versions: null, durability: 'synced before the ack', isSynced: true }
+/** Of Sluice, as a cluster or one broker, and the bare loop. */
+function factsOf (contender: string, brokers: number): PeerFacts {
+  const ofSluice = brokers === 1 ? 'Sluice' : `Sluice, ${brokers} brokers`
+  const title = { [SLUICE]: ofSluice, [SLUICE_WORK]: `${ofSluice}, work` }[contender]
+  const isCluster = title !== undefined && brokers > 1
+  const durability = isCluster ? 'synced by a majority' : 'synced before the ack'
+  return { contender, title: title ?? contender, versions: null, durability, isSynced: true }
 }
 
 /** Taking from a queue is durable when the acks are, which is another matter than for records that are sent. */

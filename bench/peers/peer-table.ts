@@ -21,6 +21,8 @@ export interface Peer {
   readonly stored: Durability
   /** What that of a record means that was taken from a queue. */
   readonly settled?: Durability
+  /** It can be a cluster that acknowledges a record when a majority has it. */
+  readonly isReplicated?: boolean
   /** Workloads that it has no use for are left out. */
   readonly workloads: readonly Workload['name'][]
   /** Records of one call of the driver, and calls under way, where records are sent as fast as they go. */
@@ -47,6 +49,7 @@ export const PEERS = {
     client: 'jetstream',
     stored: { means: 'page cache, synced every 2 min', isSynced: false },
     settled: { means: 'acks are not confirmed', isSynced: false },
+    isReplicated: true,
     workloads: LOG_AND_QUEUE,
     send: { records: 500, calls: 8 },
   },
@@ -56,6 +59,7 @@ export const PEERS = {
     client: 'jetstream',
     stored: { means: 'synced before the ack', isSynced: true },
     settled: { means: 'acks are not confirmed', isSynced: false },
+    isReplicated: true,
     workloads: LOG_AND_QUEUE,
     send: { records: 500, calls: 8 },
   },
@@ -81,6 +85,7 @@ export const PEERS = {
     client: 'rabbitmq-quorum',
     stored: { means: 'synced before the confirm', isSynced: true },
     settled: { means: 'acks are not confirmed', isSynced: false },
+    isReplicated: true,
     workloads: QUEUE,
     send: { records: 500, calls: 4 },
   },
@@ -140,6 +145,8 @@ export interface PeerTarget {
   readonly peer: PeerName
   /** On 127.0.0.1. */
   readonly port: number
+  /** Servers of a cluster, each of which has a replica; 1: a server by itself. */
+  readonly replicas: number
   /** Folder with the libraries. */
   readonly libraries: string
 }

@@ -52,6 +52,7 @@ function factLines (result: PeersResult): string[] {
     `${commit?.slice(0, 12) ?? 'unknown'}${dirty === true ? ' with changes' : ''}`))]
   const loads = result.workloads.map(work => work.loadAverageAtStart)
   return [
+    ...((result.brokers ?? 1) === 1 ? [] : [`clusters of ${result.brokers} on one machine, the clients beside them`]),
     `${result.rounds} rounds of ${result.durationMs / 1000} s after ${result.warmupMs / 1000} s in turns, medians; ${machineText(result.machine)}`,
     `commit ${commits.join(', ')}, from ${first?.startedAt ?? '–'}, load average ${Math.min(...loads).toFixed(1)} to ` +
       `${Math.max(...loads).toFixed(1)} before`,

@@ -64,6 +64,8 @@ export interface PeersResult {
   rounds: number
   warmupMs: number
   durationMs: number
+  /** Brokers of Sluice, and servers of each peer: 1, or a cluster. Files from before have none: 1. */
+  brokers?: number
   machine: Machine
   workloads: PeerWorkloadResult[]
 }

@@ -125,7 +125,7 @@ async function startEtcd (folder: string, clientPort: number, peerPort: number):
     `--listen-peer-urls=${peers}`, `--initial-advertise-peer-urls=${peers}`, `--initial-cluster=bench=${peers}`,
     '--log-level=error',
   ]
-  const spec = { commands: [{ command: 'etcd', args, directory }], port: clientPort }
+  const spec = { commands: [{ command: 'etcd', args, directory }], ports: [clientPort] }
   try {
     return await startExternalServer(spec, { kind: 'sluice', address: '' })
   } catch (error) {

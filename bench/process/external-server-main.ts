@@ -18,7 +18,7 @@ const SAID_CHARACTERS = 600
 /** What a process that was killed still writes is gone within this many attempts, each 20 ms later than the last. */
 const REMOVAL = { recursive: true, force: true, maxRetries: 15, retryDelay: 20 } as const
 
-const { commands, port, folder } = JSON.parse(process.argv[2]!) as ExternalServerSpec
+const { commands, servers = 1, ports, folder } = JSON.parse(process.argv[2]!) as ExternalServerSpec
 const children: ChildProcess[] = []
 const state: { said: string, ended: string | null } = { said: '', ended: null }
 
@@ -42,11 +42,11 @@ process.on('disconnect', () => {
 })
 
 const endMs = performance.now() + READY_TIMEOUT_MS
-while (state.ended === null && performance.now() < endMs && !await takesConnections()) {
+while (state.ended === null && performance.now() < endMs && !await takeConnections()) {
   await new Promise(resolve => { setTimeout(resolve, POLL_MS) })
 }
 if (state.ended === null && performance.now() >= endMs) state.ended = `it took no connection within ${READY_TIMEOUT_MS / 1000} s: ${state.said.trim()}`
-const probe = new ExternalProbe(children.at(-1)!.pid ?? 0)
+const probe = new ExternalProbe(children.slice(-servers).map(({ pid }) => pid ?? 0))
 answerCalls<ExternalServerCalls>({
   begin () {
     if (state.ended !== null) throw new Error(state.ended)
@@ -60,7 +60,12 @@ answerCalls<ExternalServerCalls>({
 })
 process.stdout.write(`${state.ended === null ? 'ready' : state.ended.replaceAll('\n', ' ')}\n`)
 
-function takesConnections (): Promise<boolean> {
+async function takeConnections (): Promise<boolean> {
+  for (const port of ports) if (!await takesConnections(port)) return false
+  return true
+}
+
+function takesConnections (port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(port, '127.0.0.1')
     socket.once('connect', () => {

@@ -12,13 +12,13 @@ import { freePorts, startExternalServer, type ExternalServerSpec } from './exter
 
 t.setTimeout(60_000)
 
-const TARGET: Target = { kind: 'peer', peer: 'beanstalkd', port: 1, libraries: '' }
+const TARGET: Target = { kind: 'peer', peer: 'beanstalkd', port: 1, replicas: 1, libraries: '' }
 
 async function specOf (t: Test, code: string): Promise<ExternalServerSpec> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-external-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
   const [port] = await freePorts(1)
-  return { port: port!, commands: [{ command: process.execPath, args: ['-e', code, String(port)], directory }] }
+  return { ports: [port!], commands: [{ command: process.execPath, args: ['-e', code, String(port)], directory }] }
 }
 
 const LISTEN = 'net.createServer(socket => socket.end()).listen(Number(process.argv[1]), "127.0.0.1")'
@@ -43,7 +43,7 @@ t.test('External server: it is ready when it takes connections, watched, and end
   const spec = await specOf(t, LISTEN)
   const server = await startExternalServer(spec, TARGET)
   t.equal(server.target, TARGET)
-  t.ok(await takesConnections(spec.port))
+  t.ok(await takesConnections(spec.ports[0]!))
   await server.beginWindow()
   const usage = await server.endWindow()
   if (process.platform === 'linux') {
@@ -51,7 +51,7 @@ t.test('External server: it is ready when it takes connections, watched, and end
     t.equal(usage!.cpuSeconds, usage!.userSeconds + usage!.systemSeconds)
   } else t.equal(usage, null, 'nothing is known without /proc')
   await server.stop()
-  t.notOk(await takesConnections(spec.port))
+  t.notOk(await takesConnections(spec.ports[0]!))
 })
 
 t.test('External server: what it says where it does not start is the error (a wrong option)', async t => {
@@ -68,7 +68,7 @@ t.test('External server: a program that is not there is the error', async t => {
 t.test('External server: one that ends in a window fails the sample', async t => {
   const spec = await specOf(t, `${LISTEN}; process.stdin; setTimeout(() => process.exit(7), 300)`)
   const server = await startExternalServer(spec, TARGET)
-  await untilClosed(spec.port)
+  await untilClosed(spec.ports[0]!)
   await t.rejects(async () => { for (;;) await server.endWindow() }, /ended with code 7/)
   await server.stop()
 })
@@ -82,10 +82,10 @@ t.test('External server: nothing is left of it when the one that started it is k
     .then(() => console.log('ready'))`
   const runner = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
   await new Promise(resolve => { runner.stdout.once('data', resolve) })
-  t.ok(await takesConnections(spec.port))
+  t.ok(await takesConnections(spec.ports[0]!))
   runner.kill('SIGKILL')
-  await untilClosed(spec.port)
-  t.notOk(await takesConnections(spec.port))
+  await untilClosed(spec.ports[0]!)
+  t.notOk(await takesConnections(spec.ports[0]!))
 })
 
 t.test('External server: its files go with it when the one that started it is killed while it starts', async t => {

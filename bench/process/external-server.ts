@@ -16,12 +16,14 @@ export interface ExternalCommand {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-/** What is started for a server: the server itself last. */
+/** What is started for a server: the server itself last, or the servers of a cluster. */
 export interface ExternalServerSpec {
   readonly commands: readonly ExternalCommand[]
-  /** Where it takes connections when it is ready. */
-  readonly port: number
-  /** Where clients go, if that is another port. */
+  /** Commands at the end of the list that are the server: those before only help it. 1 where nothing is said. */
+  readonly servers?: number
+  /** Where it takes connections when it is ready: at all of them. */
+  readonly ports: readonly number[]
+  /** Where clients go, if that is not the first of the ports. */
   readonly clientPort?: number
   /** Folder of all its files: removed with it where the one that started it is lost, and cannot do that any more. */
   readonly folder?: string

@@ -2,6 +2,7 @@
 // Go has them (`publish` of JetStream makes a request of its own for each, at a fifth of the rate); pull consumers
 // with callbacks.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { loadLibrary } from '../libraries.js'
 import { PEER_TOPIC, type PeerAddress, type PeerClient, type PeerValue } from './peer-client.js'
 
@@ -38,6 +39,10 @@ const UNACKED_RECORDS_MAX = 50_000
 /** Of an acknowledgement that is none. */
 const REFUSAL = Buffer.from('"error"')
 
+/** A cluster takes some seconds before it has a leader, and refuses until then. */
+const MAKE_TIMEOUT_MS = 20_000
+const MAKE_PAUSE_MS = 100
+
 /** Who waits until so many records are acknowledged. */
 interface Waiter { readonly records: number, resolve (): void }
 
@@ -58,11 +63,10 @@ export class JetstreamClient implements PeerClient {
     sending.subscribe(this.acks, { callback: (error, { data }) => this.onAck(error, data) })
   }
 
-  static async open ({ port, libraries }: PeerAddress): Promise<JetstreamClient> {
+  static async open ({ port, replicas, libraries }: PeerAddress): Promise<JetstreamClient> {
     const nats = loadLibrary<Nats>(libraries, 'nats')
     const [sending, receiving] = await Promise.all([1, 2].map(() => nats.connect({ servers: `127.0.0.1:${port}` })))
-    const admin = await sending!.jetstreamManager()
-    await admin.streams.add({ name: PEER_TOPIC, subjects: [PEER_TOPIC], storage: 'file' })
+    await makeStream(sending!, replicas)
     return new JetstreamClient(nats, sending!, receiving!)
   }
 
@@ -121,5 +125,19 @@ export class JetstreamClient implements PeerClient {
 
   async close (): Promise<void> {
     await Promise.all([this.sending.close(), this.receiving.close()])
+  }
+}
+
+async function makeStream (connection: Connection, replicas: number): Promise<void> {
+  const config = { name: PEER_TOPIC, subjects: [PEER_TOPIC], storage: 'file', num_replicas: replicas }
+  const endMs = performance.now() + MAKE_TIMEOUT_MS
+  for (;;) {
+    try {
+      await (await connection.jetstreamManager()).streams.add(config)
+      return
+    } catch (error) {
+      if (replicas === 1 || performance.now() > endMs) throw error
+      await delay(MAKE_PAUSE_MS)
+    }
   }
 }

@@ -23,7 +23,12 @@ export interface PeerClient {
 }
 
 /** Where a client finds its server and its library. */
-export interface PeerAddress { readonly port: number, readonly libraries: string }
+export interface PeerAddress {
+  readonly port: number
+  /** Replicas of what is made there. */
+  readonly replicas: number
+  readonly libraries: string
+}
 
 /** Name of the stream or queue in every server. */
 export const PEER_TOPIC = 'bench'

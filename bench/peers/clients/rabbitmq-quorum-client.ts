@@ -41,12 +41,13 @@ export class RabbitmqQuorumClient implements PeerClient {
     this.receiving = receiving
   }
 
-  static async open ({ port, libraries }: PeerAddress): Promise<RabbitmqQuorumClient> {
+  static async open ({ port, replicas, libraries }: PeerAddress): Promise<RabbitmqQuorumClient> {
     const amqp = loadLibrary<Amqp>(libraries, 'amqplib')
     const connections = await Promise.all([1, 2].map(() => amqp.connect(`amqp://guest:guest@127.0.0.1:${port}`)))
     const sending = await connections[0]!.createConfirmChannel()
     const receiving = await connections[1]!.createChannel()
-    await sending.assertQueue(PEER_TOPIC, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
+    const settings = { 'x-queue-type': 'quorum', 'x-quorum-initial-group-size': replicas }
+    await sending.assertQueue(PEER_TOPIC, { durable: true, arguments: settings })
     await receiving.prefetch(PREFETCH_RECORDS)
     return new RabbitmqQuorumClient(connections, sending, receiving)
   }

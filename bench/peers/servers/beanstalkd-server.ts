@@ -16,6 +16,6 @@ export const BEANSTALKD_SERVER: PeerServer<BeanstalkdSettings> = {
     const binlog = join(folder, 'binlog')
     await mkdir(binlog)
     const args = ['-l', '127.0.0.1', '-p', String(port), '-b', binlog, '-f', String(fsyncMs)]
-    return { port: port!, commands: [{ command: program, args, directory: folder }] }
+    return { ports: [port!], commands: [{ command: program, args, directory: folder }] }
   },
 }

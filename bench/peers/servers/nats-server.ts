@@ -1,8 +1,8 @@
-// NATS with JetStream.
+// NATS with JetStream, alone or as a cluster.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePorts } from '../../process/external-server.js'
+import { freePorts, type ExternalCommand } from '../../process/external-server.js'
 import { findWithVersion, type PeerServer } from './peer-server.js'
 
 export interface NatsSettings { readonly syncAlways: boolean }
@@ -19,11 +19,25 @@ export const NATS_SERVER: PeerServer<NatsSettings> = {
     return isKnown ? found : { missing: `sync_interval came with nats-server 2.10, and ${found.version} is installed` }
   },
 
-  async prepare (program, { syncAlways }, folder) {
-    const [port] = await freePorts(1)
-    const config = join(folder, 'nats.conf')
-    const sync = syncAlways ? ', sync_interval: always' : ''
-    await writeFile(config, `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))}${sync} }\n`)
-    return { port: port!, commands: [{ command: program, args: ['-c', config], directory: folder }] }
+  async prepare (program, { syncAlways }, folder, servers) {
+    const ports = await freePorts(2 * servers)
+    const clientPorts = ports.slice(0, servers)
+    const routePorts = ports.slice(servers)
+    const routes = routePorts.map(port => `"nats://127.0.0.1:${port}"`).join(', ')
+    const commands = await Promise.all(clientPorts.map(async (port, index): Promise<ExternalCommand> => {
+      const config = join(folder, `nats-${index}.conf`)
+      const store = JSON.stringify(join(folder, `jetstream-${index}`))
+      const lines = [
+        `server_name: node-${index}`,
+        `listen: "127.0.0.1:${port}"`,
+        `jetstream { store_dir: ${store}${syncAlways ? ', sync_interval: always' : ''} }`,
+      ]
+      if (servers > 1) {
+        lines.push(`cluster { name: bench, listen: "127.0.0.1:${routePorts[index]}", routes: [${routes}] }`)
+      }
+      await writeFile(config, `${lines.join('\n')}\n`)
+      return { command: program, args: ['-c', config], directory: folder }
+    }))
+    return { ports: clientPorts, servers, commands }
   },
 }

@@ -11,8 +11,11 @@ export type Found = { readonly program: string, readonly version: string } | { r
 
 export interface PeerServer<Settings> {
   find (settings: Settings): Promise<Found>
-  /** What to start, on free ports and with all its files below `folder`. */
-  prepare (program: string, settings: Settings, folder: string): Promise<ExternalServerSpec>
+  /**
+   * What to start, on free ports and with all its files below `folder`: one server, or a cluster of `servers` where the
+   * peer can be one.
+   */
+  prepare (program: string, settings: Settings, folder: string, servers: number): Promise<ExternalServerSpec>
 }
 
 /** Folders that are often missing in the PATH of people who are not root. */

@@ -14,6 +14,6 @@ export const REDIS_SERVER: PeerServer<RedisSettings> = {
       port: String(port), bind: '127.0.0.1', dir: folder, save: '', appendonly: 'yes', appendfsync: appendFsync,
     }
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
-    return { port: port!, commands: [{ command: program, args, directory: folder }] }
+    return { ports: [port!], commands: [{ command: program, args, directory: folder }] }
   },
 }

@@ -29,12 +29,17 @@ export async function findPeer (name: PeerName, libraries: string): Promise<Read
   return { name, program: found.program, versions: `${peer.server.kind} ${found.version}, ${versions}` }
 }
 
-/** Starts the server of a peer with its files below `folder`. @throws BenchError with what it said. */
+/**
+ * Starts the server of a peer, or so many as a cluster, with its files below `folder`.
+ *
+ * @throws BenchError with what it said.
+ */
 export async function startPeer (
-  { name, program }: ReadyPeer, libraries: string, folder: string,
+  { name, program }: ReadyPeer, libraries: string, servers: number, folder: string,
 ): Promise<RunningServer<ServerUsage | null>> {
-  const spec = await withServer(peerOf(name), (server, settings) => server.prepare(program, settings, folder))
-  return startExternalServer({ ...spec, folder }, { kind: 'peer', peer: name, port: spec.clientPort ?? spec.port, libraries })
+  const spec = await withServer(peerOf(name), (server, settings) => server.prepare(program, settings, folder, servers))
+  const port = spec.clientPort ?? spec.ports[0]!
+  return startExternalServer({ ...spec, folder }, { kind: 'peer', peer: name, port, replicas: servers, libraries })
 }
 
 /** Calls `use` with the server of a peer and the settings that it understands. */

@@ -6,7 +6,7 @@ import { CommandProcess, runCommand, type CommandResult } from '../testing/comma
 import { runHere } from '../testing/run-here.js'
 
 // A process for each command, and there are many.
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const broker = await startTestBroker()
 t.teardown(() => broker[Symbol.asyncDispose]())
