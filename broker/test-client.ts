@@ -107,10 +107,10 @@ export class TestClient {
   /** One fetch from one partition: the response and its records. */
   async fetch (
     topicId: string, partition: number, offset: number,
-    options: { maxWaitMs?: number, minBytes?: number, maxBytes?: number } = {},
+    options: { maxWaitMs?: number, minBytes?: number, maxBytes?: number, lastEpoch?: number } = {},
   ): Promise<{ response: FetchResponse, records: { offset: number, value: string | null }[], nextOffset: number }> {
-    const { maxWaitMs = 0, minBytes = 1, maxBytes = 1 << 20 } = options
-    const partitions = [{ topicId, partition, offset, lastEpoch: -1, maxBytes }]
+    const { maxWaitMs = 0, minBytes = 1, maxBytes = 1 << 20, lastEpoch = -1 } = options
+    const partitions = [{ topicId, partition, offset, lastEpoch, maxBytes }]
     const { body, payload } =
       await this.exchange('fetch', { maxWaitMs, minBytes, maxBytes, partitions }, { flags: FRAME_FLAG.unordered })
     return {

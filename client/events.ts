@@ -18,7 +18,10 @@ export interface ClientEvents {
   assigned: { group: string, topic: string, partitions: number[] }
   /** A consumer has stopped work on these. `lost`: they were taken, so what was not committed comes again elsewhere. */
   revoked: { group: string, topic: string, partitions: number[], lost: boolean }
-  /** A consumer had to move: records between the two offsets are gone or were passed over. */
+  /**
+   * A consumer had to move: records between the two offsets are gone or were passed over. Where `to` is below `from`,
+   * what was read from `to` on is lost, and others are in its place.
+   */
   offsetReset: { topic: string, partition: number, from: number, to: number, reason: string }
   /** A lease of a queue's record is over, or the record was cancelled, before it was settled here. */
   leaseLost: { topic: string, partition: number, offset: number, error: BrokerError }

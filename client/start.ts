@@ -95,27 +95,34 @@ async function committedOrEarliest (
   cluster: Cluster, topic: TopicInfo, partitions: readonly number[], options: ResolveOptions,
 ): Promise<Offsets> {
   if (options.group === undefined) throw new BrokerError('INVALID', "'committed' needs a group: read with a consumer")
-  const offsets = await committedOffsets(cluster, topic, partitions, options.group, options.signal)
+  const committed = await committedPositions(cluster, topic, partitions, options.group, options.signal)
+  const offsets: Offsets = new Map()
+  for (const [partition, { offset }] of committed) offsets.set(partition, offset)
   const missing = partitions.filter(partition => !offsets.has(partition))
   for (const [partition, offset] of await resolveStart(cluster, topic, missing, 'earliest', options)) offsets.set(partition, offset)
   return offsets
 }
 
-/** Committed offsets of a group; partitions without one are left out. @throws BrokerError as a rejection. */
-export async function committedOffsets (
+/** What a group has committed of a partition. */
+export interface CommittedPosition {
+  readonly offset: number
+  /** Leader epoch of the last batch read below it; -1 where that is not known. */
+  readonly leaderEpoch: number
+}
+
+/** What a group has committed; partitions without anything are left out. @throws BrokerError as a rejection. */
+export async function committedPositions (
   cluster: Cluster, topic: TopicInfo, partitions: readonly number[], group: string, signal?: AbortSignal,
-): Promise<Offsets> {
+): Promise<Map<number, CommittedPosition>> {
   const asked = partitions.map(partition => ({ topicId: topic.id, partition }))
   return await whileRetriable(cluster, signal, async () => {
     const { message } = await cluster.request('fetchOffsets', { group, partitions: asked }, { signal })
-    const offsets: Offsets = new Map()
-    for (const answer of message.offsets) {
-      if (answer.error !== 0) {
-        throw serverError(answer.error, answer.message, { topic: topic.name, partition: answer.partition })
-      }
-      if (answer.offset >= 0) offsets.set(answer.partition, answer.offset)
+    const positions = new Map<number, CommittedPosition>()
+    for (const { error, message: text, partition, offset, leaderEpoch } of message.offsets) {
+      if (error !== 0) throw serverError(error, text, { topic: topic.name, partition })
+      if (offset >= 0) positions.set(partition, { offset, leaderEpoch })
     }
-    return offsets
+    return positions
   })
 }
 

@@ -18,7 +18,9 @@ import { LIMITS } from '../limits.js'
 import type { ApiHandler, Call } from '../net/call.js'
 import type { Deadline } from '../runtime/deadline-queue.js'
 import { findReadable, type MissingPartition, type ReadablePartition } from './find-partition.js'
+import { findLoss, suspectedCut } from './lost-records.js'
 import type { BrokerServices } from './services.js'
+import { whenLeading, type ConfirmablePartition } from './when-leading.js'
 
 export function fetchHandler (services: BrokerServices): ApiHandler<FetchRequest, FetchResponse> {
   return {
@@ -137,17 +139,31 @@ class Fetch {
 
   /** False where the read goes on in the background. */
   private read (partition: ReadablePartition, asked: FetchPartition): boolean {
-    const { log, highWatermark } = partition
-    const { offset } = asked
+    const { log } = partition
+    const { offset, lastEpoch } = asked
     if (offset > log.nextOffset && partition.leaderId !== undefined) {
       this.addError(asked, partition, ERROR.OFFSET_NOT_AVAILABLE,
         `the replica of ${partition.label} on this broker has not got to offset ${offset} yet; read from the leader, or retry`, -1)
       return true
     }
-    if (offset < log.logStartOffset || offset > log.nextOffset) {
+    if (offset < log.logStartOffset) {
       this.addOutOfRange(asked, partition)
       return true
     }
+    if (isLeaders(partition)) {
+      const cut = suspectedCut(log, offset, lastEpoch)
+      if (cut !== -1 || offset > log.nextOffset) {
+        this.checkPosition(partition, asked, cut)
+        return false
+      }
+    }
+    return this.readRecords(partition, asked)
+  }
+
+  /** As `read`, from an offset that is in the log. */
+  private readRecords (partition: ReadablePartition, asked: FetchPartition): boolean {
+    const { log, highWatermark } = partition
+    const { offset } = asked
     // Up to the log end there may be records soon; the high watermark has not got there yet.
     if (offset >= highWatermark) return true
     const maxBytes = Math.max(1, Math.min(asked.maxBytes, this.maxBytes - this.bytes))
@@ -157,13 +173,49 @@ class Fetch {
       return true
     }
     log.read(offset, maxBytes, highWatermark, (error, slice) => {
-      if (this.call.answered || this.call.connection.isClosed) return this.onGone()
-      const { closedBy } = partition
-      if (closedBy !== null) this.addError(asked, null, closedBy.error, closedBy.message, -1)
-      else if (error !== null) this.addReadError(asked, partition, error)
+      if (!this.isWanted(partition, asked)) return
+      if (error !== null) this.addReadError(asked, partition, error)
       else this.addSlice(asked, partition, slice!)
       this.gather()
     })
+    return false
+  }
+
+  /**
+   * The reader stands above the end of the log, or has read what is not in it (from `cut` on; else -1). Both is said
+   * only by who certainly leads: one that was deposed and does not know it yet would take for lost what others have.
+   */
+  private checkPosition (partition: LedPartition, asked: FetchPartition, cut: number): void {
+    const { log } = partition
+    whenLeading(this.services, partition, LIMITS.confirmMs, refusal => {
+      if (!this.isWanted(partition, asked)) return
+      if (refusal !== null) {
+        const error = refusal.error === ERROR.NOT_LEADER ? ERROR.NOT_LEADER : ERROR.OFFSET_NOT_AVAILABLE
+        this.addError(asked, null, error, refusal.message, -1)
+        return this.gather()
+      }
+      if (cut === -1) {
+        this.addOutOfRange(asked, partition)
+        return this.gather()
+      }
+      findLoss(log, cut, asked.offset, isLost => {
+        if (!this.isWanted(partition, asked)) return
+        if (isLost) this.addTruncated(asked, partition, cut)
+        else if (!this.readRecords(partition, asked)) return
+        this.gather()
+      })
+    })
+  }
+
+  /** After a wait: false where nobody wants the answer, or where it is that the partition was closed meanwhile. */
+  private isWanted ({ closedBy }: ReadablePartition, asked: FetchPartition): boolean {
+    if (this.call.answered || this.call.connection.isClosed) {
+      this.onGone()
+      return false
+    }
+    if (closedBy === null) return true
+    this.addError(asked, null, closedBy.error, closedBy.message, -1)
+    this.gather()
     return false
   }
 
@@ -266,6 +318,14 @@ class Fetch {
       `offset ${asked.offset} is not in ${partition.label}, which holds ${logStartOffset} to ${partition.highWatermark}`, resume)
   }
 
+  private addTruncated (asked: FetchPartition, partition: ReadablePartition, cut: number): void {
+    const { offset } = asked
+    const from = cut < offset ? `from offset ${cut} on` : `below offset ${offset}`
+    this.addError(asked, partition, ERROR.OFFSET_TRUNCATED,
+      `records of ${partition.label} ${from} that were read are lost, by a forced recovery or a power cut; go on with what is there now`,
+      Math.min(cut, offset))
+  }
+
   private addError (
     asked: FetchPartition, partition: ReadablePartition | MissingPartition | null, error: number, message: string,
     resumeOffset: number,
@@ -292,4 +352,10 @@ class Fetch {
       size,
     }
   }
+}
+
+type LedPartition = ReadablePartition & ConfirmablePartition
+
+function isLeaders (partition: ReadablePartition): partition is LedPartition {
+  return partition.confirmLeadership !== undefined
 }

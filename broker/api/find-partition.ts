@@ -2,6 +2,7 @@
 
 import { ERROR } from '@sluice/protocol'
 import type { PartitionLog } from '@sluice/storage'
+import type { LogRefusal } from '../log/led-log.js'
 import type { Partition } from '../partition/partition.js'
 import type { PartitionPlacement } from '../replica-host/partition-placements.js'
 import type { BrokerServices } from './services.js'
@@ -26,6 +27,8 @@ export interface ReadablePartition {
   /** Left out by the leader. */
   readonly leaderId?: number
   readonly closedBy: { readonly error: number, readonly message: string } | null
+  /** The leader's alone; see Partition. */
+  confirmLeadership? (done: (refusal: LogRefusal | null) => void): void
   addWaiter (wake: () => void): void
   removeWaiter (wake: () => void): void
 }

@@ -2,15 +2,21 @@
 
 import { ERROR } from '@sluice/protocol'
 import type { LogRefusal } from '../log/led-log.js'
-import type { Partition } from '../partition/partition.js'
 import type { BrokerServices } from './services.js'
+
+/** A partition at its leader. */
+export interface ConfirmablePartition {
+  readonly label: string
+  confirmLeadership (done: (refusal: LogRefusal | null) => void): void
+}
 
 /**
  * Calls back once a majority of the replicas has confirmed that nobody newer leads; at once where there are no others.
  * With what to answer instead where that is not so, or not known within `timeoutMs`.
  */
 export function whenLeading (
-  services: BrokerServices, partition: Partition, timeoutMs: number, done: (refusal: LogRefusal | null) => void,
+  services: BrokerServices, partition: ConfirmablePartition, timeoutMs: number,
+  done: (refusal: LogRefusal | null) => void,
 ): void {
   const { deadlines, clock } = services
   let isAnswered = false

@@ -17,8 +17,10 @@ export class Assignment<K, V> {
   readonly abort = new AbortController()
   /** Aborted when no new work should begin, but what is begun may be finished. */
   readonly stopping = new AbortController()
-  /** Made with the first record. */
+  /** Of the records handed out from now on; null while it has no cursor. */
   origin: RecordOrigin<K, V> | null = null
+  /** Of records handed out before some were lost: of each, the offset below which they count still. */
+  private readonly earlierOrigins = new Map<RecordOrigin<K, V>, number>()
   /** null while the offset to start at is not known. */
   cursor: PartitionCursor<K, V> | null = null
   readonly tracker = new OffsetTracker(0)
@@ -34,6 +36,29 @@ export class Assignment<K, V> {
   }
 
   get isGone (): boolean { return this.abort.signal.aborted }
+
+  /** True for a record that was handed out in this time with the partition, and is in its log as far as is known. */
+  holds ({ origin, offset }: { readonly origin: RecordOrigin<K, V>, readonly offset: number }): boolean {
+    return origin === this.origin || offset < (this.earlierOrigins.get(origin) ?? 0)
+  }
+
+  /**
+   * What was handed out from `offset` on is lost: others will come in its place, with another `origin`, and what is
+   * said of the lost ones does not count for them.
+   *
+   * @returns how many of them were not done.
+   */
+  onLost (offset: number, origin: RecordOrigin<K, V>): number {
+    const { tracker, cursor, earlierOrigins } = this
+    const before = tracker.outstanding
+    tracker.rewind(offset)
+    for (const [earlier, end] of earlierOrigins) earlierOrigins.set(earlier, Math.min(end, offset))
+    if (tracker.outstanding === 0) earlierOrigins.clear()
+    else earlierOrigins.set(this.origin!, offset)
+    this.attempts.clear()
+    this.origin = cursor!.origin = origin
+    return before - tracker.outstanding
+  }
 
   /** The offset to commit, or -1 where the group has it already. */
   get dirtyOffset (): number {

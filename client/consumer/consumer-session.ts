@@ -11,7 +11,7 @@ import { ERROR } from '@sluice/protocol'
 import { asBrokerError, BrokerError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import type { TopicInfo } from '../connection/metadata.js'
-import { committedOffsets, resolveStart, type Start } from '../start.js'
+import { committedPositions, resolveStart, type Start } from '../start.js'
 import { deferred, delay, retryDelayMs, settledWithin } from '../waiting.js'
 import { Assignment } from './assignment.js'
 import type { ConsumerSettings } from './consumer-options.js'
@@ -154,9 +154,10 @@ export class ConsumerSession<K, V> implements MemberListener {
         if (count > 0) this.onDone(assignment!, count)
         count = 0
         origin = record.origin
-        assignment = this.assignmentOf(record)
+        assignment = this.assignments.get(record.partition)
       }
-      if (assignment === undefined || !assignment.tracker.ack(record.offset)) continue
+      if (assignment === undefined || (assignment.origin !== origin && !assignment.holds(record))) continue
+      if (!assignment.tracker.ack(record.offset)) continue
       if (assignment.attempts.size > 0) assignment.attempts.delete(record.offset)
       count++
     }
@@ -347,8 +348,9 @@ export class ConsumerSession<K, V> implements MemberListener {
     const partitions = assignments.map(assignment => assignment.partition)
     const { committed, starts } = await this.untilDone(async () => {
       const info = await this.topicOf(assignments[0]!.topicId)
-      const committed = await committedOffsets(this.cluster, info, partitions, group)
-      const starts = new Map(committed)
+      const committed = await committedPositions(this.cluster, info, partitions, group)
+      const starts = new Map<number, number>()
+      for (const [partition, { offset }] of committed) starts.set(partition, offset)
       await this.fillIn(starts, partitions, from)
       await this.fillIn(starts, partitions, 'earliest')
       if (this.pendingSeek !== null) {
@@ -363,10 +365,12 @@ export class ConsumerSession<K, V> implements MemberListener {
       const { partition } = assignment
       if (assignment.isGone || assignment.stopping.signal.aborted || this.stopped) continue
       const offset = starts.get(partition)!
-      assignment.committed = committed.get(partition) ?? -1
+      const stored = committed.get(partition)
+      assignment.committed = stored?.offset ?? -1
       assignment.tracker.seek(offset)
       assignment.origin = this.originOf(assignment)
-      assignment.cursor = new PartitionCursor(assignment.topicId, offset, assignment.origin)
+      const epoch = stored?.offset === offset ? stored.leaderEpoch : -1
+      assignment.cursor = new PartitionCursor(assignment.topicId, offset, assignment.origin, epoch)
       assignment.cursor.paused = this.allPaused || this.paused.has(partition)
       this.fetcher.add(assignment.cursor)
       begun.push(partition)
@@ -408,19 +412,31 @@ export class ConsumerSession<K, V> implements MemberListener {
   }
 
   private async onOutOfRange (cursor: PartitionCursor, error: BrokerError): Promise<number> {
-    const info = await this.cluster.metadata.topic(this.topic.name)
-    const { from } = this.settings
-    const isTruncated = error.resumeOffset !== undefined && error.serverCode === ERROR.OFFSET_TRUNCATED
-    let to = isTruncated ? error.resumeOffset : undefined
-    if (to === undefined && (from === 'earliest' || from === 'latest')) {
-      to = (await resolveStart(this.cluster, info, [cursor.partition], from)).get(cursor.partition)
-    }
-    to ??= error.resumeOffset ?? (await resolveStart(this.cluster, info, [cursor.partition], 'earliest')).get(cursor.partition)!
-    const { topic, partition, fetchOffset } = cursor
-    const reset = { topic, partition, from: fetchOffset, to, reason: error.message }
+    const to = await this.resetOffset(cursor, error)
+    const assignment = this.assignments.get(cursor.partition)
+    if (assignment?.cursor !== cursor) return to // nobody's any more
+    const { topic, partition } = cursor
+    const reset = { topic, partition, from: error.offset ?? cursor.position, to, reason: error.message }
     this.cluster.settings.logger.warn(reset, 'the offset is outside of the log; going on elsewhere')
+    if (to < cursor.position) {
+      this.onHandEmptied(assignment.onLost(to, this.originOf(assignment)))
+      assignment.onProgress()
+      this.committer.onProgress()
+    }
     this.cluster.events.emit('offsetReset', reset)
     return to
+  }
+
+  /** Where the log was cut, whatever `from` says: what is there now was read by nobody. Else as `from` says. */
+  private async resetOffset (
+    { partition, position }: PartitionCursor, { serverCode, resumeOffset }: BrokerError,
+  ): Promise<number> {
+    if (serverCode === ERROR.OFFSET_TRUNCATED && resumeOffset !== undefined) return Math.min(resumeOffset, position)
+    const info = await this.cluster.metadata.topic(this.topic.name)
+    const { from } = this.settings
+    const offsetAt = async (start: Start): Promise<number> =>
+      (await resolveStart(this.cluster, info, [partition], start)).get(partition)!
+    return from === 'earliest' || from === 'latest' ? await offsetAt(from) : resumeOffset ?? await offsetAt('earliest')
   }
 
   private end (assignments: readonly Assignment<K, V>[], why: string, isLost: boolean): void {
@@ -454,7 +470,7 @@ export class ConsumerSession<K, V> implements MemberListener {
   private assignmentOf (record: StoredRecord<K, V>): Assignment<K, V> | undefined {
     const assignment = this.assignments.get(record.partition)
     // A record of an earlier time with the partition says nothing about this one.
-    return assignment !== undefined && assignment.origin === record.origin ? assignment : undefined
+    return assignment?.holds(record) === true ? assignment : undefined
   }
 
   private onDone (assignment: Assignment<K, V>, records: number): void {

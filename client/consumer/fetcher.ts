@@ -26,7 +26,10 @@ export interface FetcherSettings {
   readonly prefetchBytes: number
   /** How long a fetch may be parked at the broker, in milliseconds. */
   readonly maxWaitMs: number
-  /** A cursor stands outside of its log: where to go on. Rejects where the reading has to end. */
+  /**
+   * A cursor stands outside of its log, or has read what is lost since, and all that it had is handed out: where to go
+   * on. Rejects where the reading has to end.
+   */
   onOutOfRange (cursor: PartitionCursor, error: BrokerError): Promise<number>
   /** It has come to its end; `poll` throws the error too. */
   onFailed? (error: BrokerError): void
@@ -193,7 +196,12 @@ export class Fetcher<K = unknown, V = unknown> {
     const first = this.fetchTurn++
     for (let index = 0; index < this.cursors.length; index++) {
       const cursor = this.cursors[(first + index) % this.cursors.length]!
-      if (cursor.flight !== null || cursor.paused || cursor.recovery !== null || cursor.error !== null) continue
+      if (cursor.flight !== null || cursor.paused || cursor.error !== null) continue
+      if (cursor.recovery !== null) continue
+      if (cursor.outOfRange !== null) {
+        if (!cursor.hasBuffered) this.recover(cursor)
+        continue
+      }
       if (cursor.bufferedBytes > Math.min(share / 2, cursor.fetchBytes)) continue
       if (cursor.retryAtMs > nowMs) {
         this.wakeAt(cursor.retryAtMs)
@@ -295,10 +303,10 @@ export class Fetcher<K = unknown, V = unknown> {
       const header = readBatchHeader(batches, position)
       const nextOffset = nextOffsetOf(header)
       if (nextOffset > cursor.fetchOffset) {
+        const { baseOffset, leaderEpoch } = header
         if ((header.flags & BATCH_FLAG.control) !== 0 || header.recordCount === 0) {
-          cursor.skipTo(nextOffset)
+          cursor.skipTo(nextOffset, leaderEpoch)
         } else {
-          const { baseOffset, leaderEpoch } = header
           cursor.push({ bytes: batches, position, size, baseOffset, nextOffset, leaderEpoch })
         }
       }
@@ -316,7 +324,8 @@ export class Fetcher<K = unknown, V = unknown> {
       ...(result.resumeOffset >= 0 ? { resumeOffset: result.resumeOffset } : {}),
     })
     if (error.code === 'OFFSET_OUT_OF_RANGE') {
-      this.recover(cursor, error)
+      cursor.outOfRange = error
+      if (error.serverCode === ERROR.OFFSET_TRUNCATED && result.resumeOffset >= 0) cursor.cutAt(result.resumeOffset)
     } else if (error.code === 'UNKNOWN_TOPIC' || error.code === 'NOT_LEADER' || error.code === 'FENCED') {
       this.retryLater(cursor)
       this.refresh()
@@ -328,7 +337,9 @@ export class Fetcher<K = unknown, V = unknown> {
   }
 
   /** Asks where to go on. A seek or the loss of the partition meanwhile makes the answer void. */
-  private recover (cursor: PartitionCursor, error: BrokerError): void {
+  private recover (cursor: PartitionCursor): void {
+    const error = cursor.outOfRange!
+    cursor.outOfRange = null
     const recovery = cursor.recovery = {}
     const isVoid = (): boolean => cursor.recovery !== recovery || cursor.removed || this.closed
     this.settings.onOutOfRange(cursor, error).then(offset => {

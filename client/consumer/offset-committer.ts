@@ -110,10 +110,12 @@ export class OffsetCommitter<K, V> {
     const offsets: OffsetToCommit[] = []
     for (const assignment of assignments) {
       if (assignment.isGone || assignment.cursor === null) continue
-      const { topicId, partition } = assignment
+      const { topicId, partition, cursor } = assignment
       const offset = exact === undefined ? assignment.dirtyOffset : exact.get(partition) ?? -1
       if (offset < 0) continue
-      offsets.push({ topicId, partition, offset, leaderEpoch: assignment.cursor.leaderEpoch, metadata: null })
+      // Of what nobody has read here nothing is known.
+      const leaderEpoch = offset <= cursor.position ? cursor.leaderEpoch : -1
+      offsets.push({ topicId, partition, offset, leaderEpoch, metadata: null })
     }
     return offsets
   }

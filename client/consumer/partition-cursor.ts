@@ -4,7 +4,8 @@
 //   handed out │ buffered: [batch][batch][batch] │ to be fetched          │
 //
 // Invariants: position <= fetchOffset; offsets handed out rise strictly between two seeks; a seek makes the answer to
-// an earlier fetch void.
+// an earlier fetch void. The epochs of positions are never older than what was read last below them, the brokers' own
+// batches included: an older one would pass what came since for lost.
 
 import { CodecError, RecordReader } from '@sluice/protocol'
 import { BrokerError } from '../broker-error.js'
@@ -30,17 +31,17 @@ export class PartitionCursor<K = unknown, V = unknown> {
   readonly topicId: string
   readonly partition: number
   /** Of the records handed out. */
-  readonly origin: RecordOrigin<K, V>
+  origin: RecordOrigin<K, V>
   /** Next offset to hand out. */
   position: number
   /** Next offset to fetch. */
   fetchOffset: number
   /** Offset after the last committed record; -1 until it is known. */
   highWatermark = -1
-  /** Leader epoch of the last batch handed out; -1 before the first. */
-  leaderEpoch = -1
-  /** Leader epoch of the last batch fetched; -1 before the first. */
-  fetchedEpoch = -1
+  /** Leader epoch of the last batch read below `position`; -1 where it is not known. */
+  leaderEpoch: number
+  /** Leader epoch of the last batch fetched, below `fetchOffset`; -1 where it is not known. */
+  fetchedEpoch: number
   bufferedBytes = 0
   /**
    * How much a fetch asks for, and how little has to be buffered for the next one to go out. As little as keeps the
@@ -53,6 +54,8 @@ export class PartitionCursor<K = unknown, V = unknown> {
   paused = false
   /** The move into the log, outside of which it stood, that is under way; null where there is none. */
   recovery: object | null = null
+  /** It stands outside of its log: why. To be looked after when all that is buffered is handed out. */
+  outOfRange: BrokerError | null = null
   /** No longer read. */
   removed = false
   failures = 0
@@ -66,12 +69,14 @@ export class PartitionCursor<K = unknown, V = unknown> {
   private readonly batches: FetchedBatch[] = []
   private opened: FetchedBatch | null = null
 
-  constructor (topicId: string, offset: number, origin: RecordOrigin<K, V>) {
+  /** @param leaderEpoch of what was read last below `offset`; -1 where it is not known. */
+  constructor (topicId: string, offset: number, origin: RecordOrigin<K, V>, leaderEpoch = -1) {
     this.topic = origin.topic
     this.topicId = topicId
     this.partition = origin.partition
     this.origin = origin
     this.position = this.fetchOffset = offset
+    this.leaderEpoch = this.fetchedEpoch = leaderEpoch
   }
 
   /** True where `advance` may have a record. */
@@ -99,10 +104,25 @@ export class PartitionCursor<K = unknown, V = unknown> {
     }
   }
 
-  /** Passes over offsets that hold no records for users. */
-  skipTo (nextOffset: number): void {
+  /** Passes over offsets that hold no records for users, up to `nextOffset`: a batch of `leaderEpoch`. */
+  skipTo (nextOffset: number, leaderEpoch: number): void {
     this.fetchOffset = nextOffset
-    if (!this.hasBuffered) this.position = nextOffset
+    this.fetchedEpoch = leaderEpoch
+    if (!this.hasBuffered) this.toFetched()
+  }
+
+  /** Drops what is buffered at and above `offset`: the log was cut there, and holds something else. */
+  cutAt (offset: number): void {
+    while (this.batches.length > 0 && this.batches[this.batches.length - 1]!.nextOffset > offset) {
+      this.bufferedBytes -= this.batches.pop()!.size
+    }
+    if (this.opened !== null && this.opened.nextOffset > offset) {
+      this.bufferedBytes -= this.opened.size
+      this.letGo()
+    }
+    const last = this.batches[this.batches.length - 1] ?? this.opened
+    this.fetchOffset = last?.nextOffset ?? this.position
+    this.fetchedEpoch = last?.leaderEpoch ?? this.leaderEpoch
   }
 
   /**
@@ -141,13 +161,15 @@ export class PartitionCursor<K = unknown, V = unknown> {
     this.batches.length = 0
     this.letGo()
     this.bufferedBytes = 0
+    if (offset !== this.position) this.leaderEpoch = -1
     this.position = this.fetchOffset = offset
-    this.fetchedEpoch = -1
+    this.fetchedEpoch = this.leaderEpoch
     // A fetch may be parked at the broker for long: its answer is of no use any more, another one may go out at once.
     this.flight = null
     this.failures = 0
     this.retryAtMs = 0
     this.recovery = null
+    this.outOfRange = null
     this.error = null
   }
 
@@ -157,7 +179,7 @@ export class PartitionCursor<K = unknown, V = unknown> {
       if (this.opened === null) {
         const batch = this.batches.shift()
         if (batch === undefined) {
-          this.position = Math.max(this.position, this.fetchOffset)
+          this.toFetched()
           return false
         }
         this.open(batch)
@@ -181,8 +203,14 @@ export class PartitionCursor<K = unknown, V = unknown> {
     const { size, nextOffset } = this.opened!
     this.bufferedBytes -= size
     // What was fetched behind the last batch and is not buffered holds no records.
-    this.position = Math.max(this.position, this.batches.length === 0 ? this.fetchOffset : nextOffset)
+    if (this.batches.length === 0) this.toFetched()
+    else this.position = Math.max(this.position, nextOffset)
     this.letGo()
+  }
+
+  private toFetched (): void {
+    this.position = Math.max(this.position, this.fetchOffset)
+    this.leaderEpoch = this.fetchedEpoch
   }
 
   /** Partitions at rest should keep no memory: a batch is a view of all that came with it. */

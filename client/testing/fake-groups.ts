@@ -20,7 +20,13 @@ interface Member {
   told: number
 }
 
-interface Group { generation: number, readonly members: Map<string, Member>, readonly offsets: Map<string, number> }
+interface Group {
+  generation: number
+  readonly members: Map<string, Member>
+  /** By `topicId/partition`, as the epochs that were committed with them. */
+  readonly offsets: Map<string, number>
+  readonly epochs: Map<string, number>
+}
 
 /** See the head of this file. */
 export class FakeGroups {
@@ -41,6 +47,11 @@ export class FakeGroups {
   /** Sets a committed offset. */
   commit (group: string, topic: string, partition: number, offset: number): void {
     this.group(group).offsets.set(`${this.broker.topics.get(topic)!.topicId}/${partition}`, offset)
+  }
+
+  /** Leader epoch that was committed with the offset; -1 for none. */
+  committedEpoch (group: string, topic: string, partition: number): number {
+    return this.group(group).epochs.get(`${this.broker.topics.get(topic)!.topicId}/${partition}`) ?? -1
   }
 
   memberIds (group: string): string[] {
@@ -72,7 +83,10 @@ export class FakeGroups {
 
   private group (name: string): Group {
     let group = this.groups.get(name)
-    if (group === undefined) this.groups.set(name, group = { generation: 0, members: new Map(), offsets: new Map() })
+    if (group === undefined) {
+      group = { generation: 0, members: new Map(), offsets: new Map(), epochs: new Map() }
+      this.groups.set(name, group)
+    }
     return group
   }
 
@@ -127,11 +141,12 @@ export class FakeGroups {
     const member = group.members.get(request.memberId)
     if (request.memberId !== '' && member === undefined) return { code: ERROR.UNKNOWN_MEMBER }
     if (member !== undefined && request.generation > group.generation) return { code: ERROR.STALE_GENERATION }
-    const results = request.offsets.map(({ topicId, partition, offset }: any) => {
+    const results = request.offsets.map(({ topicId, partition, offset, leaderEpoch }: any) => {
       const key = `${topicId}/${partition}`
       const isOwner = member === undefined || member.owned.has(key) || member.target.has(key)
       if (isOwner && offset < 0) group.offsets.delete(key)
       else if (isOwner) group.offsets.set(key, offset)
+      if (isOwner) group.epochs.set(key, leaderEpoch)
       return { topicId, partition, error: isOwner ? 0 : ERROR.PARTITION_NOT_OWNED, message: '' }
     })
     return { message: { results } }
@@ -151,7 +166,7 @@ export class FakeGroups {
             error: 0,
             message: '',
             offset: group.offsets.get(key) ?? -1,
-            leaderEpoch: -1,
+            leaderEpoch: group.epochs.get(key) ?? -1,
             metadata: null,
             committedAt: -1,
           }

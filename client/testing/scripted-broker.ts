@@ -36,6 +36,7 @@ interface StoredBatch {
   readonly nextOffset: number
   readonly bytes: Buffer
   readonly maxTimestamp: number
+  readonly leaderEpoch: number
 }
 
 /** What the log knows of a producer. */
@@ -43,10 +44,12 @@ interface ProducerEntry { epoch: number, nextSequence: number, recent: { sequenc
 
 /** The log of one partition. */
 export class FakeLog {
-  readonly batches: StoredBatch[] = []
+  batches: StoredBatch[] = []
   readonly producers = new Map<number, ProducerEntry>()
   logStartOffset = 0
   nextOffset = 0
+  /** Under which the next batch is stored. */
+  leaderEpoch = 0
   /** Batches that are remembered of each producer; the hello answer has to say the same. */
   rememberedBatches = 5
 
@@ -82,11 +85,25 @@ export class FakeLog {
   store (bytes: Buffer): number {
     const copy = Buffer.from(bytes)
     const baseOffset = this.nextOffset
-    stampBatch(copy, { baseOffset, leaderEpoch: 0, committedOffset: baseOffset, prevCrc: 0 })
+    const { leaderEpoch } = this
+    stampBatch(copy, { baseOffset, leaderEpoch, committedOffset: baseOffset, prevCrc: 0 })
     const header = readBatchHeader(copy)
     this.nextOffset = baseOffset + header.lastOffsetDelta + 1
-    this.batches.push({ baseOffset, nextOffset: this.nextOffset, bytes: copy, maxTimestamp: header.maxTimestamp })
+    const { maxTimestamp } = header
+    this.batches.push({ baseOffset, nextOffset: this.nextOffset, bytes: copy, maxTimestamp, leaderEpoch })
     return baseOffset
+  }
+
+  /** Loses what was stored from `offset` on, the first of a batch. What comes next is stored under `leaderEpoch`. */
+  loseFrom (offset: number, leaderEpoch: number): void {
+    this.batches = this.batches.filter(batch => batch.nextOffset <= offset)
+    this.nextOffset = offset
+    this.leaderEpoch = leaderEpoch
+  }
+
+  /** Where `epoch` ends. */
+  epochEnd (epoch: number): number {
+    return this.batches.find(({ leaderEpoch }) => leaderEpoch > epoch)?.baseOffset ?? this.nextOffset
   }
 }
 
@@ -143,6 +160,9 @@ export class ScriptedBroker implements AsyncDisposable {
   topicById (topicId: string): FakeTopic | undefined {
     return [...this.topics.values()].find(topic => topic.topicId === topicId)
   }
+
+  /** How many fetches wait for records. */
+  get parkedCount (): number { return this.parked.length }
 
   /** Requests of one api that have come. */
   requests (api: ApiName): SeenRequest[] {
@@ -367,12 +387,16 @@ export class ScriptedBroker implements AsyncDisposable {
     const partitions: object[] = []
     const parts: Buffer[] = []
     let leftBytes = request.maxBytes
-    for (const { topicId, partition, offset, maxBytes } of request.partitions) {
+    for (const { topicId, partition, offset, lastEpoch, maxBytes } of request.partitions) {
       const log = this.topicById(topicId)?.logs[partition]
       const row = { topicId, partition, error: 0, message: '', leader: this.brokerId, leaderEpoch: 0, resumeOffset: -1, size: 0 }
       const ends = { highWatermark: log?.nextOffset ?? -1, logStartOffset: log?.logStartOffset ?? -1 }
       if (log === undefined) {
         partitions.push({ ...row, ...ends, error: ERROR.UNKNOWN_TOPIC })
+      } else if (offset >= log.logStartOffset && lastEpoch >= 0 && log.epochEnd(lastEpoch) < offset) {
+        const message = `epoch ${lastEpoch} ends before ${offset}`
+        const resumeOffset = log.epochEnd(lastEpoch)
+        partitions.push({ ...row, ...ends, error: ERROR.OFFSET_TRUNCATED, message, resumeOffset })
       } else if (offset < log.logStartOffset || offset > log.nextOffset) {
         const resumeOffset = Math.min(Math.max(offset, log.logStartOffset), log.nextOffset)
         partitions.push({ ...row, ...ends, error: ERROR.OFFSET_OUT_OF_RANGE, resumeOffset })

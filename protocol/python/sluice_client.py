@@ -68,6 +68,7 @@ class SluiceError(Exception):
         self.retriable = row['retriable']
         self.maybe_applied = row['maybeApplied']
         self.retry_after_ms = retry_after_ms
+        self.resume_offset = -1
 
 
 def _read_json(*path):
@@ -661,12 +662,15 @@ class Client:
             broker=topic.leaders[partition])
         return check(response['partitions'][0])['offset']
 
-    def fetch(self, name, partition, offset, max_wait_ms=500, max_bytes=1 << 20):
-        """Records from `offset` on, and where to go on; neither, where none came in time."""
+    def fetch(self, name, partition, offset, max_wait_ms=500, max_bytes=1 << 20, last_epoch=-1):
+        """Records from `offset` on, where to go on, and the epoch of the last batch read; none, where nothing came.
+
+        `last_epoch` is that of the fetch before, -1 after a seek: with it the broker tells of lost records.
+        """
         topic = self.topic(name)
         response, payload = self.call('fetch', {
             'maxWaitMs': max_wait_ms, 'minBytes': 1, 'maxBytes': max_bytes, 'partitions': [{
-                'topicId': topic.topic_id, 'partition': partition, 'offset': offset, 'lastEpoch': -1,
+                'topicId': topic.topic_id, 'partition': partition, 'offset': offset, 'lastEpoch': last_epoch,
                 'maxBytes': max_bytes}]}, broker=topic.leaders[partition], unordered=True)
         records, position = [], 0
         for item in response['partitions']:
@@ -677,8 +681,9 @@ class Client:
                 if not header.flags & FLAG_CONTROL:
                     records += [r for r in decode_records(payload, position, header, partition) if r.offset >= offset]
                 position += header.size
-                offset = max(offset, next_offset(header))
-        return records, offset
+                if next_offset(header) > offset:
+                    offset, last_epoch = next_offset(header), header.leader_epoch
+        return records, offset, last_epoch
 
     def read(self, name, start='earliest'):
         """All records from `start` to the end as it is now, partition by partition."""
@@ -686,8 +691,10 @@ class Client:
             offset = start if isinstance(start, int) else \
                 self.retry(lambda: self.list_offset(name, partition, start))
             end = self.retry(lambda: self.list_offset(name, partition, 'latest'))
+            epoch = -1
             while offset < end:
-                records, offset = self.retry(lambda: self.fetch(name, partition, offset))
+                records, offset, epoch = self.retry(
+                    lambda: self.fetch(name, partition, offset, last_epoch=epoch))
                 yield from (record for record in records if record.offset < end)
 
     def producer(self, name, idempotent=True, codec=CODEC_NONE):
@@ -703,7 +710,9 @@ class Client:
 def check(item):
     """The item, or its error raised."""
     if item['error'] != 0:
-        raise SluiceError(item['error'], item['message'])
+        error = SluiceError(item['error'], item['message'])
+        error.resume_offset = item.get('resumeOffset', -1)
+        raise error
     return item
 
 
@@ -798,6 +807,7 @@ class GroupConsumer:
         self.session_timeout_ms = session_timeout_ms
         self.member_id = ''
         self.generation = -1
+        # By partition: the next offset, and the epoch of the last batch read before it.
         self.positions = {}
         self.assigned = []
         self.heartbeat_due = 0
@@ -850,8 +860,7 @@ class GroupConsumer:
             # Tells the broker at once, so that the new owners need not wait.
             return self.heartbeat()
         new = [p for p in self.assigned if p not in self.positions]
-        for partition, offset in self.committed(new).items():
-            self.positions[partition] = offset
+        self.positions.update(self.committed(new))
 
     def committed(self, partitions):
         """Where the group goes on in each partition."""
@@ -860,8 +869,9 @@ class GroupConsumer:
         topic = self.client.topic(self.name)
         response, _ = self.client.call('fetchOffsets', {'group': self.group, 'partitions': [
             {'topicId': topic.topic_id, 'partition': p} for p in partitions]})
-        return {item['partition']: check(item)['offset'] if item['offset'] >= 0 else
-                self.client.list_offset(self.name, item['partition'], self.start) for item in response['offsets']}
+        return {item['partition']: (check(item)['offset'], item['leaderEpoch']) if item['offset'] >= 0 else
+                (self.client.list_offset(self.name, item['partition'], self.start), -1)
+                for item in response['offsets']}
 
     def poll(self, max_wait_ms=200):
         """Records of the assigned partitions, possibly none; they count as handled at the next `commit`."""
@@ -871,9 +881,17 @@ class GroupConsumer:
             self.heartbeat()
         records = []
         for partition in list(self.positions):
-            got, self.positions[partition] = self.client.retry(
-                lambda: self.client.fetch(self.name, partition, self.positions[partition], max_wait_ms))
-            records += got
+            offset, epoch = self.positions[partition]
+            try:
+                got, *self.positions[partition] = self.client.retry(
+                    lambda: self.client.fetch(self.name, partition, offset, max_wait_ms, last_epoch=epoch))
+            except SluiceError as error:
+                if error.name != 'OFFSET_TRUNCATED':
+                    raise
+                print(error, file=sys.stderr)
+                self.positions[partition] = (error.resume_offset, -1)
+            else:
+                records += got
         return records
 
     def commit(self):
@@ -884,8 +902,8 @@ class GroupConsumer:
             topic = self.client.topic(self.name)
             return self.client.call('commitOffsets', {
                 'group': self.group, 'memberId': self.member_id, 'generation': self.generation, 'offsets': [
-                    {'topicId': topic.topic_id, 'partition': p, 'offset': o, 'leaderEpoch': -1, 'metadata': None}
-                    for p, o in sorted(self.positions.items())]})[0]
+                    {'topicId': topic.topic_id, 'partition': p, 'offset': o, 'leaderEpoch': e, 'metadata': None}
+                    for p, (o, e) in sorted(self.positions.items())]})[0]
         for result in self.client.retry(attempt)['results']:
             name = ERRORS.get(result['error'], {}).get('name')
             if name == 'PARTITION_NOT_OWNED':
