@@ -23,15 +23,19 @@ export class CorruptBatchError extends Error {
 const NO_BYTES = Buffer.alloc(0)
 const SLOW: ReadPosition = { position: 0 }
 
-/** Memory that the records of a batch lie in: the batch as it came, or its decompressed records. */
+/** What the records of a batch have in common: the memory they lie in, and what they count from. */
 export interface RecordMemory {
+  /** The batch as it came, or its decompressed records. */
   readonly bytes: Buffer
   /** What `bytes` is a view of, from `start` on: making a view of this costs half as much. */
   readonly buffer: ArrayBufferLike
   readonly start: number
+  readonly baseOffset: number
+  /** Milliseconds since 1970-01-01 UTC. */
+  readonly firstTimestamp: number
 }
 
-const NO_MEMORY: RecordMemory = { bytes: NO_BYTES, buffer: NO_BYTES.buffer, start: 0 }
+const NO_MEMORY: RecordMemory = { bytes: NO_BYTES, buffer: NO_BYTES.buffer, start: 0, baseOffset: 0, firstTimestamp: 0 }
 
 /** Reads batches one after the other; see the head of this file. */
 export class RecordReader {
@@ -39,28 +43,25 @@ export class RecordReader {
   bytes: Buffer = NO_BYTES
   /** `bytes` for whoever keeps records: one object for all of a batch. */
   memory = NO_MEMORY
-  /** Offset of the record. */
-  offset = 0
-  /** Milliseconds since 1970-01-01 UTC. */
-  timestamp = 0
+  /** Offset of the record, less that of the batch. Whoever keeps records keeps small integers, which need no box. */
+  offsetDelta = 0
+  /** Its timestamp, less the first one of the batch. */
+  timestampDelta = 0
   /** Position of the key; -1 where it is null. */
   keyStart = -1
   keyEnd = -1
   /** Position of the value; -1 where it is null. */
   valueStart = -1
   valueEnd = -1
-  headerCount = 0
-  /** Position of the first header. */
-  headersStart = 0
+  /** Position of the number of headers, which the headers follow. */
+  headersAt = 0
   /** Position after the record. */
   recordEnd = 0
 
   private end = 0
   private remaining = 0
-  private baseOffset = 0
-  private lastOffset = -1
-  private limitOffset = 0
-  private firstTimestamp = 0
+  private lastDelta = -1
+  private limitDelta = 0
   /** Of the next record; behind the field when `varint` returns. */
   private position = 0
 
@@ -82,11 +83,17 @@ export class RecordReader {
       this.position = 0
       this.end = this.bytes.length
     }
-    this.memory = { bytes: this.bytes, buffer: this.bytes.buffer, start: this.bytes.byteOffset }
-    this.baseOffset = readInt64(batch, position)
-    this.limitOffset = this.baseOffset + batch.readUInt32BE(position + BATCH_POSITION.lastOffsetDelta) + 1
-    this.lastOffset = -1
-    this.firstTimestamp = readInt64(batch, position + BATCH_POSITION.firstTimestamp)
+    const baseOffset = readInt64(batch, position)
+    this.memory = {
+      bytes: this.bytes,
+      buffer: this.bytes.buffer,
+      start: this.bytes.byteOffset,
+      baseOffset,
+      firstTimestamp: readInt64(batch, position + BATCH_POSITION.firstTimestamp),
+    }
+    this.lastDelta = -1
+    // NaN stands for what no safe integer holds: then no record has an offset.
+    this.limitDelta = Number.isNaN(baseOffset) ? 0 : batch.readUInt32BE(position + BATCH_POSITION.lastOffsetDelta) + 1
     this.remaining = batch.readUInt32BE(position + BATCH_POSITION.recordCount)
     return this
   }
@@ -121,20 +128,22 @@ export class RecordReader {
     let offsetDelta = bytes[position]!
     if (offsetDelta < 0x80) position++
     else { offsetDelta = this.varint(position, recordEnd); position = this.position }
-    const offset = this.baseOffset + offsetDelta
-    let timestampDelta = bytes[position]!
-    if (timestampDelta < 0x80) position++
-    else { timestampDelta = this.varint(position, recordEnd); position = this.position }
-    // Written so that NaN, which stands for what no safe integer holds, fails.
-    if (!(offset > this.lastOffset && offset >= this.baseOffset && offset < this.limitOffset)) {
+    let timestampField = bytes[position]!
+    if (timestampField < 0x80) position++
+    else { timestampField = this.varint(position, recordEnd); position = this.position }
+    if (!(offsetDelta > this.lastDelta && offsetDelta < this.limitDelta)) {
       throw this.corrupt('offsets of its records do not rise inside the batch')
     }
-    const timestamp = this.firstTimestamp + unzigzag(timestampDelta)
-    if (!(timestampDelta >= 0 && timestamp >= 0 && timestamp <= TIMESTAMP_MAX)) {
+    const timestampDelta = timestampField < 0x80000000
+      ? (timestampField >>> 1) ^ -(timestampField & 1)
+      : unzigzag(timestampField)
+    const timestamp = this.memory.firstTimestamp + timestampDelta
+    // Written so that NaN fails.
+    if (!(timestampField >= 0 && timestamp >= 0 && timestamp <= TIMESTAMP_MAX)) {
       throw this.corrupt('a timestamp is out of range')
     }
-    this.offset = this.lastOffset = offset
-    this.timestamp = timestamp
+    this.offsetDelta = this.lastDelta = offsetDelta
+    this.timestampDelta = timestampDelta
     let keySize = bytes[position]!
     if (keySize < 0x80) position++
     else { keySize = this.varint(position, recordEnd); position = this.position }
@@ -155,16 +164,21 @@ export class RecordReader {
       this.valueEnd = position += valueSize - 1
       if (!(valueSize > 0 && position <= recordEnd)) throw this.corrupt('a value is longer than its record')
     }
+    this.headersAt = position
     let headerCount = bytes[position]!
     if (headerCount < 0x80) position++
     else { headerCount = this.varint(position, recordEnd); position = this.position }
     if (!(headerCount >= 0 && headerCount <= recordEnd - position)) throw this.corrupt('headers are cut off')
     if (headerCount > HEADER_COUNT_MAX) throw this.corrupt('a record has too many headers')
-    this.headerCount = headerCount
-    this.headersStart = position
     this.position = this.recordEnd = recordEnd
     return true
   }
+
+  /** Offset of the record. */
+  get offset (): number { return this.memory.baseOffset + this.offsetDelta }
+
+  /** Milliseconds since 1970-01-01 UTC. */
+  get timestamp (): number { return this.memory.firstTimestamp + this.timestampDelta }
 
   /** The key: a view of `bytes`, or null. */
   get key (): Buffer | null {
@@ -182,8 +196,7 @@ export class RecordReader {
    * @throws CorruptBatchError
    */
   headers (): { name: string, value: Buffer | null }[] {
-    if (this.headerCount === 0) return []
-    return readHeaders(this.bytes, this.headersStart, this.recordEnd, this.headerCount, this.baseOffset)
+    return readHeaders(this.bytes, this.headersAt, this.recordEnd, this.memory.baseOffset)
   }
 
   /** A field of more than one byte at `position`: moves `this.position` behind it; negative where it is cut off. */
@@ -200,21 +213,22 @@ export class RecordReader {
   }
 
   private corrupt (message: string): CorruptBatchError {
-    return new CorruptBatchError(this.baseOffset, message)
+    return new CorruptBatchError(this.memory.baseOffset, message)
   }
 }
 
 /**
- * Reads `count` headers that lie from `start` up to at most `end`.
+ * Reads the headers of a record that ends at `end`; their number lies at `position`.
  *
  * @throws CorruptBatchError
  */
 export function readHeaders (
-  bytes: Buffer, start: number, end: number, count: number, baseOffset: number,
+  bytes: Buffer, position: number, end: number, baseOffset: number,
 ): { name: string, value: Buffer | null }[] {
-  const at = { position: start }
+  if (bytes[position] === 0) return []
+  const at = { position }
   const headers: { name: string, value: Buffer | null }[] = []
-  for (let index = 0; index < count; index++) {
+  for (let left = readSmall(bytes, at, end); left > 0; left--) {
     const nameSize = readSmall(bytes, at, end)
     if (nameSize < 0 || at.position + nameSize > end) throw new CorruptBatchError(baseOffset, 'a header name is cut off')
     const name = bytes.utf8Slice(at.position, at.position + nameSize)

@@ -39,7 +39,12 @@ export class Assignment<K, V> {
 
   /** True for a record that was handed out in this time with the partition, and is in its log as far as is known. */
   holds ({ origin, offset }: { readonly origin: RecordOrigin<K, V>, readonly offset: number }): boolean {
-    return origin === this.origin || offset < (this.earlierOrigins.get(origin) ?? 0)
+    return origin === this.origin || offset < this.endOf(origin)
+  }
+
+  /** Records of this origin count below this offset; 0 for those of an earlier time with the partition. */
+  endOf (origin: RecordOrigin<K, V>): number {
+    return origin === this.origin ? Infinity : this.earlierOrigins.get(origin) ?? 0
   }
 
   /**

@@ -21,6 +21,7 @@ import { GroupMember, type MemberListener } from './group-member.js'
 import { LoopWatch } from './loop-watch.js'
 import { OffsetCommitter } from './offset-committer.js'
 import { PartitionCursor } from './partition-cursor.js'
+import { isOneRun, runEnd } from './record-run.js'
 import type { NackOptions, StoredRecord } from './stored-record.js'
 import { topicDeleted, topicReplaced } from './topic-gone.js'
 import type { ProducerTopic } from '../producer/producer.js'
@@ -109,13 +110,20 @@ export class ConsumerSession<K, V> implements MemberListener {
     const count = this.fetcher.take(records, room, isBlocked)
     if (count === 0) return 0
     const { tracker, attempts } = this.assignments.get(records[start]!.partition)!
-    for (let index = start; index < start + count; index++) {
-      const record = records[index]!
-      tracker.deliver(record.offset)
-      if (attempts.size > 0) record.attempt = attempts.get(record.offset) ?? 1
+    const end = start + count
+    for (let from = start; from < end;) {
+      const to = isOneRun(records, from, end) ? end : runEnd(records, from, end)
+      tracker.deliver(records[from]!.offset, records[to - 1]!.offset + 1)
+      from = to
+    }
+    if (attempts.size > 0) {
+      for (let index = start; index < end; index++) {
+        const record = records[index]!
+        record.attempt = attempts.get(record.offset) ?? 1
+      }
     }
     this.inHand += count
-    this.watch.current = records[start + count - 1]!
+    this.watch.current = records[end - 1]!
     return count
   }
 
@@ -139,29 +147,24 @@ export class ConsumerSession<K, V> implements MemberListener {
 
   ack (record: StoredRecord<K, V>): void {
     const assignment = this.assignmentOf(record)
-    if (assignment === undefined || !assignment.tracker.ack(record.offset)) return
+    if (assignment === undefined || assignment.tracker.ack(record.offset, record.offset + 1) === 0) return
     if (assignment.attempts.size > 0) assignment.attempts.delete(record.offset)
     this.onDone(assignment, 1)
   }
 
+  /** `ack` for each of them, which are all records of one partition that were handed out from the first to the last. */
+  ackBatch (records: readonly StoredRecord<K, V>[]): void {
+    if (!isOneRun(records, 0, records.length)) return this.ackAll(records)
+    this.ackRun(records, 0, records.length)
+  }
+
   /** `ack` for each of them. */
   ackAll (records: readonly StoredRecord<K, V>[]): void {
-    let assignment: Assignment<K, V> | undefined
-    let origin: unknown
-    let count = 0
-    for (const record of records) {
-      if (record.origin !== origin) {
-        if (count > 0) this.onDone(assignment!, count)
-        count = 0
-        origin = record.origin
-        assignment = this.assignments.get(record.partition)
-      }
-      if (assignment === undefined || (assignment.origin !== origin && !assignment.holds(record))) continue
-      if (!assignment.tracker.ack(record.offset)) continue
-      if (assignment.attempts.size > 0) assignment.attempts.delete(record.offset)
-      count++
+    for (let from = 0; from < records.length;) {
+      const to = runEnd(records, from, records.length)
+      this.ackRun(records, from, to)
+      from = to
     }
-    if (count > 0) this.onDone(assignment!, count)
   }
 
   nack (record: StoredRecord<K, V>, options: NackOptions = {}): void {
@@ -471,6 +474,17 @@ export class ConsumerSession<K, V> implements MemberListener {
     const assignment = this.assignments.get(record.partition)
     // A record of an earlier time with the partition says nothing about this one.
     return assignment?.holds(record) === true ? assignment : undefined
+  }
+
+  private ackRun (records: readonly StoredRecord<K, V>[], from: number, to: number): void {
+    const { partition, origin, offset } = records[from]!
+    const assignment = this.assignments.get(partition)
+    if (assignment === undefined) return
+    const end = Math.min(records[to - 1]!.offset + 1, assignment.endOf(origin))
+    if (end <= offset) return
+    const count = assignment.tracker.ack(offset, end)
+    if (assignment.attempts.size > 0) for (let done = offset; done < end; done++) assignment.attempts.delete(done)
+    if (count > 0) this.onDone(assignment, count)
   }
 
   private onDone (assignment: Assignment<K, V>, records: number): void {

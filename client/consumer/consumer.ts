@@ -101,7 +101,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
         isDone = true
       } finally {
         if (this.settings.ack === 'after') {
-          if (isDone) this.session.ackAll(records)
+          if (isDone) this.session.ackBatch(records)
           else this.session.giveBack(first)
         }
       }
@@ -276,7 +276,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncDisposable
       commit: async () => {
         const { partition } = first
         if (this.session.stoppingSignal(first) === undefined) throw takenError(partition)
-        this.session.ackAll(records)
+        this.session.ackBatch(records)
         await this.commit()
       },
     }

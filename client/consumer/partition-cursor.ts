@@ -135,19 +135,22 @@ export class PartitionCursor<K = unknown, V = unknown> {
   take (records: StoredRecord<K, V>[], countMax: number): number {
     if (!this.advance()) return 0
     const { reader, origin } = this
-    const { nextOffset } = this.opened!
+    const batch = this.opened!
+    let last: StoredRecord<K, V>
     let count = 0
+    let isOver = false
     try {
       do {
-        records.push(new StoredRecord(origin, reader))
+        records.push(last = new StoredRecord(origin, reader))
         count++
-        this.position = reader.offset + 1
-        this.lastTimestamp = reader.timestamp
-      } while (count < countMax && this.position < nextOffset && this.nextInBatch(this.opened!))
-      if (this.position >= nextOffset && !this.nextInBatch(this.opened!)) this.closeBatch()
+      } while (count < countMax && !(isOver = !this.nextInBatch(batch)))
+      isOver ||= last.offset + 1 >= batch.nextOffset && !this.nextInBatch(batch)
     } catch (error) {
       if (error !== this.error) throw error
     }
+    this.position = last!.offset + 1
+    this.lastTimestamp = last!.timestamp
+    if (isOver) this.closeBatch()
     return count
   }
 

@@ -22,6 +22,12 @@ export interface RecordOrigin<K, V> {
 
 const NOT_DECODED = Symbol('not decoded')
 
+/** What few records have need of. */
+interface Extras {
+  headers: ReadonlyMap<string, Uint8Array> | null
+  handlerSignal: AbortSignal | null
+}
+
 /** Makes what `subarray` of a Buffer makes, at half its cost, which is that of all the rest of a record. */
 const ByteView = (Buffer as unknown as { [Symbol.species]: ByteViewConstructor })[Symbol.species]
 
@@ -32,44 +38,51 @@ type ByteViewConstructor = new (buffer: ArrayBufferLike, start: number, size: nu
  * not the record, for long.
  */
 export class StoredRecord<K, V> implements InRecord<K, V> {
-  // Declared, not defined: defining each field before the constructor sets it would double the cost of a record.
-  declare readonly offset: number
-  declare readonly timestamp: number
+  // Declared, not defined: defining each field before the constructor sets it would double the cost of a record. All
+  // numbers are small integers, which V8 keeps in the object itself; larger ones would be objects of their own.
   declare attempt: number
-  /** Replaces the signal of the partition where a handler has a time limit. */
-  declare handlerSignal: AbortSignal | null
   /** What it has in common with its neighbours. */
   declare readonly origin: RecordOrigin<K, V>
   declare private readonly memory: RecordMemory
+  declare private readonly offsetDelta: number
+  declare private readonly timestampDelta: number
   declare private readonly keyStart: number
   declare private readonly keyEnd: number
   declare private readonly valueStart: number
   declare private readonly valueEnd: number
-  declare private readonly headersStart: number
-  declare private readonly headerCount: number
+  declare private readonly headersAt: number
   declare private readonly recordEnd: number
   declare private decodedKey: K | null | typeof NOT_DECODED
   declare private decodedValue: V | null | typeof NOT_DECODED
-  declare private decodedHeaders: ReadonlyMap<string, Uint8Array> | null
+  declare private extras: Extras | null
 
   /** Takes the record that `reader` stands on. */
   constructor (origin: RecordOrigin<K, V>, reader: RecordReader) {
-    this.offset = reader.offset
-    this.timestamp = reader.timestamp
     this.attempt = 1
-    this.handlerSignal = null
     this.origin = origin
     this.memory = reader.memory
+    this.offsetDelta = reader.offsetDelta
+    this.timestampDelta = reader.timestampDelta
     this.keyStart = reader.keyStart
     this.keyEnd = reader.keyEnd
     this.valueStart = reader.valueStart
     this.valueEnd = reader.valueEnd
-    this.headersStart = reader.headersStart
-    this.headerCount = reader.headerCount
+    this.headersAt = reader.headersAt
     this.recordEnd = reader.recordEnd
     this.decodedKey = NOT_DECODED
     this.decodedValue = NOT_DECODED
-    this.decodedHeaders = null
+    this.extras = null
+  }
+
+  get offset (): number { return this.memory.baseOffset + this.offsetDelta }
+
+  get timestamp (): number { return this.memory.firstTimestamp + this.timestampDelta }
+
+  /** Bytes of key, value and headers. */
+  get sizeBytes (): number {
+    const keyBytes = this.keyStart < 0 ? 0 : this.keyEnd - this.keyStart
+    const valueBytes = this.valueStart < 0 ? 0 : this.valueEnd - this.valueStart
+    return keyBytes + valueBytes + this.recordEnd - this.headersAt
   }
 
   get topic (): string { return this.origin.topic }
@@ -97,20 +110,28 @@ export class StoredRecord<K, V> implements InRecord<K, V> {
   }
 
   get headers (): ReadonlyMap<string, Uint8Array> {
-    if (this.decodedHeaders !== null) return this.decodedHeaders
+    const extras = this.extras ??= { headers: null, handlerSignal: null }
+    if (extras.headers !== null) return extras.headers
     const headers = new Map<string, Uint8Array>()
     for (const { name, value } of this.headerList()) headers.set(name, value ?? new Uint8Array(0))
-    this.decodedHeaders = headers
+    extras.headers = headers
     return headers
   }
 
   get signal (): AbortSignal { return this.handlerSignal ?? this.origin.signal }
 
+  /** Replaces the signal of the partition where a handler has a time limit. */
+  get handlerSignal (): AbortSignal | null { return this.extras?.handlerSignal ?? null }
+
+  set handlerSignal (signal: AbortSignal | null) {
+    this.extras ??= { headers: null, handlerSignal: null }
+    this.extras.handlerSignal = signal
+  }
+
   /** All headers in order; names may repeat. */
   headerList (): { name: string, value: Buffer | null }[] {
-    if (this.headerCount === 0) return []
     try {
-      return readHeaders(this.memory.bytes, this.headersStart, this.recordEnd, this.headerCount, this.offset)
+      return readHeaders(this.memory.bytes, this.headersAt, this.recordEnd, this.memory.baseOffset)
     } catch (error) {
       throw new BrokerError('CORRUPT', `headers of offset ${this.offset}: ${reasonOf(error)}`, {
         topic: this.topic, partition: this.partition, offset: this.offset, cause: error,

@@ -11,6 +11,7 @@ import type { LeaseNotice } from '@sluice/protocol'
 import { BrokerError } from '../broker-error.js'
 import type { Cluster } from '../connection/cluster.js'
 import type { Lease } from './lease.js'
+import { OffsetPages } from './offset-pages.js'
 import type { LeaseName } from './settle-lane.js'
 
 type AnyLease = Lease<any, any>
@@ -27,7 +28,7 @@ export class LeaseKeeper {
   private readonly cluster: Cluster
   private readonly queue: string
   /** By partition, then by offset. */
-  private readonly partitions = new Map<number, Map<number, AnyLease>>()
+  private readonly partitions = new Map<number, OffsetPages<AnyLease>>()
   private count = 0
   private timer: NodeJS.Timeout | null = null
   private timerAtMs = Infinity
@@ -42,7 +43,7 @@ export class LeaseKeeper {
 
   add (lease: AnyLease): void {
     let leases = this.partitions.get(lease.partition)
-    if (leases === undefined) this.partitions.set(lease.partition, leases = new Map())
+    if (leases === undefined) this.partitions.set(lease.partition, leases = new OffsetPages())
     const before = leases.get(lease.offset)
     // The broker does not give out a record twice unless the first lease is over, whatever is known of that here.
     if (before !== undefined && before !== lease) this.drop(before, leaseOver(before, 'it was handed out again'))
@@ -79,7 +80,7 @@ export class LeaseKeeper {
     const leases = this.partitions.get(notice.partition)
     if (leases === undefined) return
     if (notice.kind === 'sessionLost') {
-      for (const lease of [...leases.values()]) {
+      for (const lease of leases.all()) {
         if (lease.topicId === notice.topicId) this.drop(lease, leaseOver(lease, 'the broker has given up the session'))
       }
       return
@@ -97,7 +98,7 @@ export class LeaseKeeper {
   }
 
   all (): AnyLease[] {
-    return [...this.partitions.values()].flatMap(leases => [...leases.values()])
+    return [...this.partitions.values()].flatMap(leases => leases.all())
   }
 
   close (): void {

@@ -23,7 +23,7 @@ export interface LeaseOrigin<K, V> extends RecordOrigin<K, V> {
   settle (lease: Lease<K, V>, kind: SettleKind, delayMs: number, reason: string): Promise<SettleOutcome>
 }
 
-/** What the broker said about the leases of a run. */
+/** What the broker said about the leases of a run: one object for all of them. */
 export interface LeaseTerms {
   readonly leaseEpoch: number
   readonly deliveries: number
@@ -33,40 +33,42 @@ export interface LeaseTerms {
   readonly connection: Connection
 }
 
+/** What came of a lease that somebody watches, or that was lost. */
+interface LeaseEnding { controller: AbortController | null, error: BrokerError | null }
+
 /** See the head of this file. */
 export class Lease<K, V> extends StoredRecord<K, V> implements LeasedRecord<K, V>, LeaseName {
   // Declared, not defined: see StoredRecord.
   declare readonly origin: LeaseOrigin<K, V>
-  declare readonly leaseEpoch: number
   declare readonly leaseSequence: number
-  /** When it ends by itself, on the monotonic clock, in milliseconds; Infinity where a session keeps it. */
-  declare deadlineMs: number
-  /** What it came over: a lease of which nobody has begun to make use goes with its connection. */
-  declare readonly connection: Connection
   /** What was said here about the record; null while nothing was. */
   declare settledAs: SettleKind | null
   /** Its handler is running, or about to be called. */
   declare isStarted: boolean
-  /** Bytes of key and value. */
-  declare readonly sizeBytes: number
-  declare private controller: AbortController | null
-  declare private lossError: BrokerError | null
+  declare private terms: LeaseTerms
+  declare private ending: LeaseEnding | null
 
   /** Takes the record that `reader` stands on. */
   constructor (origin: LeaseOrigin<K, V>, reader: RecordReader, terms: LeaseTerms, leaseSequence: number) {
     super(origin, reader)
-    this.leaseEpoch = terms.leaseEpoch
     this.leaseSequence = leaseSequence
-    this.deadlineMs = terms.deadlineMs
-    this.connection = terms.connection
     this.settledAs = null
     this.isStarted = false
-    this.controller = null
-    this.lossError = null
-    this.sizeBytes = reader.recordEnd - reader.headersStart + sizeOf(reader.keyStart, reader.keyEnd) +
-      sizeOf(reader.valueStart, reader.valueEnd)
+    this.terms = terms
+    this.ending = null
     this.attempt = terms.deliveries
   }
+
+  get leaseEpoch (): number { return this.terms.leaseEpoch }
+
+  /** What it came over: a lease of which nobody has begun to make use goes with its connection. */
+  get connection (): Connection { return this.terms.connection }
+
+  /** When it ends by itself, on the monotonic clock, in milliseconds; Infinity where a session keeps it. */
+  get deadlineMs (): number { return this.terms.deadlineMs }
+
+  /** It was prolonged. */
+  set deadlineMs (deadlineMs: number) { this.terms = { ...this.terms, deadlineMs } }
 
   get topicId (): string { return this.origin.topicId }
 
@@ -80,7 +82,7 @@ export class Lease<K, V> extends StoredRecord<K, V> implements LeasedRecord<K, V
   }
 
   /** Why it is known that the lease is over or the record cancelled; null where it is not. */
-  get lostBy (): BrokerError | null { return this.lossError }
+  get lostBy (): BrokerError | null { return this.ending?.error ?? null }
 
   /** It was said here what becomes of the record. */
   get isSettled (): boolean { return this.settledAs !== null }
@@ -92,18 +94,20 @@ export class Lease<K, V> extends StoredRecord<K, V> implements LeasedRecord<K, V
 
   /** Aborted when the lease is lost; `signal` but for the time limit of a handler. */
   get leaseSignal (): AbortSignal {
-    if (this.controller === null) {
-      this.controller = new AbortController()
-      if (this.lossError !== null) this.controller.abort(this.lossError)
+    const ending = this.ending ??= { controller: null, error: null }
+    if (ending.controller === null) {
+      ending.controller = new AbortController()
+      if (ending.error !== null) ending.controller.abort(ending.error)
     }
-    return this.controller.signal
+    return ending.controller.signal
   }
 
   /** The lease is over, or the record was cancelled. */
   lose (error: BrokerError): void {
-    if (this.lossError !== null) return
-    this.lossError = error
-    this.controller?.abort(error)
+    const ending = this.ending ??= { controller: null, error: null }
+    if (ending.error !== null) return
+    ending.error = error
+    ending.controller?.abort(error)
   }
 
   override ack (): Promise<SettleOutcome> {
@@ -142,10 +146,6 @@ export class Lease<K, V> extends StoredRecord<K, V> implements LeasedRecord<K, V
     this.settledAs = kind
     return this.origin.settle(this, kind, delayMs, reason)
   }
-}
-
-function sizeOf (start: number, end: number): number {
-  return start < 0 ? 0 : end - start
 }
 
 /** What it throws, as a rejection: bad arguments are a mistake in the program and should not pass in silence. */

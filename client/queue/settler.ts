@@ -46,6 +46,8 @@ export class Settler {
   private readonly group: string
   /** By topic id, then by partition: a topic may be made anew under its name. */
   private readonly lanes = new Map<string, Map<number, SettleLane>>()
+  /** The lane that something was added to last. */
+  private latest: SettleLane | null = null
   private readonly busy = new Set<SettleLane>()
   private readonly flightsByLeader = new Map<number, number>()
   private readonly connecting = new Set<number>()
@@ -151,10 +153,13 @@ export class Settler {
   }
 
   private laneOf ({ topicId, partition }: LeaseName): SettleLane {
+    const { latest } = this
+    if (latest?.partition === partition && latest.topicId === topicId) return latest
     let lanes = this.lanes.get(topicId)
     if (lanes === undefined) this.lanes.set(topicId, lanes = new Map())
     let lane = lanes.get(partition)
     if (lane === undefined) lanes.set(partition, lane = new SettleLane(topicId, partition))
+    this.latest = lane
     return lane
   }
 

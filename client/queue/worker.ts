@@ -96,7 +96,7 @@ export class Worker<K, V> {
     this.receiver.onDisconnected = () => this.dropDisconnected()
     this.receiver.onResumed = connection => this.starts.repeat(this.receiver.keeper.all(), connection)
     this.starts = new StartSender(parts.source.group)
-    this.starts.onReady = lease => this.call(lease, null)
+    this.starts.onReady = (lease, nowMs) => this.call(lease, null, nowMs)
     this.starts.onVoid = lease => this.forget(lease, null)
     this.target = new PrefetchTarget(parts.settings.prefetch, performance.now())
     this.watch = new LoopWatch(parts.cluster, parts.source.name, SESSION_TIMEOUT_MS_DEFAULT)
@@ -289,7 +289,7 @@ export class Worker<K, V> {
     this.finish(lane, false)
   }
 
-  private call (lease: Lease<K, V>, lane: string | null): void {
+  private call (lease: Lease<K, V>, lane: string | null, nowMs?: number): void {
     if (lease.lostBy !== null) return this.finish(lane, false)
     lease.isStarted = true
     this.watch.current = lease
@@ -303,7 +303,7 @@ export class Worker<K, V> {
     } catch (error) {
       return this.onThrown(lease, lane, error)
     }
-    if (running === null) return this.onReturned(lease, lane)
+    if (running === null) return this.onReturned(lease, lane, nowMs)
     running.then(() => this.onReturned(lease, lane), error => this.onThrown(lease, lane, error))
   }
 
@@ -333,10 +333,10 @@ export class Worker<K, V> {
     else await HANDLE_CHANNEL.tracePromise(call, { group: this.source.group || this.source.name, record: lease })
   }
 
-  private onReturned (lease: Lease<K, V>, lane: string | null): void {
+  private onReturned (lease: Lease<K, V>, lane: string | null, nowMs?: number): void {
     const isAcked = !lease.isSettled || lease.settledAs === 'ack'
     if (!lease.isSettled) this.tell(lease, 'ack')
-    this.finish(lane, isAcked)
+    this.finish(lane, isAcked, nowMs)
   }
 
   private onThrown (lease: Lease<K, V>, lane: string | null, error: unknown): void {
@@ -359,10 +359,9 @@ export class Worker<K, V> {
   }
 
   /** @param isDone the record is acknowledged, so that the next one of its key may follow. */
-  private finish (lane: string | null, isDone: boolean): void {
+  private finish (lane: string | null, isDone: boolean, nowMs = performance.now()): void {
     if (this.active === 0) return // abandoned
     this.active--
-    const nowMs = performance.now()
     this.target.onFinished(nowMs)
     if (lane !== null) this.nextInLane(lane, isDone)
     if (this.active === 0) this.idle.resolve()
