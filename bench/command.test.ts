@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { benchCommand, runBench } from './command.js'
 import type { GrowthResult } from './growth/growth-result.js'
+import { longLogTable } from './long-log/long-log-report.js'
+import type { LongLogResult } from './long-log/long-log-result.js'
 import type { BenchResult } from './result.js'
 
 t.setTimeout(240_000)
@@ -180,4 +182,18 @@ t.test('sluice bench: every help begins with three real examples', async t => {
     t.equal(code, 0)
     t.match(stdout, /^Examples:\n(?: {2}sluice bench \S.*\n){3,}\nUsage: /, name)
   }
+})
+
+t.test('sluice bench long-log: reads every place, and is back after a stop and a kill', async t => {
+  const folder = await scratch(t)
+  const result = await benchJson<LongLogResult>(t, 'long-log', '--records', '20000', '--read', '5000', '--rounds', '1',
+    '--folder', folder)
+  t.equal(result.lagRecords, 20_000)
+  t.same(result.readings.map(({ place }) => place), ['short', 'start', 'middle', 'end'])
+  t.ok(result.readings.every(({ recordsPerSecond }) => recordsPerSecond.median > 0))
+  t.ok(result.afterStop.readyMs > 0 && result.afterKill.readMs >= result.afterKill.readyMs)
+  t.ok(Math.min(...Object.values(result.rssBytes)) > 0)
+  t.match(longLogTable(result), /its middle[^]*start after kill -9: ready after[^]*memory of the broker/)
+  t.same(await readdir(folder), [], 'the data is gone')
+  t.equal((await benchHere(t, 'long-log', '--records', '10', '--read', '11')).code, 2)
 })

@@ -7,6 +7,7 @@ import { failoverCommand } from './commands/failover.js'
 import { findRateCommand } from './commands/find-rate.js'
 import { growthCommand } from './commands/growth.js'
 import { limitCommand } from './commands/limit.js'
+import { longLogCommand } from './commands/long-log.js'
 import { newCommand, type RunAction } from './commands/options.js'
 import { partitionsCommand } from './commands/partitions.js'
 import { peersCommand } from './commands/peers.js'
@@ -26,9 +27,9 @@ export function benchCommand (run: RunAction): Command {
     'compare before.json after.json',
   ])
   const commands = [
-    produceCommand, fetchCommand, endToEndCommand, awaitSendCommand, queueCommand, backlogCommand, findRateCommand,
-    failoverCommand, partitionsCommand, growthCommand, sweepCommand, runFileCommand, compareCommand, limitCommand,
-    peersCommand,
+    produceCommand, fetchCommand, endToEndCommand, awaitSendCommand, queueCommand, backlogCommand, longLogCommand,
+    findRateCommand, failoverCommand, partitionsCommand, growthCommand, sweepCommand, runFileCommand, compareCommand,
+    limitCommand, peersCommand,
   ]
   for (const make of commands) bench.addCommand(make(run))
   return bench

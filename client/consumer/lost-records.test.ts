@@ -112,6 +112,19 @@ t.test('Consumer: what is said of lost records does not count for those in their
   t.equal(bench.resets.length, 1)
 })
 
+t.test('Consumer: a batch of which a part was lost commits the rest of it, and nothing that came in its place', async t => {
+  await using bench = await setUp()
+  const consumer = bench.consumer({ ack: 'explicit' })
+  const batches = consumer.batches({ maxRecords: 40, maxWaitMs: 30_000 })
+  const batch = (await batches.next()).value!
+  t.equal(batch.size, 40)
+  bench.log.loseFrom(20, 3)
+  fill(bench.log, 30)
+  t.equal((await consumer.pull({ maxRecords: 1 }))[0]!.value, '3:20')
+  await batch.commit()
+  t.equal(bench.broker.groups.committed('g', 't', 0), 20)
+})
+
 t.test('Consumer: what was lost is noticed by the next member too (committed epoch)', async t => {
   await using bench = await setUp()
   const first = bench.consumer()
