@@ -26,4 +26,6 @@ t.test('BulkRun: seeds come to the same in two processes, and in two goes', asyn
   t.same(withoutTime(all), withoutTime(expected))
   const again = await new BulkRun({ ...options, seeds: 30, secondsMax: Infinity }).run()
   t.equal(again.seeds, 30, 'nothing is run twice')
+  t.throws(() => new BulkRun({ ...options, from: 2, seeds: 30, secondsMax: Infinity }), /go on with --from 1/,
+    'totals of other seeds are not written over')
 })

@@ -15,8 +15,8 @@ import type { SimWorld } from './sim-world.js'
 const SEGMENT_HEADER_BYTES = 4096
 const DAY_MS = 24 * 3_600_000
 
-type FaultName = 'kill' | 'powerCut' | 'pause' | 'cut' | 'asymmetric' | 'wipe' | 'flip' | 'diskError' | 'diskFull' |
-  'controlOutage' | 'reconfigure' | 'falseSuspicion' | 'clockJump' | 'allDown'
+type FaultName = 'kill' | 'powerCut' | 'pause' | 'cut' | 'asymmetric' | 'wipe' | 'flip' | 'diskError' | 'readError' |
+  'diskFull' | 'controlOutage' | 'reconfigure' | 'falseSuspicion' | 'clockJump' | 'allDown'
 
 export class Nemesis {
   private readonly world: SimWorld
@@ -45,6 +45,7 @@ export class Nemesis {
     this.every(meanMs.wipe, 'wipe', () => this.wipe(this.anyBroker()))
     this.every(meanMs.flip, 'flip', () => this.flip(this.anyBroker()))
     this.every(meanMs.diskError, 'diskError', () => this.failSync(this.anyBroker()))
+    this.every(this.world.options.readErrorMs, 'readError', () => this.failReads(this.anyBroker()))
     this.every(meanMs.diskFull, 'diskFull', () => this.fillDisk(this.anyBroker()))
     this.every(meanMs.controlOutage, 'controlOutage', () => this.controlOutage())
     this.every(meanMs.reconfigure, 'reconfigure', () => this.reconfigure())
@@ -175,6 +176,18 @@ export class Nemesis {
       this.flawed.delete(store)
       this.restartLater(broker)
     })
+  }
+
+  /**
+   * The files of logs cannot be read for a while, or once. Nothing is lost by that: who cannot read gives up what it
+   * leads, or does not come up, until it can.
+   */
+  private failReads (broker: SimBroker): void {
+    const times = this.random.chance(0.5) ? {} : { times: 1 }
+    const mend = broker.disk.fail({ operation: 'read', path: /\.log$/, code: 'EIO', ...times })
+    // What was appended lately is in memory: it takes a process that begins to read much.
+    if (this.random.chance(0.7)) this.stop('kill', broker)
+    this.later(200, 3_000, mend)
   }
 
   private fillDisk (broker: SimBroker): void {

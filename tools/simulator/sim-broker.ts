@@ -47,6 +47,11 @@ export class SimBroker {
   replicaOf (partition: number): SimReplica | undefined { return this.process?.replicaOf(partition) }
   replicas (): Iterable<SimReplica> { return this.process?.replicas() ?? [] }
 
+  /** True where files of a partition lie on the disk, whether anybody has them open or not. */
+  keepsFilesOf (topicId: string, partition: number): boolean {
+    return this.disk.paths().some(path => path.startsWith(`/data/logs/${topicId}/${partition}/`))
+  }
+
   // Life and death.
 
   start (): void {

@@ -23,8 +23,8 @@ export class SimNetwork {
   private readonly options: SwarmOptions['network']
   private readonly log: EventLog
   private readonly peerOf: (brokerId: number) => NetworkPeer | null
-  /** Directed links that carry nothing: 'from>to'. */
-  private readonly cuts = new Set<string>()
+  /** Directed links that carry nothing. */
+  private readonly cuts = new Set<number>()
 
   constructor (
     queue: EventQueue, random: SeededRandom, options: SwarmOptions['network'], log: EventLog,
@@ -37,10 +37,10 @@ export class SimNetwork {
     this.peerOf = peerOf
   }
 
-  cut (from: number, to: number): void { this.cuts.add(`${from}>${to}`) }
-  mend (from: number, to: number): void { this.cuts.delete(`${from}>${to}`) }
+  cut (from: number, to: number): void { this.cuts.add(linkOf(from, to)) }
+  mend (from: number, to: number): void { this.cuts.delete(linkOf(from, to)) }
   mendAll (): void { this.cuts.clear() }
-  isCut (from: number, to: number): boolean { return this.cuts.has(`${from}>${to}`) }
+  isCut (from: number, to: number): boolean { return this.cuts.has(linkOf(from, to)) }
 
   send (from: number, to: number, partition: number, message: ReplicaMessage): void {
     const peer = this.peerOf(to)
@@ -73,6 +73,9 @@ export class SimNetwork {
     return delayMs * (0.5 + this.random.next()) + this.random.next() * jitterMs
   }
 }
+
+/** A link by its ends, of which the lowest is the clients'. */
+function linkOf (from: number, to: number): number { return (from - CLIENT) * 1_000 + to - CLIENT }
 
 /** The message with one bit of its batches flipped; as it was where it carries none. */
 function corrupted (message: ReplicaMessage, random: SeededRandom): ReplicaMessage {

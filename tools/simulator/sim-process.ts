@@ -189,7 +189,10 @@ export class SimProcess {
         partitions: this.partitions(),
       },
       {
-        openLog: (id, config) => this.openLog(store, id, config),
+        openLog: (id, config) => this.openLog(store, id, config).catch((error: Error) => {
+          this.log(`not opened ${error.name}`, `${id.partition}.${indexOf(id)}`)
+          throw error
+        }),
         listLogs: () => store.listLogs(),
         deleteLog: id => this.deleteLog(store, id),
       },

@@ -34,7 +34,8 @@ export class SimReader {
       const from = startOffset + Math.floor((readableOffset - startOffset) * share)
       const { store } = broker
       log.read(from, 4_000, readableOffset, (error, slice) => {
-        this.world.log.add(this.world.queue.nowMs, 'read', `${partition}.${index} ${from} ${error?.kind ?? slice!.nextOffset}`)
+        const kind = error === null ? 'read' : `read ${error.kind}`
+        this.world.log.add(this.world.queue.nowMs, kind, `${partition}.${index} ${from} ${slice?.nextOffset ?? -1}`)
         for (const bytes of slice?.buffers ?? []) {
           for (let at = 0; at < bytes.length; at += bytes.readUInt32BE(at + BATCH_POSITION.size)) {
             this.world.checker.onRead(store, partition, index, shadowOf(bytes, at))

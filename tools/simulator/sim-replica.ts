@@ -25,6 +25,7 @@ export class SimReplica implements ReplicaHost, TableReplica {
   readonly replica: Replica
   readonly partition: SimPartition
   placement: PartitionPlacement
+  private readonly store: string
   private readonly process: SimProcess
   private readonly world: SimWorld
   /** Of each log: the high watermark that the checker knows. */
@@ -39,6 +40,7 @@ export class SimReplica implements ReplicaHost, TableReplica {
     this.process = process
     this.world = process.world
     this.self = process.member
+    this.store = memberName(this.self)
     this.incarnation = process.incarnation
     this.placement = placement
     this.topicId = placement.topic.topicId
@@ -63,8 +65,6 @@ export class SimReplica implements ReplicaHost, TableReplica {
   }
 
   get label (): string { return `partition ${this.index}` }
-
-  private get store (): string { return memberName(this.self) }
 
   // What the table asks for.
 

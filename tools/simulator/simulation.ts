@@ -266,6 +266,8 @@ export class Simulation implements SimWorld {
       const member = record.replicas.find(({ brokerId }) => brokerId === broker.id)
       if (member === undefined) {
         if (replica !== undefined) return `${broker.store} holds what nobody asks of it`
+        // A replica is no more before its files are gone: a disk takes its time.
+        if (broker.keepsFilesOf(topicId, partition)) return `${broker.store} keeps files of a replica that nobody asks of it`
         continue
       }
       if (memberName(member) !== broker.store) return `${memberName(member)} is gone`

@@ -14,6 +14,7 @@ const COVERAGE = [
   'commit', 'ack', 'read', 'open', 'truncate', 'kill', 'power-cut', 'wipe', 'refused',
   'role follow', 'role recover', 'role lead', 'report damaged', 'report mended', 'delete', 'log-start', 'fetched diverge',
   'fault pause', 'fault cut', 'fault asymmetric', 'fault flip', 'fault diskError', 'fault diskFull',
+  'fault readError', 'not opened DiskError',
   'fault controlOutage', 'fault reconfigure', 'fault falseSuspicion', 'fault clockJump', 'fault allDown',
   'aimed at commit', 'aimed at promise', 'aimed at activation', 'aimed at append',
   'granted', 'heartbeat', 'settle ack 0', 'settle ack 1', 'settle ack 2', 'settle nack 0', 'settle release 0',

@@ -61,6 +61,8 @@ export interface SwarmOptions {
     readonly activation: number
     readonly append: number
   }
+  /** Mean between two times in which a disk cannot be read, in ms; 0: none. */
+  readonly readErrorMs: number
   readonly segmentBytes: number
   /** Leaders remove segments beyond so many bytes; -1: none. */
   readonly retentionBytes: number
@@ -71,12 +73,17 @@ export interface SwarmOptions {
 
 /** Draws the options of a run. */
 export function drawOptions (random: SeededRandom): SwarmOptions {
-  const options = drawAll(random)
+  const options = { ...drawAll(random), ...drawLater(random) }
   // What a state log says counts until it is said anew: no retention takes it.
   return options.groups === null ? options : { ...options, retentionBytes: -1 }
 }
 
-function drawAll (random: SeededRandom): SwarmOptions {
+/** What came to be drawn later is drawn last, so that older seeds are what they were in all else. */
+function drawLater (random: SeededRandom): Pick<SwarmOptions, 'readErrorMs'> {
+  return { readErrorMs: random.chance(0.2) ? random.between(1_500, 8_000) : 0 }
+}
+
+function drawAll (random: SeededRandom): Omit<SwarmOptions, 'readErrorMs'> {
   const maybe = (share: number, from: number, to: number): number => random.chance(share) ? random.between(from, to) : 0
   const share = (chance: number, most: number): number => random.chance(chance) ? random.next() * most : 0
   const brokers = random.chance(0.6) ? 3 : 5
