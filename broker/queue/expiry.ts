@@ -22,6 +22,8 @@ export class Expiry {
   private readonly notices: LeaseNotices
   /** Sessions that are losing their leases, by number: the offsets that are left, ascending, from `position` on. */
   private readonly leaving = new Map<number, { readonly offsets: readonly number[], position: number }>()
+  /** Sessions whose end is not durable yet: its delta, by session id. */
+  private readonly ended = new Map<number, number>()
   /** No session is silent or gone before this queue time. */
   private sessionsDueMs = 0
 
@@ -71,6 +73,14 @@ export class Expiry {
     session.goneAtMs = Infinity
     this.leaving.delete(session.number)
     this.sessionsDueMs = Math.min(this.sessionsDueMs, session.heardMs + this.lifecycle.config.sessionTimeoutMs)
+  }
+
+  /** False while nobody may be told that a session has ended: the next leader might know nothing of it. */
+  isEndDurable (sessionId: number): boolean { return !this.ended.has(sessionId) }
+
+  /** Everything up to this delta is durable. */
+  onDurable (sequence: number): void {
+    for (const [sessionId, endedAt] of this.ended) if (endedAt <= sequence) this.ended.delete(sessionId)
   }
 
   /** A session has lost its connection. */
@@ -135,6 +145,7 @@ export class Expiry {
     if (list.position < offsets.length) this.leaving.set(number, list)
     else if (session.leaseCount === 0) {
       this.journal.sessionEnd(number)
+      this.ended.set(session.sessionId, this.journal.sequence)
       this.notices.forget(number)
     }
     return count

@@ -7,7 +7,9 @@
 // Soft state of the leader: a notice that is lost with it costs work done twice, which the settle then says. An answer
 // to a heartbeat may get lost, where the connection goes: so a notice is told with a few of them, and then forgotten.
 //
-// Invariant: at most one notice per lease, and NOTICES_MAX per session; the oldest are forgotten first.
+// Invariants: nothing is told before the delta that it rests on is durable, since the next leader might not know of it
+// and keep for the session what nobody there holds any more; at most one notice per lease, and NOTICES_MAX per session,
+// of which the oldest are forgotten first.
 
 import { forgetOldest } from './forget-oldest.js'
 import type { Session } from './session-table.js'
@@ -25,7 +27,7 @@ export interface Notice {
 /** Notices of one heartbeat; `more` where there are others that were never told. */
 export interface ToldNotices { readonly notices: readonly Notice[], readonly more: boolean }
 
-interface KeptNotice extends Notice { tellings: number }
+interface KeptNotice extends Notice { readonly sequence: number, tellings: number }
 
 /** How many heartbeats tell of the same. */
 const TELLINGS_MAX = 3
@@ -35,13 +37,15 @@ const NOTHING: ToldNotices = { notices: [], more: false }
 export class LeaseNotices {
   /** By the session's number, then by lease sequence. */
   private readonly sessions = new Map<number, Map<number, KeptNotice>>()
+  private durableSequence = 0
 
-  add (session: number, notice: Notice): void {
+  /** @param sequence of the delta that has brought it about. */
+  add (session: number, notice: Notice, sequence: number): void {
     let kept = this.sessions.get(session)
     if (kept === undefined) this.sessions.set(session, kept = new Map())
     // A lease that is lost is lost: that it was cancelled as well does not matter any more.
     kept.delete(notice.leaseSequence)
-    kept.set(notice.leaseSequence, { ...notice, tellings: 0 })
+    kept.set(notice.leaseSequence, { ...notice, sequence, tellings: 0 })
     forgetOldest(kept, NOTICES_MAX)
   }
 
@@ -49,7 +53,7 @@ export class LeaseNotices {
   take ({ number }: Session, max: number): ToldNotices {
     const kept = this.sessions.get(number)
     if (kept === undefined) return NOTHING
-    const all = [...kept.values()]
+    const all = [...kept.values()].filter(({ sequence }) => sequence <= this.durableSequence)
     const untold = all.filter(({ tellings }) => tellings === 0)
     const notices = untold.length >= max
       ? untold.slice(0, max)
@@ -63,6 +67,9 @@ export class LeaseNotices {
     if (kept.size === 0) this.sessions.delete(number)
     return { notices, more: untold.length > max }
   }
+
+  /** Everything up to this delta is durable. */
+  onDurable (sequence: number): void { this.durableSequence = sequence }
 
   /** A session has ended. */
   forget (session: number): void { this.sessions.delete(session) }

@@ -362,6 +362,27 @@ t.test('QueueGroup: a leased record that is cancelled is told to its holder and 
   t.equal(world.group.state.floor, 1)
 })
 
+t.test('QueueGroup: nobody is told that a lease is lost, or a session, before that is durable', async t => {
+  const world = worldOf({ sessionTimeoutMs: 1_000, disconnectGraceMs: 1_000 })
+  world.append()
+  world.append()
+  const [first] = receive(world, 1, 2)
+  world.group.purge(() => {})
+  world.endTurn()
+  t.equal(world.group.explain(first!.offset).state, 'terminal')
+  t.same(world.group.noticesFor(1, 10).notices, [], 'the next leader may have them leased')
+  world.persist()
+  t.equal(world.group.noticesFor(1, 10).notices.length, 2)
+  world.group.sessionDisconnected(1)
+  world.elapse(5_000)
+  world.tick()
+  t.equal(world.group.state.sessions.size, 0)
+  world.endTurn()
+  t.equal(world.group.heartbeat(1), true)
+  world.persist()
+  t.equal(world.group.heartbeat(1), false)
+})
+
 t.test('QueueGroup: priorities go first, and waiting makes up for them', async t => {
   const world = worldOf({ order: 'priority', priorityAgeingMs: 1_000 })
   for (const priority of [0, 9, 5, 9]) world.append({ priority })
@@ -416,6 +437,7 @@ t.test('QueueGroup: a session that vanishes with very many leases loses them ove
     world.tick()
   }
   t.same(left, [15_000, 5_000, 0, 0])
+  world.persist()
   t.notOk(world.group.heartbeat(9), 'it is forgotten')
   t.match(world.group.explain(24_999), { failures: 1 })
 })

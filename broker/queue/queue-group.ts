@@ -253,6 +253,8 @@ export class QueueGroup {
     }
     if (passed > 0) this.floors = this.floors.slice(passed)
     this.journal.ends.onDurable(sequence)
+    this.notices.onDurable(sequence)
+    this.expiry.onDurable(sequence)
     this.answers.releaseUpTo(sequence)
     this.deadLetters.onDurable(sequence)
   }
@@ -313,10 +315,10 @@ export class QueueGroup {
     this.expiry.heard(sessions.find(sessionId)!)
   }
 
-  /** A session is alive. False where it is not known. */
+  /** A session is alive. False where it is not known, for certain. */
   heartbeat (sessionId: number): boolean {
     const session = this.state.sessions.find(sessionId)
-    if (session === undefined) return false
+    if (session === undefined) return !this.expiry.isEndDurable(sessionId)
     this.expiry.heard(session)
     return true
   }

@@ -101,7 +101,7 @@ export class RecordChanges {
       offset: ledger.offsets[slot]!,
       leaseEpoch: ledger.leaseEpochs[slot]!,
       leaseSequence: ledger.leaseSequences[slot]!,
-    })
+    }, this.journal.sequence)
   }
 
   /** Why a record without an entry cannot be changed, or null. */

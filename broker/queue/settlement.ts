@@ -83,7 +83,7 @@ export class Settlement {
       offset,
       leaseEpoch: ledger.leaseEpochs[slot]!,
       leaseSequence: ledger.leaseSequences[slot]!,
-    })
+    }, this.journal.sequence)
   }
 
   private settleLive (item: SettleItem, slot: number): SettleAnswer {
