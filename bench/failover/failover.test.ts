@@ -13,8 +13,8 @@ import type { BrokerUsage } from '../process/calls.js'
 import { reportTable } from '../report.js'
 import { PLAIN_PRODUCE } from '../workload.js'
 import { failoverTable } from './failover-report.js'
-import { FAULTS, gapSpread, type FailoverPlan } from './failover-result.js'
-import { measureFailover, watchFailover } from './measure-failover.js'
+import { gapSpread, type FailoverResult, type Fault } from './failover-result.js'
+import { measureCluster, measureFailover, watchFailover } from './measure-failover.js'
 
 t.setTimeout(240_000)
 
@@ -32,26 +32,35 @@ t.test('Failover: medians and tails over partitions', async t => {
   t.same(gapSpread(Array.from({ length: 1_000 }, (_, index) => 1_000 - index)), { median: 501, p99: 991, max: 1_000 })
 })
 
-for (const fault of FAULTS) {
-  t.test(`Failover: a round comes to its end with no record lost to the application (${fault})`, { skip }, async t => {
-    const folder = await scratch(t)
-    const plan: FailoverPlan = { ...PLAN, fault }
-    const result = await measureFailover(plan, { folder, brokers: 3, brokerOptions: {} })
-    const [round] = result.rounds
-    t.match(round, { partitions: 2, failures: [] })
-    t.ok(round!.gapMs.max > 0 && round!.acknowledged > 0)
-    t.equal(round!.backAfterMs === null, fault === 'stop', 'a broker that hands over has never been gone')
-    t.equal(round!.stopMs === null, fault !== 'stop')
-    t.match(failoverTable(result), new RegExp(`3 brokers, ${fault}; 4 partitions[^]*over the rounds: median gap`))
-    t.same(await readdir(folder), [], 'the data is gone')
-  })
+function checkRound (t: Test, fault: Fault, result: FailoverResult): void {
+  const [round] = result.rounds
+  t.match(round, { partitions: 2, failures: [] })
+  t.ok(round!.gapMs.max > 0 && round!.acknowledged > 0)
+  t.equal(round!.backAfterMs === null, fault === 'stop', 'a broker that hands over has never been gone')
+  t.equal(round!.stopMs === null, fault !== 'stop')
+  t.match(failoverTable(result), new RegExp(`3 brokers, ${fault}; 4 partitions[^]*over the rounds: median gap`))
 }
 
-t.test('Failover: a cluster that is there is watched, and left as it was', { skip }, async t => {
-  await using cluster = await closing(BenchCluster.start({ folder: await scratch(t), brokers: 1, brokerOptions: {} }))
-  const result = await watchFailover({ ...PLAN, fault: 'none' }, cluster.addresses, 500)
-  t.match(result, { brokers: null, failedRecords: 0, backAfterMsMax: null, rounds: [{ victim: -1, partitions: 4 }] })
-  t.match(failoverTable(result), /watched; 4 partitions/)
+t.test('Failover: a round comes to its end with no record lost to the application (kill)', { skip }, async t => {
+  const folder = await scratch(t)
+  checkRound(t, 'kill', await measureFailover({ ...PLAN, fault: 'kill' }, { folder, brokers: 3, brokerOptions: {} }))
+  t.same(await readdir(folder), [], 'the data is gone')
+})
+
+t.test('Failover: on a cluster that is there', { skip }, async t => {
+  const settings = { folder: await scratch(t), brokers: 3, brokerOptions: {} }
+  const cluster = await BenchCluster.start(settings)
+  t.teardown(() => cluster.stop())
+  for (const fault of ['stop', 'freeze'] as const) {
+    await t.test(`Failover: a round comes to its end with no record lost to the application (${fault})`, async t => {
+      checkRound(t, fault, await measureCluster({ ...PLAN, fault }, cluster, settings))
+    })
+  }
+  await t.test('Failover: a cluster is watched, and left as it was', async t => {
+    const result = await watchFailover({ ...PLAN, fault: 'none' }, cluster.addresses, 500)
+    t.match(result, { brokers: null, failedRecords: 0, backAfterMsMax: null, rounds: [{ victim: -1, partitions: 4 }] })
+    t.match(failoverTable(result), /watched; 4 partitions/)
+  })
 })
 
 t.test('Bench: a cluster beside one broker, with what a record costs each of its brokers', { skip }, async t => {
@@ -86,8 +95,3 @@ t.test('Bench: what brokers use adds up, the leader first', async t => {
   t.match(sum, { cpuSeconds: 3, rssBytesMax: 30, gcCount: 3, eventLoopDelayMaxUs: 30 })
   t.same(sum.brokers.map(({ peerSentBytes }) => peerSentBytes), [30, 2, 1])
 })
-
-async function closing (starting: Promise<BenchCluster>): Promise<{ addresses: string[] } & AsyncDisposable> {
-  const cluster = await starting
-  return { addresses: cluster.addresses, [Symbol.asyncDispose]: () => cluster.stop() }
-}

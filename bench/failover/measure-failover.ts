@@ -51,11 +51,18 @@ export async function measureFailover (plan: FailoverPlan, settings: FailoverSet
     onProgress?.(`failover: starting ${brokers} brokers`)
     const cluster = await BenchCluster.start({ ...settings, folder: scratch })
     try {
-      return await measure(plan, cluster.addresses, settings, (trial, round) => hitRound(trial, cluster, round))
+      return await measureCluster(plan, cluster, settings)
     } finally {
       await cluster.stop()
     }
   })
+}
+
+/** Lets the brokers of a cluster fail that is there; in the end all of them run. @throws BenchError, see above. */
+export async function measureCluster (
+  plan: FailoverPlan, cluster: BenchCluster, settings: FailoverSettings,
+): Promise<FailoverResult> {
+  return await measure(plan, cluster.addresses, settings, (trial, round) => hitRound(trial, cluster, round))
 }
 
 /** Watches a cluster that is there; a round lasts for `roundMs`. */

@@ -89,7 +89,7 @@ for (const ending of ['kill', 'stop'] as const) {
   t.test(`Damage: only the lost ranges are lost, and told (broker away by ${ending})`, async t => {
     await using folder = await scratchFolder()
     const data = `${folder.path}/data`
-    const ids = await writeTopics(data, ending)
+    const ids = await writeTopics(data, ending, [SOUND_TOPIC, ...DAMAGES.map(({ name }) => topicOf(name))])
     const lost = new Map<string, Hole>()
     for (const { name, damage } of DAMAGES) lost.set(name, await damage(data, ids.get(topicOf(name))!))
 
@@ -127,9 +127,10 @@ const SOUND_TOPIC = 'sound'
 
 function topicOf (name: string): string { return name.replaceAll(' ', '-') }
 
-/** Writes a topic of several segments for each kind of damage, and ends the broker. */
-async function writeTopics (data: string, ending: 'kill' | 'stop'): Promise<Map<string, string>> {
-  const names = [SOUND_TOPIC, ...DAMAGES.map(({ name }) => topicOf(name))]
+/** Writes topics of several segments, and ends the broker. @returns their ids, by name. */
+async function writeTopics (
+  data: string, ending: 'kill' | 'stop', names: readonly string[],
+): Promise<Map<string, string>> {
   await using broker = await BrokerProcess.start({ data, options: OPTIONS })
   await using client = connect({ brokers: [broker.address] })
   await using peer = await WirePeer.connect(broker.port)
@@ -149,7 +150,7 @@ t.test('Damage: a deleted active segment costs its records and, after a restart,
   for (const ending of ['kill', 'stop'] as const) {
     await using folder = await scratchFolder()
     const data = `${folder.path}/data`
-    const address = { topicId: (await writeTopics(data, ending)).get(SOUND_TOPIC)!, partition: 0 }
+    const address = { topicId: (await writeTopics(data, ending, [SOUND_TOPIC])).get(SOUND_TOPIC)!, partition: 0 }
     const { path, from, to } = await offsetsOfSegment(data, address.topicId, -1)
     await unlink(path)
     for (const start of [1, 2]) {

@@ -1,10 +1,11 @@
 // The meta store is an index and a checkpoint, never the only copy: without it a broker comes back with all it had.
 
-import t from 'tap'
+import { cp } from 'node:fs/promises'
+import t, { type Test } from 'tap'
 import { connect } from '@sluice/client'
 import { ERROR } from '@sluice/protocol'
 import { BrokerProcess } from './broker-process.js'
-import { META_DAMAGE, copyMeta, damageMeta } from './damage.js'
+import { META_DAMAGE, copyMeta, damageMeta, type MetaDamage } from './damage.js'
 import { RECORDS_PER_BATCH, numberedBatch, produceBatch, range, readNumbered, writeNumbered } from './numbered-records.js'
 import { topicIds } from './read-partition.js'
 import { scratchFolder } from './scratch-folder.js'
@@ -18,44 +19,63 @@ const RECORDS = 200
 const GROUP = 'billing'
 
 for (const ending of ['kill', 'stop'] as const) {
-  for (const kind of META_DAMAGE) {
-    t.test(`Meta store: nothing is lost with it (${kind}, after a ${ending})`, async t => {
-      await using folder = await scratchFolder()
-      const data = `${folder.path}/data`
-      const olderMeta = `${folder.path}/older`
-      await firstLife(data)
-      await copyMeta(data, olderMeta)
-      const { topicId, producer, lastSequence } = await secondLife(data, ending)
-      await damageMeta(data, kind, olderMeta)
+  t.test(`Meta store: nothing is lost with it (after a ${ending})`, async t => {
+    await using lives = await scratchFolder()
+    const { topicId, producer, lastSequence } = await twoLives(lives.path, ending)
+    for (const kind of META_DAMAGE) {
+      await t.test(`Meta store: nothing is lost with it (${kind}, after a ${ending})`, async t => {
+        await using folder = await scratchFolder()
+        const data = `${folder.path}/data`
+        await cp(`${lives.path}/data`, data, { recursive: true })
+        await damageMeta(data, kind, `${lives.path}/older`)
+        await checkThirdLife(t, data, kind, { topicId, producer, lastSequence })
+      })
+    }
+  })
+}
 
-      await using broker = await BrokerProcess.start({ data, options: OPTIONS })
-      await using client = connect({ brokers: [broker.address] })
-      const orders = await client.admin.describeTopic('orders')
-      t.equal(orders.topicId, topicId, 'the topic is the same')
-      t.equal(orders.config.find(({ name }) => name === 'segment.bytes')?.value, '65536', 'with its settings')
-      t.equal(orders.partitions.length, 3, 'also those that it was given later')
-      // An older copy may still know a topic that was deleted after it was made; it comes back empty.
-      const topics = (await client.admin.listTopics()).filter(name => kind !== 'older' || name !== 'early')
-      t.strictSame(topics, ['late', 'orders'], 'what was deleted stays deleted, what was made stays')
-      t.strictSame((await client.admin.offsets(GROUP, 'orders')).map(({ partition, offset }) => [partition, offset]), [[0, 70]])
+interface Lived {
+  readonly topicId: string
+  readonly producer: { readonly producerId: number, readonly producerEpoch: number }
+  readonly lastSequence: number
+}
 
-      await using peer = await WirePeer.connect(broker.port)
-      const address = { topicId, partition: 0 }
-      const last = numberedBatch(RECORDS, { ...producer, baseSequence: lastSequence })
-      const again = await produceBatch(peer, address, last)
-      t.strictSame([again.error, again.baseOffset, again.duplicate], [ERROR.NONE, RECORDS, true],
-        'a batch that is sent again is known, with its offset')
-      const next = await produceBatch(peer, address, numberedBatch(RECORDS + RECORDS_PER_BATCH, {
-        ...producer, baseSequence: lastSequence + RECORDS_PER_BATCH,
-      }))
-      t.strictSame([next.error, next.baseOffset], [ERROR.NONE, RECORDS + RECORDS_PER_BATCH], 'and its producer goes on')
-      const { message: fresh } = await peer.request('initProducer', { producerId: -1, producerEpoch: -1 })
-      t.not(fresh.producerId, producer.producerId, 'no producer id is given out again')
-      const { offsets, holes } = await readNumbered(peer, address)
-      t.strictSame([holes, offsets], [[], range(0, RECORDS + 2 * RECORDS_PER_BATCH)], 'every record is there')
-      t.equal((await broker.stop()).code, 0)
-    })
-  }
+/** What a broker did with its folder, killed once, and how an older meta store looked. */
+async function twoLives (folder: string, ending: 'kill' | 'stop'): Promise<Lived> {
+  const data = `${folder}/data`
+  await firstLife(data)
+  await copyMeta(data, `${folder}/older`)
+  return await secondLife(data, ending)
+}
+
+async function checkThirdLife (t: Test, data: string, kind: MetaDamage, lived: Lived): Promise<void> {
+  const { topicId, producer, lastSequence } = lived
+  await using broker = await BrokerProcess.start({ data, options: OPTIONS })
+  await using client = connect({ brokers: [broker.address] })
+  const orders = await client.admin.describeTopic('orders')
+  t.equal(orders.topicId, topicId, 'the topic is the same')
+  t.equal(orders.config.find(({ name }) => name === 'segment.bytes')?.value, '65536', 'with its settings')
+  t.equal(orders.partitions.length, 3, 'also those that it was given later')
+  // An older copy may still know a topic that was deleted after it was made; it comes back empty.
+  const topics = (await client.admin.listTopics()).filter(name => kind !== 'older' || name !== 'early')
+  t.strictSame(topics, ['late', 'orders'], 'what was deleted stays deleted, what was made stays')
+  t.strictSame((await client.admin.offsets(GROUP, 'orders')).map(({ partition, offset }) => [partition, offset]), [[0, 70]])
+
+  await using peer = await WirePeer.connect(broker.port)
+  const address = { topicId, partition: 0 }
+  const last = numberedBatch(RECORDS, { ...producer, baseSequence: lastSequence })
+  const again = await produceBatch(peer, address, last)
+  t.strictSame([again.error, again.baseOffset, again.duplicate], [ERROR.NONE, RECORDS, true],
+    'a batch that is sent again is known, with its offset')
+  const next = await produceBatch(peer, address, numberedBatch(RECORDS + RECORDS_PER_BATCH, {
+    ...producer, baseSequence: lastSequence + RECORDS_PER_BATCH,
+  }))
+  t.strictSame([next.error, next.baseOffset], [ERROR.NONE, RECORDS + RECORDS_PER_BATCH], 'and its producer goes on')
+  const { message: fresh } = await peer.request('initProducer', { producerId: -1, producerEpoch: -1 })
+  t.not(fresh.producerId, producer.producerId, 'no producer id is given out again')
+  const { offsets, holes } = await readNumbered(peer, address)
+  t.strictSame([holes, offsets], [[], range(0, RECORDS + 2 * RECORDS_PER_BATCH)], 'every record is there')
+  t.equal((await broker.stop()).code, 0)
 }
 
 /** A topic to be deleted and some records: what an older copy of the meta store knows of. */
@@ -72,9 +92,7 @@ async function firstLife (data: string): Promise<void> {
   await broker.kill()
 }
 
-async function secondLife (data: string, ending: 'kill' | 'stop'): Promise<{
-  topicId: string, producer: { producerId: number, producerEpoch: number }, lastSequence: number
-}> {
+async function secondLife (data: string, ending: 'kill' | 'stop'): Promise<Lived> {
   await using broker = await BrokerProcess.start({ data, options: OPTIONS })
   await using client = connect({ brokers: [broker.address] })
   await client.admin.deleteTopic('early')

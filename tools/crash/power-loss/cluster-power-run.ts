@@ -39,7 +39,7 @@ export interface ClusterPowerReport {
   readonly rounds: number
   /** Machines that have lost power, added up. */
   readonly powerLosses: number
-  /** Rounds in which all of them did. */
+  /** How often all of them did at once, the end of the run included. */
   readonly blackouts: number
   readonly lostChanges: number
   readonly sent: number
@@ -219,6 +219,8 @@ class ClusterPowerRun {
     // The last time for all: what is on the disks is all there is.
     const all = machines.cluster.brokers.map((_, index) => index + 1)
     await machines.powerLoss(all, this.random)
+    this.powerLosses += all.length
+    this.blackouts++
     await machines.start(all)
     await this.readOn(1)
     history.checkComplete()

@@ -30,7 +30,7 @@ const MUTANTS = [
 
 t.test('Power loss: a broker keeps every promise (power lost under load, also while it starts; damage)', { skip }, async t => {
   await using folder = await scratchFolder()
-  const report = await crashRun({ rounds: 3, seed: 11, folder: folder.path, powerLoss: true })
+  const report = await crashRun({ rounds: 2, seed: 11, folder: folder.path, powerLoss: true })
   t.comment(JSON.stringify(report))
   t.strictSame(report.violations, [])
   t.ok(report.acknowledged > 0 && report.commits > 0 && report.lostChanges > 0, 'there was something to lose, and was lost')
@@ -38,7 +38,7 @@ t.test('Power loss: a broker keeps every promise (power lost under load, also wh
 
 t.test('Power loss: queues keep every promise (power lost under load)', { skip }, async t => {
   await using folder = await scratchFolder()
-  const report = await queueCrashRun({ rounds: 5, seed: 4, folder: folder.path, powerLoss: true, lateMsMax: 60_000 })
+  const report = await queueCrashRun({ rounds: 3, seed: 4, folder: folder.path, powerLoss: true, lateMsMax: 60_000 })
   t.comment(JSON.stringify(report))
   t.strictSame(report.violations, [])
   t.ok(report.settled > 0 && report.lostChanges > 0, 'there was something to lose, and was lost')
