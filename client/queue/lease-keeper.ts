@@ -41,6 +41,11 @@ export class LeaseKeeper {
   /** Leases held. */
   get size (): number { return this.count }
 
+  /** Partitions of leases that are held. */
+  partitionsHeld (): number[] {
+    return [...this.partitions].filter(([, leases]) => !leases.isEmpty).map(([partition]) => partition)
+  }
+
   add (lease: AnyLease): void {
     let leases = this.partitions.get(lease.partition)
     if (leases === undefined) this.partitions.set(lease.partition, leases = new OffsetPages())

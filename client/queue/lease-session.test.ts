@@ -37,6 +37,7 @@ async function setUp (heartbeatMs = 30): Promise<Bench> {
       onLost: why => { bench.losses.push(why) },
       onDisconnected: () => { bench.disconnected++ },
       onResumed: () => { bench.resumed++ },
+      follow: async () => false,
     }),
     notices: [],
     losses: [],

@@ -28,6 +28,11 @@ export interface SessionListener {
   onDisconnected (broker: number): void
   /** Taken up again on this connection; what is sent now goes before anything else of the session. */
   onResumed (connection: Connection): void
+  /**
+   * Opens the session with whoever leads the partitions of its leases by now. True where none of them is led by
+   * `broker` (-1: whatever). Rejects where that cannot be found out or done for now.
+   */
+  follow (broker: number): Promise<boolean>
 }
 
 /** The session on one connection. */
@@ -116,6 +121,13 @@ export class LeaseSession {
       this.openings.set(broker, opening)
     }
     return opening
+  }
+
+  /** Opens it at a broker also where it is open there: what that one leads only now knows of the session then. */
+  async reopen (broker: number): Promise<void> {
+    const connection = this.current(broker)
+    if (connection === null) await this.at(broker)
+    else await this.openOn(broker, connection)
   }
 
   /** What a receive has said about heartbeats and grace. */
@@ -241,6 +253,8 @@ export class LeaseSession {
     const broker = connection.hello.brokerId
     const { generation, sessionId } = this
     binding.isBeating = true
+    // Leaders change without a word to who is not asking for records: a worker may have all that it can take.
+    if (this.listener.hasLeases()) this.listener.follow(-1).catch(() => {})
     const timeoutMs = Math.max(1_000, binding.heartbeatMs)
     connection.request('heartbeatSession', { sessionId }, { timeoutMs, unordered: true }).then(({ message }) => {
       binding.isBeating = false
@@ -284,9 +298,12 @@ export class LeaseSession {
     }, () => {})
   }
 
+  /** Until it is open at this broker again, or at those that lead the partitions of its leases instead. */
   private async retry (broker: number, isVoid: () => boolean): Promise<void> {
     for (let failures = 1; !isVoid(); failures++) {
       try {
+        // Its process may be there again at once; only where it is not others can have taken over.
+        if (failures > 1 && await this.listener.follow(broker)) return
         await this.at(broker)
         return
       } catch (cause) {

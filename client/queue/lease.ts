@@ -18,6 +18,8 @@ import type { LeaseName } from './settle-lane.js'
 /** What all leases of one partition have in common. */
 export interface LeaseOrigin<K, V> extends RecordOrigin<K, V> {
   readonly topicId: string
+  /** Of the leadership that has granted it. */
+  readonly leaderEpoch: number
   readonly group: string
   /** Says something about a lease to the broker. @throws BrokerError as a rejection. */
   settle (lease: Lease<K, V>, kind: SettleKind, delayMs: number, reason: string): Promise<SettleOutcome>

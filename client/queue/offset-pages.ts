@@ -17,6 +17,9 @@ export class OffsetPages<T> {
   /** The page that was used last. */
   private latest: Page<T> | null = null
 
+  /** True where there is nothing. */
+  get isEmpty (): boolean { return this.pages.size === 0 }
+
   /** What is at `offset`, or undefined. */
   get (offset: number): T | undefined {
     return this.find(Math.floor(offset / PAGE_SIZE))?.items[offset % PAGE_SIZE]

@@ -50,6 +50,8 @@ export class Receiver<K, V> {
   private readonly settler: Settler
   private readonly origins = new Map<number, LeaseOrigin<K, V>>()
   private rotation = 0
+  /** By partition: the leadership that knows of its leases by this session. */
+  private readonly epochs = new Map<number, number>()
 
   constructor (cluster: Cluster, source: QueueSource<K, V>, mode: LeaseMode, settler: Settler) {
     this.cluster = cluster
@@ -63,6 +65,7 @@ export class Receiver<K, V> {
       onLost: why => { if (mode !== 'visibility') this.keeper.loseAll(why) },
       onDisconnected: broker => this.onDisconnected(broker),
       onResumed: connection => this.onResumed(connection),
+      follow: broker => this.follow(broker),
     })
     if (mode !== 'visibility') settler.onUnheard.add(this.onUnheard)
   }
@@ -95,6 +98,35 @@ export class Receiver<K, V> {
     this.settler.onUnheard.delete(this.onUnheard)
     await this.session.close()
     this.keeper.close()
+  }
+
+  /** True where the partition of a lease has another leadership by now than the one that has granted it. */
+  isMoved ({ partition, origin }: Lease<K, V>): boolean {
+    const { leaderEpoch } = this.cluster.metadata.peek(this.source.name)?.partitions[partition] ?? NO_LEADER
+    return leaderEpoch > origin.leaderEpoch
+  }
+
+  /** See SessionListener. */
+  private async follow (broker: number): Promise<boolean> {
+    if (this.mode === 'visibility') return false
+    const { partitions } = await this.cluster.metadata.refresh(this.source.name)
+    const moved = new Map<number, number[]>()
+    let isLeft = true
+    for (const partition of this.keeper.partitionsHeld()) {
+      const { leader, leaderEpoch } = partitions[partition] ?? NO_LEADER
+      if (leader < 0 || leader === broker) {
+        isLeft = false
+      } else if (leaderEpoch > (this.epochs.get(partition) ?? -1)) {
+        const led = moved.get(leader)
+        if (led === undefined) moved.set(leader, [partition])
+        else led.push(partition)
+      }
+    }
+    await Promise.all([...moved].map(async ([leader, led]) => {
+      await this.session.reopen(leader)
+      for (const partition of led) this.epochs.set(partition, partitions[partition]!.leaderEpoch)
+    }))
+    return isLeft
   }
 
   private readonly onUnheard = (saidAtMs: number): void => this.session.onUnheard(saidAtMs)
@@ -162,6 +194,7 @@ export class Receiver<K, V> {
 
   private take (part: ReceivedPartition, batches: Buffer, connection: Connection, all: Lease<K, V>[]): void {
     const origin = this.originOf(part)
+    this.epochs.set(part.partition, part.leaderEpoch)
     const deadlineMs = this.mode === 'visibility' ? performance.now() + part.visibilityMs : Infinity
     if (CHANNEL.fetch.hasSubscribers && part.leases.length > 0) {
       const { partition, leases } = part
@@ -201,14 +234,15 @@ export class Receiver<K, V> {
     settler.tell(lease, 'nack', -1, why.slice(0, REASON_LENGTH_MAX))
   }
 
-  private originOf ({ topicId, partition }: ReceivedPartition): LeaseOrigin<K, V> {
+  private originOf ({ topicId, partition, leaderEpoch }: ReceivedPartition): LeaseOrigin<K, V> {
     const known = this.origins.get(partition)
-    if (known !== undefined && known.topicId === topicId) return known
+    if (known !== undefined && known.topicId === topicId && known.leaderEpoch === leaderEpoch) return known
     const { name, group, key, value } = this.source
     const origin: LeaseOrigin<K, V> = {
       topic: name,
       topicId,
       partition,
+      leaderEpoch,
       group,
       key,
       value,
@@ -228,6 +262,8 @@ export class Receiver<K, V> {
     return outcome
   }
 }
+
+const NO_LEADER = { leader: -1, leaderEpoch: -1 } as const
 
 /** Takes the holes out from `base` on. */
 function squeeze (list: unknown[], base: number): void {

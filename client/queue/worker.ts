@@ -94,7 +94,10 @@ export class Worker<K, V> {
     this.holdsAcks = !this.isOrdered && parts.traits.inFlightMax >= HOLD_IN_FLIGHT_MIN
     this.receiver = new Receiver(parts.cluster, parts.source, 'started', parts.settler)
     this.receiver.onDisconnected = () => this.dropDisconnected()
-    this.receiver.onResumed = connection => this.starts.repeat(this.receiver.keeper.all(), connection)
+    this.receiver.onResumed = connection => {
+      this.dropDisconnected()
+      this.starts.repeat(this.receiver.keeper.all(), connection)
+    }
     this.starts = new StartSender(parts.source.group)
     this.starts.onReady = (lease, nowMs) => this.call(lease, null, nowMs)
     this.starts.onVoid = lease => this.forget(lease, null)
@@ -384,11 +387,11 @@ export class Worker<K, V> {
     else this.begin(next, lane)
   }
 
-  /** What was not begun lives with its connection: the broker gives it to others when that is lost. */
+  /** What was not begun lives with its connection and its leader: the next one gives it to others. */
   private dropDisconnected (): void {
     const { session, keeper } = this.receiver
     const isKept = (lease: Lease<K, V>): boolean => {
-      if (session.isOpenOn(lease.connection)) return true
+      if (session.isOpenOn(lease.connection) && !this.receiver.isMoved(lease)) return true
       this.waitingCount--
       this.waitingBytes -= lease.sizeBytes
       keeper.remove(lease)

@@ -62,6 +62,11 @@ export class GroupReader {
       if (event.group !== group || event.topic !== topic) return
       for (const partition of event.partitions) journal.write({ step: 'began', reader, topic, partition, group })
     })
+    // Nothing is lost, and nothing is removed: whoever is told so is told wrong.
+    const offReset = client.on('offsetReset', event => {
+      if (event.topic !== topic) return
+      journal.write({ step: 'wrong', text: `${reader} was moved in ${topic}/${event.partition} from ${event.from} to ${event.to}: ${event.reason}` })
+    })
     const consumer = client.topic(topic, { key: bytes(), value: bytes() }).consumer({
       group, from: 'earliest', sessionTimeoutMs: SESSION_TIMEOUT_MS, rebalanceTimeoutMs: SESSION_TIMEOUT_MS,
     })
@@ -75,6 +80,7 @@ export class GroupReader {
       stay.removeEventListener('abort', leave)
       await consumer.close().catch(error => this.report('did not close', error))
       off()
+      offReset()
     }
   }
 
