@@ -1,9 +1,9 @@
 // Sessions in a cluster: one that is opened here is opened at the leaders too, when something is received from them,
 // and its heartbeats and its end reach them all.
 
-import type {
-  CloseSessionRequest, CloseSessionResponse, HeartbeatSessionRequest, HeartbeatSessionResponse, LeaseNotice,
-  OpenSessionRequest, OpenSessionResponse,
+import {
+  ERROR, type CloseSessionRequest, type CloseSessionResponse, type HeartbeatSessionRequest,
+  type HeartbeatSessionResponse, type LeaseNotice, type OpenSessionRequest, type OpenSessionResponse,
 } from '@sluice/protocol'
 import type { Upstream } from '../forward/upstream.js'
 import type { ApiHandler } from '../net/call.js'
@@ -45,8 +45,9 @@ export function routedHeartbeat (router: Router): ApiHandler<HeartbeatSessionReq
           heartbeatMs = shorter(heartbeatMs, answer.response.heartbeatMs)
           more ||= answer.response.more
           notices.push(...answer.response.notices)
-        } else if (upstream === undefined) {
-          return call.fail(answer.code, answer.message, answer.retryAfterMs)
+        } else if (upstream === undefined || answer.code === ERROR.NOT_ENOUGH_REPLICAS) {
+          if (!call.answered) call.fail(answer.code, answer.message, answer.retryAfterMs)
+          return
         } else {
           // The next receive opens it anew; until then its leases wait for it.
           upstream.sessions.delete(request.sessionId)

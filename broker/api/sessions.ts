@@ -32,9 +32,15 @@ export function openSessionHandler ({ sessions }: BrokerServices): ApiHandler<Op
   }
 }
 
+/**
+ * A leader that hears no majority may have been followed by another one, at which the grace of the session is running:
+ * it affirms nothing, so that who works under the session stops in time. Here the leases stay as they are.
+ */
 export function heartbeatSessionHandler (
-  { sessions }: BrokerServices,
+  { sessions, partitions }: BrokerServices,
 ): ApiHandler<HeartbeatSessionRequest, HeartbeatSessionResponse> {
+  const isAlone = ({ isStopped, partition: { topicId, index } }: HostedQueueGroup): boolean =>
+    !isStopped && partitions.find(topicId, index)?.queues?.blockedBy === 'no-quorum'
   return {
     api: 'heartbeatSession',
     handle ({ sessionId }, call) {
@@ -42,6 +48,11 @@ export function heartbeatSessionHandler (
       if (session === null) return call.fail(ERROR.UNKNOWN_SESSION, unknownSession(sessionId))
       session.giveBackUnstarted()
       const notices: LeaseNotice[] = []
+      const alone = [...session.groups].find(isAlone)
+      if (alone !== undefined && session.heartbeatMs >= 0) {
+        for (const group of session.groups) if (!group.isStopped) group.turn().heartbeat(sessionId)
+        return call.fail(ERROR.NOT_ENOUGH_REPLICAS, `a majority of the replicas of ${alone.partition.label} cannot be reached; whether this broker still leads it is not known`)
+      }
       let more = false
       for (const group of session.groups) more = addNotices(session, group, notices) || more
       call.respond({ heartbeatMs: session.heartbeatMs, notices, more })

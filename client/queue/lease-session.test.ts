@@ -15,6 +15,10 @@ interface Bench extends AsyncDisposable {
   resumed: number
   disconnected: number
   hasLeases: boolean
+  /** Heartbeats are answered by a broker that hears no majority. */
+  unaffirmed: boolean
+  /** All that is leased is led by others. */
+  isElsewhere: boolean
   /** What the heartbeats are answered. */
   heartbeat: { heartbeatMs: number, notices: LeaseNotice[], more: boolean }
   /** What sessions are refused. */
@@ -37,13 +41,15 @@ async function setUp (heartbeatMs = 30): Promise<Bench> {
       onLost: why => { bench.losses.push(why) },
       onDisconnected: () => { bench.disconnected++ },
       onResumed: () => { bench.resumed++ },
-      follow: async () => false,
+      follow: async broker => broker === 1 && bench.isElsewhere,
     }),
     notices: [],
     losses: [],
     resumed: 0,
     disconnected: 0,
     hasLeases: true,
+    unaffirmed: false,
+    isElsewhere: false,
     heartbeat: { heartbeatMs, notices: [], more: false },
     refuses: () => false,
     opens: Promise.resolve(),
@@ -59,6 +65,7 @@ async function setUp (heartbeatMs = 30): Promise<Bench> {
     if (api !== 'openSession' && api !== 'heartbeatSession' && api !== 'closeSession') return undefined
     if (bench.refuses(request)) return { action: 'error', code: ERROR.UNKNOWN_SESSION }
     if (api === 'closeSession') return { action: 'answer', message: {} }
+    if (api === 'heartbeatSession' && bench.unaffirmed) return { action: 'error', code: ERROR.NOT_ENOUGH_REPLICAS }
     if (api === 'heartbeatSession') return { action: 'answer', message: bench.heartbeat }
     const sessionId = message.sessionId === 0 ? ++sessions : message.sessionId
     return { action: 'answer', message: { sessionId, token: `token-${sessionId}`, heartbeatMs }, after: bench.opens }
@@ -114,6 +121,27 @@ t.test('LeaseSession: beats only where the broker asks for it', async t => {
   bench.session.learn(1, 20, 500)
   t.equal(bench.session.graceMs, 500)
   await until(() => bench.broker.requests('heartbeatSession').length > 0)
+})
+
+t.test('LeaseSession: is given up in time where a broker does not know whether it leads, and nobody else does', async t => {
+  await using bench = await setUp()
+  bench.session.graceMs = 200
+  await bench.session.at(1)
+  await until(() => bench.broker.requests('heartbeatSession').length >= 2)
+  bench.unaffirmed = true
+  await until(() => bench.losses.length > 0)
+  t.match(bench.losses, [/cannot tell whether it leads/])
+})
+
+t.test('LeaseSession: goes on with other leaders where a broker does not know whether it leads', async t => {
+  await using bench = await setUp()
+  bench.session.graceMs = 60
+  bench.isElsewhere = true
+  await bench.session.at(1)
+  bench.unaffirmed = true
+  await until(() => bench.session.brokers.length === 0)
+  t.same(bench.losses, [])
+  t.not(bench.session.id, 0)
 })
 
 t.test('LeaseSession: is taken up again when its connection is lost, with id and token', async t => {

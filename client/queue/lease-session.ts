@@ -42,10 +42,14 @@ interface Binding {
   heartbeatMs: number
   timer: NodeJS.Timeout | null
   isBeating: boolean
+  /** When what the broker has affirmed last was sent, on the monotonic clock, in milliseconds. */
+  affirmedAtMs: number
 }
 
 /** Share of the time that the broker gives for a heartbeat after which it is sent. */
 const HEARTBEAT_SHARE = 0.7
+/** Share of the grace after which heartbeats that a broker does not affirm have ended the session. */
+const UNAFFIRMED_SHARE = 0.5
 /** The broker asks for a heartbeat within a third of its patience. */
 const HEARTBEATS_PER_TIMEOUT = 3
 /** Grace until a broker has told one, in milliseconds: the default of queues. */
@@ -202,6 +206,7 @@ export class LeaseSession {
   private async openOn (broker: number, connection: Connection): Promise<void> {
     const { sessionId, token, generation } = this
     const { clientId, requestTimeoutMs } = this.cluster.settings
+    const affirmedAtMs = performance.now()
     const { message } = await connection.request('openSession', { sessionId, token, clientName: clientId, leases: this.mode }, {
       timeoutMs: requestTimeoutMs, unordered: true,
     })
@@ -214,7 +219,7 @@ export class LeaseSession {
     this.sessionId = message.sessionId
     this.token = message.token
     this.unbind(broker)
-    const binding = { connection, heartbeatMs: message.heartbeatMs, timer: null, isBeating: false }
+    const binding = { connection, heartbeatMs: message.heartbeatMs, timer: null, isBeating: false, affirmedAtMs }
     this.bindings.set(broker, binding)
     this.schedule(binding)
     if (sessionId !== 0) this.listener.onResumed(connection)
@@ -252,6 +257,7 @@ export class LeaseSession {
     const { connection } = binding
     const broker = connection.hello.brokerId
     const { generation, sessionId } = this
+    const sentAtMs = performance.now()
     binding.isBeating = true
     // Leaders change without a word to who is not asking for records: a worker may have all that it can take.
     if (this.listener.hasLeases()) this.listener.follow(-1).catch(() => {})
@@ -260,6 +266,7 @@ export class LeaseSession {
       binding.isBeating = false
       if (this.generation !== generation || this.bindings.get(broker) !== binding) return
       binding.heartbeatMs = message.heartbeatMs
+      binding.affirmedAtMs = sentAtMs
       for (const notice of message.notices) this.listener.onNotice(notice)
       if (message.more) this.beat(binding)
       else this.schedule(binding)
@@ -269,9 +276,26 @@ export class LeaseSession {
       const error = asBrokerError(cause)
       this.cluster.settings.logger.debug({ queue: this.queue, broker, error: error.message }, 'a heartbeat has failed')
       if (error.serverCode === ERROR.UNKNOWN_SESSION) this.resume(broker)
+      else if (error.serverCode === ERROR.NOT_ENOUGH_REPLICAS) this.onUnaffirmed(binding)
       else if (this.current(broker) !== null) this.schedule(binding)
       // Otherwise the connection is gone, or about to go: its end is told apart.
     })
+  }
+
+  /**
+   * The broker does not know whether it leads. Another one may, and gives the leases to others once the session was
+   * silent there for the grace: unless it is open there, it is given up before.
+   */
+  private onUnaffirmed (binding: Binding): void {
+    const broker = binding.connection.hello.brokerId
+    const isDue = performance.now() - binding.affirmedAtMs >= this.graceMs * UNAFFIRMED_SHARE
+    if (!isDue || !this.listener.hasLeases()) return this.schedule(binding)
+    const { generation } = this
+    this.listener.follow(broker).catch(() => false).then(isElsewhere => {
+      if (this.generation !== generation || this.bindings.get(broker) !== binding) return
+      if (isElsewhere) this.unbind(broker)
+      else this.lose(`broker ${broker} cannot tell whether it leads, for ${Math.round(this.graceMs * UNAFFIRMED_SHARE)} ms`)
+    }).catch(() => {})
   }
 
   private onDisconnect (broker: number): void {
