@@ -1,6 +1,6 @@
 // One measurement of a long log, from the empty folder to the last start.
 //
-//   broker ─ idle ─ short log, long log written ─ short │ start │ middle │ end, in turns ─ lag
+//   broker ─ idle ─ long log, short log written ─ short │ start │ middle │ end, in turns ─ lag
 //     ─ SIGTERM ─ start ─ last record read ─ more written ─ SIGKILL ─ start ─ last record read
 //
 // This process is the client.
@@ -63,8 +63,9 @@ export class LongLogTrial {
     const [, idle] = await this.watched(() => delay(IDLE_MS))
     for (const topic of [SHORT, LONG]) await this.client!.admin.createTopic(topic, { partitions: 1 })
     this.tell(`writing ${plan.records} records`)
-    await this.write(SHORT, plan.readRecords)
     const [seconds, writing] = await this.watched(() => this.write(LONG, plan.records))
+    // Behind the long one, so that its batches are those of a producer that is warm too.
+    await this.write(SHORT, plan.readRecords)
     const [readings, reading] = await this.watched(() => this.readPlaces())
     const { lagMs, lagRecords } = await this.askLag()
     const afterStop = await this.startAgain(broker => broker.stop())
@@ -125,7 +126,7 @@ export class LongLogTrial {
 
   private async readPlaces (): Promise<PlaceReading[]> {
     const rates = new Map<ReadPlace, number[]>(READ_PLACES.map(place => [place, []]))
-    await this.read('short') // until its code is compiled
+    for (const place of READ_PLACES) await this.read(place) // until all code is compiled
     for (let round = 1; round <= this.plan.rounds; round++) {
       for (const place of READ_PLACES) {
         this.tell(`round ${round} of ${this.plan.rounds}, ${place}`)
