@@ -5,7 +5,8 @@
 //                 ├────▶ a heartbeat says that it is lost or cancelled
 //                 └────▶ the session is lost, with all of them
 //
-// Invariant: a lease is held here from its grant until the first of these.
+// Invariants: a lease is held here from its grant until the first of these; of one record the latest is held, whichever
+// answer came first: two may be on their way over different connections.
 
 import type { LeaseNotice } from '@sluice/protocol'
 import { BrokerError } from '../broker-error.js'
@@ -51,6 +52,10 @@ export class LeaseKeeper {
     if (leases === undefined) this.partitions.set(lease.partition, leases = new OffsetPages())
     const before = leases.get(lease.offset)
     // The broker does not give out a record twice unless the first lease is over, whatever is known of that here.
+    if (before !== undefined && isLater(before, lease)) {
+      lease.lose(leaseOver(lease, 'it was handed out again before it came'))
+      return
+    }
     if (before !== undefined && before !== lease) this.drop(before, leaseOver(before, 'it was handed out again'))
     leases.set(lease.offset, lease)
     this.count++
@@ -140,6 +145,14 @@ export class LeaseKeeper {
     }
     if (nextMs !== Infinity) this.arm(nextMs)
   }
+}
+
+/** Of the same record: `one` was granted after `other`. */
+function isLater (one: AnyLease, other: AnyLease): boolean {
+  if (one.topicId !== other.topicId) return false
+  return one.leaseEpoch === other.leaseEpoch
+    ? one.leaseSequence > other.leaseSequence
+    : one.leaseEpoch > other.leaseEpoch
 }
 
 function leaseOver (lease: AnyLease, why: string): BrokerError {

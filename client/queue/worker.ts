@@ -293,7 +293,11 @@ export class Worker<K, V> {
   }
 
   private call (lease: Lease<K, V>, lane: string | null, nowMs?: number): void {
-    if (lease.lostBy !== null) return this.finish(lane, false)
+    if (lease.lostBy !== null) {
+      // Its start is said by now: where the broker holds it all the same, nobody else would ever end it.
+      this.settler.tell(lease, 'release')
+      return this.finish(lane, false)
+    }
     lease.isStarted = true
     this.watch.current = lease
     let running: Promise<unknown> | null
