@@ -6,6 +6,7 @@
 //   I3  acknowledged is committed, at that offset  I9  a promise never falls, nothing is said below it
 //   I4  who opens holds all that was committed     I10 who leads was promised a majority of every earlier set
 //   I5  what is read is what was committed         I11 the high watermark is on a majority, and only rises
+//   I3' where the leader alone acknowledges: what is not committed in the end was lost with a leader
 //   I6  nothing committed is cut off, and nothing else is removed
 //
 // I12 and I14 are looked at in the end, when all has come to rest: see audit.ts.
@@ -16,6 +17,15 @@ import { Violation } from './violation.js'
 
 /** How far a store of a living process is; Infinity where it is gone, or has lost something and knows it. */
 export type SafeOffsetOf = (store: string, partition: number, log: number) => number
+
+/** What a leader has acknowledged before others had it. */
+interface LeaderAck {
+  readonly partition: number
+  readonly log: number
+  readonly baseOffset: number
+  readonly crc: number
+  readonly epoch: number
+}
 
 export class Checker {
   /** Acknowledged batches, checked against what is committed. */
@@ -33,6 +43,7 @@ export class Checker {
   private readonly promises = new Map<string, number>()
   /** Promises that went with the files, by leave: the store says nothing below them for all that. */
   private readonly forgotten = new Set<string>()
+  private readonly leaderAcks: LeaderAck[] = []
   private readonly sequences = new Map<string, number>()
   private readonly safeOffsetOf: SafeOffsetOf
   /** False where a power cut may take what a member has acknowledged: then nobody can count who holds it. */
@@ -199,6 +210,28 @@ export class Checker {
       this.fail('I3', `acknowledged at ${baseOffset} of partition ${partition} log ${log}, where ` +
         (batch === null ? 'nothing is committed' : `${describeBatch(batch)} is`))
     }
+  }
+
+  /** The same, by a leader that has not waited for others. */
+  onLeaderAck (partition: number, log: number, baseOffset: number, crc: number, epoch: number): void {
+    this.ackCount++
+    this.leaderAcks.push({ partition, log, baseOffset, crc, epoch })
+  }
+
+  /** All is at rest in `lastEpoch`. @returns how many acknowledged batches are not where they were said to be. */
+  checkLeaderAcks (partition: number, lastEpoch: number): number {
+    let lost = 0
+    for (const ack of this.leaderAcks) {
+      if (ack.partition !== partition) continue
+      const batch = this.committed(partition, ack.log).at(ack.baseOffset)
+      if (batch?.baseOffset === ack.baseOffset && batch.crc === ack.crc) continue
+      lost++
+      if (ack.epoch >= lastEpoch || (batch !== null && batch.epoch <= ack.epoch)) {
+        this.fail('I3', `acknowledged by the leader of epoch ${ack.epoch} at ${ack.baseOffset} of partition ${partition} ` +
+          `log ${ack.log}, and ${batch === null ? 'nothing' : describeBatch(batch)} is there, though no other leader came`)
+      }
+    }
+    return lost
   }
 
   onRead (store: string, partition: number, log: number, batch: ShadowBatch): void {

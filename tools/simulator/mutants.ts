@@ -132,13 +132,13 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
 /** The same for the groups: they have to be there. */
 function withQueue (queue: QueueMutant): Mutant {
   const adjust = (options: SwarmOptions): SwarmOptions =>
-    queue.adjust({ ...options, flush: 'sync', retentionBytes: -1, groups: options.groups ?? drawGroups(new SeededRandom(options.segmentBytes)) })
+    queue.adjust({ ...options, flush: 'sync', retentionBytes: -1, isAsync: false, groups: options.groups ?? drawGroups(new SeededRandom(options.segmentBytes)) })
   return { ...NO_MUTANT, name: queue.name, queue, adjust }
 }
 
 /** Mistakes below the groups are looked for without them. */
 function withoutGroups (mutant: Mutant): Mutant {
-  return { ...mutant, adjust: options => mutant.adjust({ ...options, groups: null }) }
+  return { ...mutant, adjust: options => mutant.adjust({ ...options, groups: null, isAsync: false }) }
 }
 
 export const MUTANTS: readonly Mutant[] = [

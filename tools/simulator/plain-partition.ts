@@ -1,5 +1,6 @@
 // A partition with nothing around its replica but what a producer needs: what a client sends goes through the
-// producers' sequences and is answered at the high watermark. Both of its logs take records.
+// producers' sequences and is answered at the high watermark, or where replication is asynchronous once it is safe at
+// the leader. Both of its logs take records.
 
 import { AckQueue, ProducerState, type Replica } from '@sluice/broker/simulation'
 import { BATCH_FLAG, ERROR, readBatchHeader } from '@sluice/protocol'
@@ -10,6 +11,7 @@ export class PlainPartition implements SimPartition {
   readonly replica: Replica
   /** True where the answer to a duplicate waits for the original: a mutant says no. */
   private readonly duplicatesWait: boolean
+  private readonly isAsync: boolean
   /** What is committed in a log: a broker keeps what it knows of producers for longer than their batches. */
   private readonly committedIn: (log: number) => readonly ShadowBatch[]
   /** Of each log. */
@@ -18,10 +20,12 @@ export class PlainPartition implements SimPartition {
   private readyEpoch = 0
 
   constructor (
-    replica: Replica, duplicatesWait: boolean, committedIn: (log: number) => readonly ShadowBatch[],
+    replica: Replica, { duplicatesWait, isAsync }: { readonly duplicatesWait: boolean, readonly isAsync: boolean },
+    committedIn: (log: number) => readonly ShadowBatch[],
   ) {
     this.replica = replica
     this.duplicatesWait = duplicatesWait
+    this.isAsync = isAsync
     this.committedIn = committedIn
   }
 
@@ -54,7 +58,9 @@ export class PlainPartition implements SimPartition {
     for (const acks of this.acks) acks.failAll(ERROR.NOT_LEADER, '')
   }
 
-  onLogAdvance (): void {}
+  onLogAdvance (log: number): void {
+    if (this.isAsync && this.replica.open) this.acks[log]?.completeUpTo(this.safeOffset(log))
+  }
 
   onQuorum (): void {}
 
@@ -64,8 +70,14 @@ export class PlainPartition implements SimPartition {
 
   tick (): void {}
 
-  onHighWatermark (log: number, offset: number): void {
-    this.acks[log]?.completeUpTo(offset)
+  onHighWatermark (log: number): void {
+    this.acks[log]?.completeUpTo(this.safeOffset(log))
+  }
+
+  /** What lies below is as safe as producers are promised. */
+  private safeOffset (index: number): number {
+    const { highWatermark, log } = this.replica.logs[index]!
+    return this.isAsync ? Math.max(highWatermark, log.acknowledgedOffset) : highWatermark
   }
 
   produce (index: number, batch: Buffer, answered: Answered): void {
@@ -78,21 +90,21 @@ export class PlainPartition implements SimPartition {
     if (verdict.kind === 'refuse') return answered({ ok: false, reason: `sequence ${verdict.error}`, leader })
     if (verdict.kind === 'duplicate') {
       if (!this.duplicatesWait) return answered(this.stored(verdict.baseOffset))
-      return this.whenCommitted(index, verdict.baseOffset, verdict.endOffset, answered)
+      return this.whenSafe(index, verdict.baseOffset, verdict.endOffset, answered)
     }
     const result = this.replica.append(index, batch)
     if (!result.ok) return answered({ ok: false, reason: result.reason, leader })
     header.baseOffset = result.baseOffset
     this.producers[index]!.apply(header, 0)
-    this.whenCommitted(index, result.baseOffset, result.endOffset, answered)
+    this.whenSafe(index, result.baseOffset, result.endOffset, answered)
   }
 
   private stored (baseOffset: number): ProduceAnswer {
     return { ok: true, baseOffset, duplicates: NO_DUPLICATES, epoch: this.replica.epoch }
   }
 
-  private whenCommitted (index: number, baseOffset: number, endOffset: number, answered: Answered): void {
-    if (endOffset <= this.replica.logs[index]!.highWatermark) return answered(this.stored(baseOffset))
+  private whenSafe (index: number, baseOffset: number, endOffset: number, answered: Answered): void {
+    if (endOffset <= this.safeOffset(index)) return answered(this.stored(baseOffset))
     this.acks[index]!.push(endOffset, error => answered(error === 0
       ? this.stored(baseOffset)
       : { ok: false, reason: 'not-leader', leader: -1 }))

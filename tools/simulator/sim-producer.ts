@@ -1,5 +1,6 @@
 // An idempotent producer: numbers its batches, keeps a few under way, and sends each again, byte for byte, until it is
-// told where it is stored. It writes to one partition.
+// told where it is stored. It writes to one partition. Where it may happen that what was acknowledged is lost, and it
+// has, it begins anew under another id.
 
 import { RecordBatchBuilder, RecordExtrasBuilder, readBatchHeader } from '@sluice/protocol'
 import type { SeededRandom } from '../crash/seeded-random.js'
@@ -9,6 +10,8 @@ import type { ProduceAnswer } from './sim-partition.js'
 /** Batches from the oldest that is not acknowledged on: as many as a broker remembers. */
 const WINDOW = 5
 const RETRY_MS = 400
+/** Ids of one producer that has begun anew: more than there are producers. */
+const IDS_APART = 1_000
 
 /** What a producer needs of the world. */
 export interface ProducerWorld {
@@ -16,6 +19,10 @@ export interface ProducerWorld {
   produce (brokerId: number, log: number, batch: Buffer, answered: (answer: ProduceAnswer) => void): void
   brokerCount: number
   onAck (log: number, baseOffset: number, crc: number, endOffset: number, answer: ProduceAnswer & { ok: true }): void
+  /** Acknowledged batches may be lost with their leader. */
+  mayLose: boolean
+  /** What was under way is given up. */
+  onBegunAnew (): void
   /** Adds a record to a batch that is being made. */
   addRecord (builder: RecordBatchBuilder, extras: RecordExtrasBuilder, text: string): void
 }
@@ -32,7 +39,7 @@ export class SimProducer {
   private readonly queue: EventQueue
   private readonly random: SeededRandom
   private readonly world: ProducerWorld
-  private readonly producerId: number
+  private producerId: number
   private readonly log: number
   private readonly builder = new RecordBatchBuilder(512)
   private readonly extras = new RecordExtrasBuilder()
@@ -98,10 +105,19 @@ export class SimProducer {
       this.world.onAck(this.log, baseOffset, outstanding.crc, baseOffset + outstanding.count, answer)
       return
     }
+    // All before the oldest was acknowledged: who does not know of that has lost it.
+    if (this.world.mayLose && index === 0 && answer.reason.startsWith('sequence')) return this.beginAnew()
     if (answer.reason !== 'not-leader') return
     const leader = answer.leader >= 0 ? answer.leader : this.random.between(0, this.world.brokerCount)
     if (leader !== this.leader) this.isRedirected = true
     this.leader = leader
+  }
+
+  private beginAnew (): void {
+    this.outstanding.length = 0
+    this.producerId += IDS_APART
+    this.sequence = 0
+    this.world.onBegunAnew()
   }
 
   /** Sends everything that waits for too long once more, in order. */

@@ -59,7 +59,8 @@ export class SimReplica implements ReplicaHost, TableReplica {
     this.configure()
     checker.onStart(this.store, this.index, this.replica.promised)
     this.partition = process.groups === null
-      ? new PlainPartition(this.replica, !mutant.acknowledgesDuplicatesEarly,
+      ? new PlainPartition(this.replica,
+        { duplicatesWait: !mutant.acknowledgesDuplicatesEarly, isAsync: this.world.options.isAsync },
         log => checker.committed(this.index, log).batches)
       : new HostedPartition(this.replica, this.index, process.groups)
   }

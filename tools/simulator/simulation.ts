@@ -179,13 +179,16 @@ export class Simulation implements SimWorld {
               }))
             })
           },
+          mayLose: this.options.isAsync,
+          onBegunAnew: () => this.log.add(this.queue.nowMs, 'producer anew', `${partition}.${log}`),
           addRecord: (builder, extras, text) => {
             if (this.groups !== null) this.groups.addRecord(builder, extras, text)
             else builder.append(null, text, Math.floor(this.queue.nowMs))
           },
           onAck: (log, baseOffset, crc, endOffset, { duplicates, epoch }) => {
             this.log.add(this.queue.nowMs, 'ack', `${partition}.${log} ${baseOffset}`)
-            this.checker.onAck(partition, log, baseOffset, crc)
+            if (this.options.isAsync) this.checker.onLeaderAck(partition, log, baseOffset, crc, epoch)
+            else this.checker.onAck(partition, log, baseOffset, crc)
             this.groupChecker?.queues[partition]!.onAcknowledged(baseOffset, endOffset, epoch, duplicates)
           },
         }, producerId, log))
@@ -212,11 +215,21 @@ export class Simulation implements SimWorld {
     while (this.queue.nowMs < limitMs) {
       this.runUntil(this.queue.nowMs + 500)
       if (this.unrest() === null) {
+        this.checkLeaderAcks()
         this.groups?.checkEnd()
         return this.audit()
       }
     }
     throw new Violation('liveness', `${this.options.healMs} ms after everything was mended: ${this.unrest()}`)
+  }
+
+  private checkLeaderAcks (): void {
+    for (let partition = 0; partition < this.options.partitions; partition++) {
+      const record = this.control.peek(`/partitions/${this.topic.topicId}/${partition}`) as PartitionRecord
+      const lost = this.checker.checkLeaderAcks(partition, record.epoch)
+      if (lost > 0) this.log.add(this.queue.nowMs, 'lost with a leader', `${partition} ${lost}`)
+    }
+    if (this.checker.violation !== null) throw this.checker.violation
   }
 
   private audit (): void {

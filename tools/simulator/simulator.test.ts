@@ -52,6 +52,26 @@ t.test('Simulation: followers that come behind the start of the log begin anew t
   t.ok(restarts > 0, `${restarts} times`)
 })
 
+t.test('Simulation: with asynchronous replication nothing is lost but with a leader, and nothing comes out of order', async t => {
+  const adjust = (options: SwarmOptions): SwarmOptions => ({
+    ...options,
+    groups: null,
+    isAsync: true,
+    producers: 3,
+    meanMs: { ...options.meanMs, powerCut: 1_000, cut: 800, wipe: 2_500 },
+  })
+  let begunAnew = 0
+  let lost = 0
+  for (let seed = 1; seed <= 8; seed++) {
+    const result = await simulate({ seed, adjust })
+    t.equal(result.violation, null, `seed ${seed}`)
+    begunAnew += result.counts.get('producer anew') ?? 0
+    lost += result.counts.get('lost with a leader') ?? 0
+  }
+  t.ok(begunAnew > 0, `producers began anew ${begunAnew} times`)
+  t.ok(lost > 0, `partitions that have lost something: ${lost}`)
+})
+
 /** Those that a handful of seeds show; `npm run sim:mutants` plants all. */
 const QUICK = [
   'ackBeforeFsync', 'noPromisePersist', 'minorityRecovery', 'truncToHw', 'commitOldEpoch', 'dupAckEarly',

@@ -63,6 +63,8 @@ export interface SwarmOptions {
   }
   /** Mean between two times in which a disk cannot be read, in ms; 0: none. */
   readonly readErrorMs: number
+  /** Producers are answered once the leader has their records: they may be lost with it. Without groups only. */
+  readonly isAsync: boolean
   readonly segmentBytes: number
   /** Leaders remove segments beyond so many bytes; -1: none. */
   readonly retentionBytes: number
@@ -73,17 +75,21 @@ export interface SwarmOptions {
 
 /** Draws the options of a run. */
 export function drawOptions (random: SeededRandom): SwarmOptions {
-  const options = { ...drawAll(random), ...drawLater(random) }
+  const drawn = drawAll(random)
+  const options = { ...drawn, ...drawLater(random, drawn.groups !== null) }
   // What a state log says counts until it is said anew: no retention takes it.
   return options.groups === null ? options : { ...options, retentionBytes: -1 }
 }
 
 /** What came to be drawn later is drawn last, so that older seeds are what they were in all else. */
-function drawLater (random: SeededRandom): Pick<SwarmOptions, 'readErrorMs'> {
-  return { readErrorMs: random.chance(0.2) ? random.between(1_500, 8_000) : 0 }
+function drawLater (random: SeededRandom, hasGroups: boolean): Pick<SwarmOptions, 'readErrorMs' | 'isAsync'> {
+  return {
+    readErrorMs: random.chance(0.2) ? random.between(1_500, 8_000) : 0,
+    isAsync: random.chance(0.15) && !hasGroups,
+  }
 }
 
-function drawAll (random: SeededRandom): Omit<SwarmOptions, 'readErrorMs'> {
+function drawAll (random: SeededRandom): Omit<SwarmOptions, 'readErrorMs' | 'isAsync'> {
   const maybe = (share: number, from: number, to: number): number => random.chance(share) ? random.between(from, to) : 0
   const share = (chance: number, most: number): number => random.chance(chance) ? random.next() * most : 0
   const brokers = random.chance(0.6) ? 3 : 5
