@@ -170,12 +170,15 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
   if (topics instanceof TopicCatalog) await topics.load()
   const limits = groupLimits(config)
   const sharing = shared === null ? {} : { shared: shared.cluster }
-  const groups = await Groups.start(
-    { control, topics, partitions, clock, deadlines, endOfTurn, logger, limits, ...sharing })
+  // A store of its own has no outage to wait for.
+  const patiently = <T>(attempt: () => Promise<T>): Promise<T> =>
+    shared === null ? attempt() : whenAvailable(attempt, wait)
+  const groups = await patiently(() => Groups.start(
+    { control, topics, partitions, clock, deadlines, endOfTurn, logger, limits, ...sharing }))
   undo.push(() => groups.stop(STOPPING))
-  const sessions = await QueueSessions.start({ control, partitions, clock, deadlines })
+  const sessions = await patiently(() => QueueSessions.start({ control, partitions, clock, deadlines }))
   const redriven = new RedriveIntake(partitions)
-  const redrives = await Redrives.open({
+  const redrives = await patiently(() => Redrives.open({
     brokerId,
     partitions,
     entries: new RedriveEntries(control),
@@ -185,7 +188,7 @@ async function start (config: BrokerConfig, parts: BrokerParts, undo: (() => Pro
     clock,
     deadlines,
     logger,
-  })
+  }))
   undo.push(async () => redrives.stop())
 
   const member = cluster === null

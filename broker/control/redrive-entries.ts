@@ -51,7 +51,12 @@ export class RedriveEntries {
         this.list(mirror).catch(() => {}) // it is asked for again
       }))
     }
-    await this.refresh()
+    try {
+      await this.refresh()
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   close (): void {

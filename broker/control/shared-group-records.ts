@@ -32,8 +32,14 @@ export class SharedGroupRecords {
   async load (): Promise<void> {
     const listAgain = (): void => { this.list().catch(() => {}) }
     const learn = ({ key, value, revision }: ControlEntry): void => this.learn(key, value, revision)
-    this.unwatch = this.store.watch(GROUP_PREFIX, learn, listAgain)
-    await this.list()
+    const unwatch = this.store.watch(GROUP_PREFIX, learn, listAgain)
+    try {
+      await this.list()
+    } catch (error) {
+      unwatch() // to be loaded once more
+      throw error
+    }
+    this.unwatch = unwatch
   }
 
   get (group: string): GroupRecord | undefined { return this.known.get(group)?.record }
