@@ -15,7 +15,7 @@ import type { BrokerAddress } from './peer/peer-link.js'
 import { Peers } from './peer/peers.js'
 import { SilenceWatch } from './peer/silence-watch.js'
 import type { Member } from './replica/member.js'
-import { PromiseStore } from './replica/promise-store.js'
+import { PromiseStore, type PromisedEpoch } from './replica/promise-store.js'
 import type { PartitionPlacements } from './replica-host/partition-placements.js'
 import { HandOverWatch } from './replica-host/hand-over-watch.js'
 import { HostedReplica } from './replica-host/hosted-replica.js'
@@ -49,8 +49,13 @@ export interface BrokerCluster {
    * does not answer it rejects, and may be called again.
    *
    * @param setAddresses to be called with the addresses of all brokers, again after each change.
+   * @param promised what the store of this broker has promised: more than the control store knows, where that was put
+   *   back to an older state.
    */
-  start (self: ClusterSelf, setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void): Promise<void>
+  start (
+    self: ClusterSelf, setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void,
+    promised: readonly PromisedEpoch[],
+  ): Promise<void>
   /** A connection to or from a process has broken: most likely it is gone. */
   onPeerLost (brokerId: number, incarnation: string): void
   /** A process can be spoken to. */
@@ -96,6 +101,7 @@ export class ClusterMember {
   private readonly cluster: BrokerCluster
   private readonly logger: Logger
   private readonly clock: Clock
+  private readonly promises: PromiseStore
   private timer: NodeJS.Timeout | null = null
   private lookedMs = 0
   private readonly handOver: HandOverWatch
@@ -115,13 +121,14 @@ export class ClusterMember {
       logger,
       onLetter: (from, topicId, partition, message) => this.replicas.onMessage(from, topicId, partition, message),
     })
+    this.promises = new PromiseStore(meta)
     const surroundings: ReplicaSurroundings = {
       self: member,
       incarnation,
       bootId,
       clock,
       endOfTurn,
-      promises: new PromiseStore(meta),
+      promises: this.promises,
       placements: cluster.placements,
       partitions,
       logger,
@@ -154,7 +161,8 @@ export class ClusterMember {
     const { member, incarnation, peers } = this
     this.timer = setInterval(() => this.tick(), TICK_MS)
     const self = { member, incarnation, ...at, rack }
-    await whenAvailable(() => this.cluster.start(self, addresses => peers.setAddresses(addresses)), wait)
+    const promised = [...this.promises.promisedEpochs()]
+    await whenAvailable(() => this.cluster.start(self, addresses => peers.setAddresses(addresses), promised), wait)
     await this.replicas.start()
   }
 

@@ -9,6 +9,8 @@ import {
 import type { ClientRoutes } from '../forward/client-routes.js'
 import type { Forwarder } from '../forward/forwarder.js'
 import type { ApiHandler } from '../net/call.js'
+import { mergeTroubles } from '../cluster/partition-troubles.js'
+import { describeClusterHandler } from './cluster.js'
 import { commitOffsetsHandler } from './commit-offsets.js'
 import { deleteGroupsHandler } from './delete-groups.js'
 import { deleteRecordsHandler } from './delete-records.js'
@@ -78,6 +80,10 @@ export function clusterHandlers (
       ({ groups: columns([...answers.values()].map(({ groups }) => groups)).map(worstDeletion) })),
     byAll<'describeTopics'>(forwarder, describeTopicsHandler(services), always, answers =>
       ({ topics: topicsByLeader(answers, forwarder.brokerId) })),
+    byAll<'describeCluster'>(forwarder, describeClusterHandler(services), always, answers => {
+      const own = answers.get(forwarder.brokerId) ?? [...answers.values()][0]!
+      return { ...own, troubles: mergeTroubles([...answers.values()].flatMap(({ troubles }) => troubles)) }
+    }, undefined, STATUS_MS),
     ...queueHandlers(services, forwarder),
     storeDeadLetterHandler(services),
     findRedrivenHandler(services),
@@ -91,6 +97,9 @@ export function clusterHandlers (
     routedCloseSession(router),
   ] as ApiHandler<never, never>[]
 }
+
+/** Who asks how the cluster is wants to know soon, and most of all where a broker stands still. */
+const STATUS_MS = 1_000
 
 const always = (): boolean => true
 

@@ -20,7 +20,8 @@ export function describeClusterHandler (
   return {
     api: 'describeCluster',
     handle (_request, call) {
-      call.respond(services.administration?.describe() ?? describeAlone(services))
+      const { administration, replicas } = services
+      call.respond(administration?.describe(replicas?.troubles()) ?? describeAlone(services))
     },
   }
 }
@@ -98,5 +99,7 @@ function describeAlone (services: BrokerServices): DescribeClusterResponse {
     leaderless: 0,
     underReplicated: 0,
     moves: [],
+    troubles: [],
+    losses: [],
   }
 }

@@ -100,10 +100,11 @@ function scatter<A extends ApiName, Item extends Place, Result> (
 /** Asks one broker, whatever comes of it. */
 function ask<A extends ApiName> (
   forwarder: Forwarder, broker: number, api: A, request: MessageOf<A, 'request'>, flag: number,
-  take: (answer: PartAnswer<MessageOf<A, 'response'>>) => void,
+  take: (answer: PartAnswer<MessageOf<A, 'response'>>) => void, withinMs?: number,
 ): void {
   const { timeoutMs, maxWaitMs } = request as { timeoutMs?: number, maxWaitMs?: number }
-  forwarder.request(broker, api, request, flag, timeoutMs ?? (maxWaitMs ?? 0) + TIMEOUT_MS).then(
+  const waitMs = withinMs ?? timeoutMs ?? (maxWaitMs ?? 0) + TIMEOUT_MS
+  forwarder.request(broker, api, request, flag, waitMs).then(
     response => take({ response }),
     (cause: Error) => {
       const { code, message, retryAfterMs } = cause instanceof ForwardError
@@ -172,12 +173,16 @@ export function commitByGroup (
   }
 }
 
-/** A handler whose answer is put together from those of all brokers, by id; those that do not answer are left out. */
+/**
+ * A handler whose answer is put together from those of all brokers, by id; those that do not answer are left out.
+ *
+ * @param timeoutMs how long others are waited for; left out: as long as the request says.
+ */
 export function byAll<A extends ApiName> (
   forwarder: Forwarder, handler: ApiHandler<MessageOf<A, 'request'>, MessageOf<A, 'response'>>,
   isFor: (request: MessageOf<A, 'request'>) => boolean,
   merge: (answers: ReadonlyMap<number, MessageOf<A, 'response'>>) => MessageOf<A, 'response'>,
-  otherwise: ApiHandler<MessageOf<A, 'request'>, MessageOf<A, 'response'>> = handler,
+  otherwise: ApiHandler<MessageOf<A, 'request'>, MessageOf<A, 'response'>> = handler, timeoutMs?: number,
 ): ApiHandler<MessageOf<A, 'request'>, MessageOf<A, 'response'>> {
   return {
     api: handler.api,
@@ -197,7 +202,7 @@ export function byAll<A extends ApiName> (
       }
       handler.handle(request, new PartCall(call, frame, takeOf(forwarder.brokerId)), frame)
       for (const broker of others) {
-        ask(forwarder, broker, handler.api as A, request, FRAME_FLAG.forwarded, takeOf(broker))
+        ask(forwarder, broker, handler.api as A, request, FRAME_FLAG.forwarded, takeOf(broker), timeoutMs)
       }
     },
   }

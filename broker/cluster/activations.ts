@@ -14,6 +14,7 @@ import { commitSwaps, type KeySwap } from './record-commits.js'
 /** An epoch that has begun, and who waits to hear what the record says then. */
 interface Begun {
   readonly epoch: number
+  readonly cutOffset: number | null
   readonly promise: Promise<PartitionRecord | null>
   resolve (record: PartitionRecord | null): void
   reject (cause: Error): void
@@ -41,14 +42,16 @@ export class Activations {
    * @returns what the record says after it: active, or another epoch; null where there is none. Rejects where the
    *   control store does not answer, and then it may have been noted all the same.
    */
-  note (topicId: string, partition: number, epoch: number): Promise<PartitionRecord | null> {
+  note (
+    topicId: string, partition: number, epoch: number, cutOffset: number | null = null,
+  ): Promise<PartitionRecord | null> {
     const name = `${topicId}/${partition}`
     const known = this.waiting.get(name)
     if (known?.epoch === epoch) return known.promise
     known?.resolve(this.records.get(name))
     let begun!: Begun
     const promise = new Promise<PartitionRecord | null>((resolve, reject) => {
-      begun = { epoch, get promise () { return promise }, resolve, reject }
+      begun = { epoch, cutOffset, get promise () { return promise }, resolve, reject }
     })
     this.waiting.set(name, begun)
     if (!this.running) {
@@ -72,9 +75,9 @@ export class Activations {
   private async commit (round: ReadonlyMap<string, Begun>): Promise<void> {
     const { control, records } = this
     const swaps: KeySwap[] = []
-    for (const [name, { epoch }] of round) {
+    for (const [name, { epoch, cutOffset }] of round) {
       const known = records.get(name)
-      const record = known === null ? null : activate(known, epoch, this.makeNonce())
+      const record = known === null ? null : activate(known, epoch, this.makeNonce(), cutOffset)
       if (record === null) continue
       swaps.push({ change: { key: PARTITION_PREFIX + name, value: record }, revision: records.revisionOf(name) })
     }

@@ -9,12 +9,16 @@ import type { PlacedMove, Refusal } from '../control/topics.js'
 import { unknownTopic } from '../control/topic-rules.js'
 import { HashRing } from '../placement/hash-ring.js'
 import { planLeaders, planRebalance, type RebalancePlan } from '../placement/rebalance-plan.js'
-import { majorityOf } from '../replica/member.js'
-import { forceRecover } from '../replica/partition-record.js'
+import { majorityOf, memberName, type Member } from '../replica/member.js'
+import { forceRecover, isOvertaken } from '../replica/partition-record.js'
+import type { HeldTrouble } from '../replica-host/replica-table.js'
 import type { Logger } from '../runtime/logger.js'
 import { drainChanges, moveKey, type BrokerRecord, type ReplicaMove } from './cluster-records.js'
 import { PARTITION_PREFIX, type ClusterMetadata } from './cluster-metadata.js'
 import { ableBroker } from './controller-core.js'
+import {
+  byPlace, heldTrouble, isLed, lossesOf, mergeTroubles, recordTrouble, type PartitionLoss, type PartitionTrouble,
+} from './partition-troubles.js'
 import { holdersOf, placedPartitions } from './placed-partitions.js'
 import { placementBroker } from './placement-broker.js'
 import { commitSwaps, type KeySwap } from './record-commits.js'
@@ -68,6 +72,8 @@ export interface ClusterStatus {
   readonly leaderless: number
   readonly underReplicated: number
   readonly moves: MoveStatus[]
+  readonly troubles: PartitionTrouble[]
+  readonly losses: PartitionLoss[]
 }
 
 export interface PlacementChange extends Omit<RebalancePlan, 'moves'> { readonly moves: NamedMove[] }
@@ -85,20 +91,29 @@ export class ClusterAdministration {
     this.replicaMoves = new ReplicaMoves(options)
   }
 
-  /** The cluster as this broker knows it. */
-  describe (): ClusterStatus {
+  /** The cluster as this broker knows it. @param held what its own replicas wait for, or repair. */
+  describe (held: Iterable<HeldTrouble> = []): ClusterStatus {
     const { clusterId, metadata } = this.options
     const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
+    const troubles: PartitionTrouble[] = []
+    const losses: PartitionLoss[] = []
     let leaderless = 0
     let underReplicated = 0
     let partitions = 0
-    for (const { topic, record } of metadata.allPlacements()) {
+    for (const placement of metadata.allPlacements()) {
+      const { topic, record } = placement
       partitions++
-      const leader = ableBroker(view, record.leader)
-      if (leader?.incarnation !== record.leaderIncarnation) leaderless++
+      if (!isLed(view, placement)) leaderless++
       const able = record.replicas.filter(member => ableBroker(view, member) !== null).length
       // Until a change of replicas is marked as done, those of before are asked as well: it stands no further loss.
       if (!record.active || able < Math.max(record.replicas.length, topic.replicationFactor)) underReplicated++
+      const trouble = recordTrouble(view, placement)
+      if (trouble !== null) troubles.push(trouble)
+      losses.push(...lossesOf(placement))
+    }
+    for (const trouble of held) {
+      const placement = metadata.placement(trouble.topicId, trouble.partition)
+      if (placement !== undefined) troubles.push(heldTrouble(placement, trouble))
     }
     return {
       clusterId,
@@ -109,6 +124,8 @@ export class ClusterAdministration {
       leaderless,
       underReplicated,
       moves: this.moves(),
+      troubles: mergeTroubles(troubles),
+      losses: losses.sort((a, b) => byPlace(a, b) || a.epoch - b.epoch),
     }
   }
 
@@ -169,7 +186,7 @@ export class ClusterAdministration {
     topic: string, partition: number, survivors: readonly number[], dryRun: boolean,
   ): Promise<ForcedRecovery | Refusal> {
     return await this.guarded(async () => {
-      const { control, metadata, makeNonce, logger } = this.options
+      const { control, metadata, makeNonce, wallMs, logger } = this.options
       await metadata.refresh()
       const topicId = metadata.topics.get(topic)?.topicId
       const placement = topicId === undefined ? undefined : metadata.placement(topicId, partition)
@@ -178,8 +195,10 @@ export class ClusterAdministration {
       }
       const { record } = placement
       const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
-      const able = record.replicas.filter(member => ableBroker(view, member) !== null)
-      if (able.length >= majorityOf(record.replicas.length) && record.active) {
+      // Where the control store has forgotten who took part, those who know more may be others than it names.
+      const able = distinct([...record.overtaken?.by ?? [], ...record.replicas])
+        .filter(member => ableBroker(view, member) !== null)
+      if (able.length >= majorityOf(record.replicas.length) && record.active && !isOvertaken(record)) {
         return { error: ERROR.INVALID_REQUEST, message: `${able.length} of ${record.replicas.length} replicas of ${topic}/${partition} are there, a majority: it goes on by itself and loses nothing` }
       }
       const kept = able.filter(({ brokerId }) => survivors.includes(brokerId))
@@ -188,10 +207,9 @@ export class ClusterAdministration {
         return { error: ERROR.INVALID_REQUEST, message: `replicas of ${topic}/${partition} that are there are on brokers ${names === '' ? '(none)' : names}; name one or more of these` }
       }
       const leader = ableBroker(view, kept[0]!)!
-      const after = forceRecover(record, kept, memberOf(leader), leader.incarnation, makeNonce())
-      const givenUp = record.replicas.filter(member => !kept.includes(member)).map(({ brokerId }) => brokerId)
-        .sort((a, b) => a - b)
-      const recovery = { epoch: after.epoch, leader: leader.brokerId, givenUp }
+      const after = forceRecover(record, kept, memberOf(leader), leader.incarnation, makeNonce(), wallMs())
+      const { givenUp } = after.losses!.at(-1)!
+      const recovery = { epoch: after.epoch, leader: leader.brokerId, givenUp: [...givenUp] }
       if (dryRun) return recovery
       const name = `${topicId}/${partition}`
       const swap: KeySwap = {
@@ -240,7 +258,7 @@ export class ClusterAdministration {
     const { metadata } = this.options
     const named = moves.map(({ topicId, partition, from, to }) =>
       ({ topic: metadata.topicById(topicId)?.name ?? topicId, partition, from: [...from], to: [...to] }))
-    return { ...counts, moves: named.sort(byTopic) }
+    return { ...counts, moves: named.sort(byPlace) }
   }
 
   private moves (): MoveStatus[] {
@@ -253,7 +271,7 @@ export class ClusterAdministration {
       const state = record.learners.length > 0 ? 'copying' : 'waiting'
       moves.push({ topic: topic.name, partition, from, to: [...move.replicas], state })
     }
-    return moves.sort(byTopic)
+    return moves.sort(byPlace)
   }
 
   private brokers (deposed: ReadonlySet<number>): BrokerStatus[] {
@@ -311,6 +329,6 @@ function stateOf (broker: BrokerRecord | undefined, deposed: ReadonlySet<number>
   return broker.impaired === undefined ? 'online' : 'impaired'
 }
 
-function byTopic (a: NamedMove, b: NamedMove): number {
-  return a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1
+function distinct (members: readonly Member[]): Member[] {
+  return [...new Map(members.map(member => [memberName(member), member])).values()]
 }

@@ -2,7 +2,7 @@
 
 import type { BrokerView, ClusterView, PartitionView } from '../control/cluster-view.js'
 import type { TopicRecord } from '../control/topic-record.js'
-import type { PartitionRecord } from '../replica/partition-record.js'
+import { isOvertaken, type PartitionRecord } from '../replica/partition-record.js'
 import type { ClusterMetadata } from './cluster-metadata.js'
 
 export class ClusterMetadataView implements ClusterView {
@@ -55,7 +55,9 @@ export class ClusterMetadataView implements ClusterView {
   }
 
   /** A process that is gone answers nobody: better to ask again soon than to call on it until a timeout. */
-  private leaderIn ({ leader: { brokerId }, leaderIncarnation }: PartitionRecord): number {
+  private leaderIn (record: PartitionRecord): number {
+    const { leader: { brokerId }, leaderIncarnation } = record
+    if (isOvertaken(record)) return -1
     return this.metadata.brokers.get(String(brokerId))?.incarnation === leaderIncarnation ? brokerId : -1
   }
 }

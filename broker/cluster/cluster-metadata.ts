@@ -259,11 +259,26 @@ export class ClusterMetadata {
       while (state.again && !this.closed) {
         state.again = false
         const { entries, revision } = await this.control.list(mirror.prefix)
-        if (!this.closed) mirror.replace(entries, revision)
+        if (this.closed) return
+        if (revision < mirror.listedAt) return this.onWentBack(revision, mirror.listedAt)
+        mirror.replace(entries, revision)
       }
     }
     state.done = run().finally(() => this.listing.delete(mirror))
     this.listing.set(mirror, state)
     return state.done
+  }
+
+  /**
+   * Lists follow each other, and none may know less than the one before: the control store was put back to an older
+   * state under this process. What it knows and what there is do not go together any more; the next process compares
+   * what it has promised with what there is (see Cluster).
+   */
+  private onWentBack (revision: number, knownRevision: number): void {
+    this.close()
+    this.timers.endOfTurn(() => {
+      throw new Error(`the control store was put back from revision ${knownRevision} to ${revision} while this broker was ` +
+        'at work: stop all brokers before it is restored, and start them after it')
+    })
   }
 }

@@ -3,6 +3,7 @@
 import { MemoryMetaStore } from '@sluice/storage/testing'
 import type { Test } from 'tap'
 import { LmdbControlStore } from '../control/lmdb-control-store.js'
+import type { PromisedEpoch } from '../replica/promise-store.js'
 import { systemClock } from '../runtime/clock.js'
 import { silentLogger } from '../runtime/logger.js'
 import { Cluster } from './cluster.js'
@@ -33,7 +34,9 @@ export class Peer {
     cluster.placements.subscribe((topicId, partition) => this.begin(topicId, partition))
   }
 
-  static async start (control: LmdbControlStore, brokerId: number, storeId = `store-${brokerId}`): Promise<Peer> {
+  static async start (
+    control: LmdbControlStore, brokerId: number, storeId = `store-${brokerId}`, promised: readonly PromisedEpoch[] = [],
+  ): Promise<Peer> {
     const cluster = await Cluster.open({
       control,
       clock: systemClock,
@@ -45,7 +48,7 @@ export class Peer {
     try {
       const { incarnation, host, port, rack } = peer.record
       const self = { member: { brokerId, storeId }, incarnation, address: { host, port }, rack }
-      await cluster.start(self, addresses => { peer.addresses = addresses })
+      await cluster.start(self, addresses => { peer.addresses = addresses }, promised)
     } catch (error) {
       await cluster.stop()
       throw error

@@ -1,7 +1,14 @@
+import { MemoryMetaStore } from '@sluice/storage/testing'
 import t from 'tap'
+import { LmdbControlStore } from '../control/lmdb-control-store.js'
 import type { NewTopic } from '../control/topics.js'
+import { silentLogger } from '../runtime/logger.js'
+import { systemTimers } from '../runtime/timers.js'
+import { ClusterMetadata } from './cluster-metadata.js'
 import { leadersOf, Peer, startCluster, until } from './cluster-peers.test.double.js'
 import { drainChanges, moveKey } from './cluster-records.js'
+import { ControllerCore } from './controller-core.js'
+import { commitSwaps } from './record-commits.js'
 import { BrokerIdTakenError } from './membership.js'
 
 const TOPIC: NewTopic = { name: 'orders', kind: 'stream', partitions: 6, replicationFactor: 3, config: {} }
@@ -154,4 +161,78 @@ t.test('Cluster: a move ends when the leader says that its learner has everythin
   await until(() => peers[0]!.cluster.metadata.moves.entries.size === 0)
   const after = peers[0]!.cluster.metadata.placement(topicId, 0)!.record
   t.strictSame(after.replicas.map(({ brokerId }) => brokerId), replicas)
+})
+
+t.test('Cluster: a control store that has forgotten epochs is told so before any can come twice (put back)', async t => {
+  const { control, peers } = await startCluster(t, 3)
+  const topic = await peers[0]!.topics.create({ ...TOPIC, partitions: 2 }, false)
+  if ('error' in topic) throw new Error(topic.message)
+  const { topicId } = topic
+  for (const { cluster } of peers.splice(0)) await cluster.stop()
+  // One of three has promised a newer epoch, by the only majority that there was; it comes last.
+  const promised = [{ topicId, partition: 1, epoch: 2 }, { topicId: 'unknown', partition: 0, epoch: 7 }]
+  peers.push(await Peer.start(control, 1), await Peer.start(control, 2, 'store-2', promised), await Peer.start(control, 3))
+  const [peer] = peers as [Peer]
+  await until(() => peer.cluster.metadata.placement(topicId, 0)?.record.epoch === 2)
+  await peer.cluster.metadata.refresh()
+  const { record } = peer.cluster.metadata.placement(topicId, 1)!
+  t.match(record, { epoch: 1, overtaken: { epoch: 2, by: [{ brokerId: 2 }] } })
+  t.match(peer.administration.describe(), {
+    leaderless: 1, troubles: [{ topic: 'orders', partition: 1, state: 'overtaken', waitsFor: [2] }],
+  })
+  await Promise.all(peers.map(({ cluster }) => cluster.resign()))
+  t.equal((await control.get(`/partitions/${topicId}/1`))!.revision, peer.cluster.metadata.records.revisionOf(`${topicId}/1`))
+  t.match(await peer.administration.forceRecover('orders', 1, [2, 3], false), { epoch: 3, givenUp: [1] })
+  await until(() => peer.cluster.metadata.placement(topicId, 1)!.record.active)
+  t.match(peer.administration.describe(), {
+    leaderless: 0, troubles: [], losses: [{ topic: 'orders', partition: 1, epoch: 3, fromOffset: -1, givenUp: [1] }],
+  })
+})
+
+t.test('Cluster: a broker under which the control store goes back ends', async t => {
+  const control = new LmdbControlStore(new MemoryMetaStore())
+  t.teardown(() => control.close())
+  const ends: (() => void)[] = []
+  const timers = { ...systemTimers, endOfTurn: (run: () => void) => { ends.push(run) } }
+  await control.commit([{ key: '/drains/changed', value: { since: 1 } }])
+  const metadata = new ClusterMetadata(control, silentLogger, timers)
+  await metadata.open()
+  t.teardown(() => metadata.close())
+  ends.length = 0
+  const { list } = control
+  control.list = async prefix => ({ ...await list.call(control, prefix), revision: 0 })
+  await metadata.refresh()
+  t.throws(() => { for (const end of ends) end() }, /was put back from revision \d+ to 0 while this broker was at work/)
+})
+
+t.test('Cluster: a lease that is taken from a broker which lives costs a leadership at most, and it is back (revoked by mistake)', async t => {
+  const { control, peers } = await startCluster(t, 3)
+  await peers[0]!.topics.create(TOPIC, false)
+  for (const { record: { brokerId, incarnation }, cluster: { metadata } } of peers) {
+    await control.commit([{ key: `/brokers/${brokerId}`, value: null }])
+    await until(() => metadata.brokersById().get(brokerId)?.incarnation === incarnation)
+  }
+  for (const peer of peers) await until(() => leadersOf(peer).length === 6)
+  const records = [...peers[0]!.cluster.placements.all()].map(({ record }) => record)
+  const running = new Set(peers.map(({ record: { incarnation } }) => incarnation))
+  t.ok(records.every(({ leaderIncarnation }) => running.has(leaderIncarnation)))
+})
+
+t.test('Cluster: of two controllers that decide the same each change is made once', async t => {
+  const { control, peers } = await startCluster(t, 3)
+  await peers[0]!.topics.create(TOPIC, false)
+  const { metadata } = peers[0]!.cluster
+  await metadata.refresh()
+  const partitions = metadata.partitionEntries()
+  const view = {
+    brokers: metadata.brokersById(), deposed: new Set([1]), draining: new Set<number>(), partitions, moveOf: () => null,
+  }
+  const made = await Promise.all(['a', 'b'].map(nonce => {
+    const decisions = new ControllerCore(() => nonce).decide(view, 0)
+    return commitSwaps(control, decisions.map(({ entry: { topicId, partition, revision }, record: value }) =>
+      ({ change: { key: `/partitions/${topicId}/${partition}`, value }, revision })))
+  }))
+  t.equal(made[0]! + made[1]!, 2, 'the two that broker 1 led')
+  await metadata.refresh()
+  t.same(metadata.partitionEntries().map(({ record: { epoch } }) => epoch).sort(), [1, 1, 1, 1, 2, 2])
 })

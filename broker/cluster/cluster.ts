@@ -9,7 +9,8 @@ import { randomUUID } from 'node:crypto'
 import type { ControlStore } from '../control/control-store.js'
 import { swap } from '../control/swap.js'
 import type { Member } from '../replica/member.js'
-import { failOver } from '../replica/partition-record.js'
+import { failOver, isOvertaken, overtake } from '../replica/partition-record.js'
+import type { PromisedEpoch } from '../replica/promise-store.js'
 import type { PartitionPlacement, PartitionPlacements } from '../replica-host/partition-placements.js'
 import { severityOf, type StorageTrouble } from '../replica-host/storage-watch.js'
 import type { Clock } from '../runtime/clock.js'
@@ -99,7 +100,7 @@ export class Cluster {
       all: (): Iterable<PartitionPlacement> => metadata.allPlacements(),
       wasDeleted: topicId => metadata.wasDeleted(topicId),
       subscribe: onChange => metadata.subscribe({ onPartition: onChange }),
-      activate: (topicId, partition, epoch) => activations.note(topicId, partition, epoch),
+      activate: (topicId, partition, epoch, cutOffset) => activations.note(topicId, partition, epoch, cutOffset),
     }
   }
 
@@ -121,10 +122,11 @@ export class Cluster {
    * Joins: from here on the others know this broker.
    *
    * @param setAddresses called with the addresses of all brokers, again after each change.
+   * @param promised what this broker's store has promised.
    */
   async start (
     { member, incarnation, address, clients, rack }: ClusterSelf,
-    setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void,
+    setAddresses: (addresses: ReadonlyMap<number, BrokerAddress>) => void, promised: Iterable<PromisedEpoch> = [],
   ): Promise<void> {
     const { control, clock, logger, controllerLimits, capacity = USUAL_CAPACITY, version = '' } = this.options
     const { brokerId } = member
@@ -141,6 +143,7 @@ export class Cluster {
     }
     const { metadata, membership, makeNonce, timers } = this
     const tell = (): void => setAddresses(metadata.brokersById())
+    await this.compare(member, promised)
     metadata.subscribe({ onBrokers: tell })
     await membership.join(self)
     await metadata.refresh()
@@ -150,6 +153,33 @@ export class Cluster {
     this.controller = new Controller(
       { control, metadata, membership, self: { brokerId, incarnation }, clock, logger, makeNonce, timers, ...limits })
     this.controller.start()
+  }
+
+  /**
+   * Tells where the control store has forgotten epochs, having been put back to an older state. Before this broker
+   * joins: no epoch begins without a majority of brokers that have joined, and each of those that began a forgotten one
+   * had the promise of a majority. So the controller knows before it could give an epoch a second time.
+   */
+  private async compare (member: Member, promised: Iterable<PromisedEpoch>): Promise<void> {
+    const { metadata, makeNonce } = this
+    const { control, logger } = this.options
+    await metadata.refreshRecords()
+    const left = new Map([...promised].map(each => [`${each.topicId}/${each.partition}`, each.epoch]))
+    while (left.size > 0) {
+      const swaps: KeySwap[] = []
+      for (const [name, epoch] of left) {
+        const record = metadata.records.get(name)
+        const overtaken = record === null ? null : overtake(record, epoch, member, makeNonce())
+        const change = { key: PARTITION_PREFIX + name, value: overtaken }
+        if (overtaken === null) left.delete(name)
+        else swaps.push({ change, revision: metadata.records.revisionOf(name) })
+      }
+      if (swaps.length === 0) return
+      logger.error({ partitions: swaps.length }, 'the control store was put back to an older state: it knows nothing of epochs ' +
+        'that this broker has promised; these partitions wait for sluice cluster force-recover, see cluster status')
+      await commitSwaps(control, swaps)
+      await metadata.refreshRecords()
+    }
   }
 
   /** True while this broker decides for the cluster. */
@@ -181,7 +211,7 @@ export class Cluster {
     const { metadata, makeNonce, self } = this
     if (self === null || this.completing) return
     const moving = metadata.partitionEntries().filter(({ topicId, partition, record }) =>
-      record.leaderIncarnation === self.incarnation &&
+      record.leaderIncarnation === self.incarnation && !isOvertaken(record) &&
       (record.learners.length > 0 || metadata.moves.get(`${topicId}/${partition}`) !== null))
     if (moving.length === 0) return
     const view = { brokers: metadata.brokersById(), deposed: metadata.deposed() }
@@ -235,7 +265,8 @@ export class Cluster {
     for (const { record: { leader: { brokerId } } } of entries) leads.set(brokerId, (leads.get(brokerId) ?? 0) + 1)
     const swaps: KeySwap[] = []
     for (const { topicId, partition, record, revision } of entries) {
-      const need = record.leaderIncarnation === self.incarnation ? needOf(topicId, partition) : null
+      const isOurs = record.leaderIncarnation === self.incarnation && !isOvertaken(record)
+      const need = isOurs ? needOf(topicId, partition) : null
       if (need === null) continue
       const able = record.replicas.flatMap(member => ableBroker(view, member) ?? [])
         .filter(({ brokerId }) => brokerId !== self.brokerId)

@@ -288,6 +288,17 @@ t.test('Controller: a change of the number that is called off on its way leaves 
   t.end()
 })
 
+t.test('Controller: a partition of which the control store has forgotten epochs is left alone, whatever happens', t => {
+  const world = new World(4)
+  world.create('t/0', 1, 2, 3)
+  world.records.set('t/0', { ...world.record(), overtaken: { epoch: 9, by: [world.member(4)] } })
+  world.moves.set('t/0', { replicas: [1, 2, 4], askedAt: 0 })
+  world.startBroker(1)
+  world.deposed.add(2)
+  for (let step = 0; step < 10; step++) t.strictSame(world.step(10_000), [])
+  t.end()
+})
+
 t.test('Controller: so many partitions learn at one broker at once, the others in their turn', async t => {
   const world = new World(4)
   for (let partition = 0; partition < 20; partition++) {

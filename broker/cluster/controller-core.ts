@@ -9,10 +9,10 @@
 //
 // All of it is a proposal to compare and swap. A decision that is wrong costs a change of leader, one that is late
 // costs time. A partition is left alone while no majority of each set that has to be asked is there: a new epoch could
-// not begin either.
+// not begin either. So is one of which the control store has forgotten epochs: that is for people to decide.
 
 import { majorityOf, type Member, memberName, sameMember } from '../replica/member.js'
-import { failOver, type PartitionRecord, withLearners } from '../replica/partition-record.js'
+import { failOver, isOvertaken, type PartitionRecord, withLearners } from '../replica/partition-record.js'
 import { severityOf } from '../replica-host/storage-watch.js'
 import type { BrokerRecord } from './cluster-records.js'
 import { type ControllerView, type Decision, type PartitionEntry, partitionName } from './controller-view.js'
@@ -54,6 +54,7 @@ export class ControllerCore {
     const learning = learningOf(view)
     const missing = new Set<string>()
     for (const entry of view.partitions) {
+      if (isOvertaken(entry.record)) continue
       const decision = this.replaceLeader(view, entry, leads, missing, nowMs) ??
         this.moveReplicas(view, entry, learning)
       if (decision !== null) decisions.push(decision)

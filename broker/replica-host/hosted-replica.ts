@@ -163,9 +163,9 @@ export class HostedReplica implements ReplicaHost {
     this.surroundings.promises.save(this.topicId, this.index, promise, done)
   }
 
-  activate ({ epoch }: PartitionRecord): void {
+  activate ({ epoch }: PartitionRecord, cutOffset: number | null): void {
     const { placements, logger } = this.surroundings
-    placements.activate(this.topicId, this.index, epoch).then(record => {
+    placements.activate(this.topicId, this.index, epoch, cutOffset).then(record => {
       if (record !== null && !this.closed) this.replica.onRecord(record)
     }, (cause: Error) => {
       // The next leader reads the same sets once more: nothing hangs on it.

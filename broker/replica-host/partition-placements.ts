@@ -27,6 +27,10 @@ export interface PartitionPlacements {
   /**
    * Notes that the epoch is active (`activate` of replica/partition-record.ts). Resolves with the record as it then is;
    * null where somebody was faster. Rejects where the control store cannot be reached: the leader asks again.
+   *
+   * @param cutOffset where the log goes on after a forced recovery; null where the epoch follows none.
    */
-  activate (topicId: string, partition: number, epoch: number): Promise<PartitionRecord | null>
+  activate (
+    topicId: string, partition: number, epoch: number, cutOffset?: number | null,
+  ): Promise<PartitionRecord | null>
 }

@@ -39,16 +39,18 @@ function tableOn (self: Member): {
   said: string[]
   promise: (epoch: number) => void
   tell: (record: PartitionRecord) => Promise<void>
+  promises: PromiseStore
 } {
   const said: string[] = []
-  const replica = { promised: 0, roleName: 'follow' as const, leading: null, logs: [] }
+  const replica = { promised: 0, roleName: 'follow' as const, leading: null, logs: [], trouble: null }
+  const promises = new PromiseStore(new MemoryMetaStore())
   let placement: PartitionPlacement | undefined
   let onChange = (_topicId: string, _partition: number): void => {}
   const table = new ReplicaTable<TableReplica>({
     self,
     incarnation: 'process',
     clock: systemClock,
-    promises: new PromiseStore(new MemoryMetaStore()),
+    promises,
     logger: silentLogger,
     partitions: { logConfigsOf: () => [{}, {}] as never, forgetPartition: async () => {} },
     placements: {
@@ -86,7 +88,7 @@ function tableOn (self: Member): {
     onChange(TOPIC_ID, 0)
     for (let turn = 0; turn < 10; turn++) await new Promise(resolve => setImmediate(resolve))
   }
-  return { table, said, tell, promise: epoch => { replica.promised = epoch } }
+  return { table, said, tell, promises, promise: epoch => { replica.promised = epoch } }
 }
 
 t.test('ReplicaTable: what an active epoch names nowhere is closed and deleted, and opened where it is named again', async t => {
@@ -115,4 +117,18 @@ t.test('ReplicaTable: nothing is deleted by a record older than what was promise
   t.same(said, ['open'])
   await tell(record(7, [A, B, C]))
   t.same(said, ['open', 'close', 'delete data', 'delete state'])
+})
+
+t.test('ReplicaTable: files of a newer epoch than the control store knows stay (it was put back to an older state)', async t => {
+  const { table, said, tell, promises } = tableOn(D)
+  const stored = { promised: 9, trusted: true, owed: [], suspectFrom: [], bootId: '' }
+  await new Promise<void>(resolve => promises.save(TOPIC_ID, 0, stored, () => resolve()))
+  await table.start()
+  await tell(record(5, [A, B, C]))
+  t.same(said, [], 'it held a partition that went there later')
+  await tell({ ...record(8, [A, B, C]), overtaken: { epoch: 9, by: [D] } })
+  t.same(said, [])
+  await tell(record(10, [A, B, C]))
+  t.same(said, ['delete data', 'delete state'], 'somebody has decided')
+  t.match(promises.load(TOPIC_ID, 0), { promised: 9 }, 'what it proves stays')
 })

@@ -2,17 +2,20 @@
 // with what other brokers' replicas say, and deleted when nobody may need them any more.
 //
 //   placement names this store ──▶ open logs, load the promise ──▶ HostedReplica ◀── records, messages, ticks
-//   topic deleted, or named nowhere in an active epoch ──▶ close, remove the files, then the promise
+//   named nowhere in an active epoch ──▶ close, remove the files
+//   topic deleted ──▶ close, remove the files, then the promise
 //
-// - The promise outlives the files: records without a promise are taken for what a store lost its memory of.
+// - The promise outlives the files: records without a promise are taken for what a store lost its memory of. It stays
+//   for as long as the topic lives, since it proves which epochs the control store has known.
 // - Files of a topic that the metadata does not know are left alone: the metadata may be what was lost.
 
+import { isDeepStrictEqual } from 'node:util'
 import type { LogStore, PartitionLog } from '@sluice/storage'
 import type { PartitionTable } from '../partition/partition-table.js'
 import { forEachAtOnce } from '../runtime/for-each-at-once.js'
 import { memberName, sameMember, type Member } from '../replica/member.js'
 import { mayDelete } from '../replica/partition-record.js'
-import type { Replica } from '../replica/replica.js'
+import type { Replica, ReplicaTrouble } from '../replica/replica.js'
 import type { StoredPromise } from '../replica/replica-host.js'
 import type { ReplicaMessage } from '../replica/replica-message.js'
 import { CatchUpMarks } from './catch-up-marks.js'
@@ -28,6 +31,9 @@ export interface StorageState {
   /** What this process is to lead and whose disk is in trouble, by name as `topicId/partition`. */
   readonly led: ReadonlyMap<string, StorageTrouble>
 }
+
+/** What is wrong with a partition, as one of its replicas has it. */
+export interface HeldTrouble extends ReplicaTrouble { readonly topicId: string, readonly partition: number }
 
 export const REPLICA_LOG_KINDS = ['data', 'state'] as const
 const OPEN_AT_ONCE = 64
@@ -46,7 +52,7 @@ export interface TableReplica {
   readonly index: number
   /** For messages: which partition this is. */
   readonly label: string
-  readonly replica: Pick<Replica, 'promised' | 'roleName' | 'leading' | 'logs'>
+  readonly replica: Pick<Replica, 'promised' | 'roleName' | 'leading' | 'logs' | 'trouble'>
   readonly placement: PartitionPlacement
   onPlacement (placement: PartitionPlacement): void
   onMessage (from: number, message: ReplicaMessage): void
@@ -125,6 +131,13 @@ export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
     return names
   }
 
+  /** What replicas of this broker wait for, or have to repair. */
+  * troubles (): IterableIterator<HeldTrouble> {
+    for (const { topicId, index: partition, replica: { trouble } } of this.all()) {
+      if (trouble !== null) yield { topicId, partition, ...trouble }
+    }
+  }
+
   /** See StorageWatch. */
   lookAtStorage (nowMs: number, hasStalled: boolean): StorageState {
     let worst: StorageTrouble | null = null
@@ -151,12 +164,15 @@ export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
 
   /** Opens the replicas that this broker holds, and removes what is left of others. */
   async start (): Promise<void> {
-    const { placements, logger } = this.surroundings
+    const { placements, promises, logger } = this.surroundings
     const unknown = new Set<string>()
     for (const { topicId, partition } of await this.store.listLogs()) {
       if (placements.get(topicId, partition) !== undefined) continue
       if (placements.wasDeleted(topicId)) await this.removeFiles(topicId, partition)
       else unknown.add(topicId)
+    }
+    for (const { topicId, partition } of [...promises.promisedEpochs()]) {
+      if (placements.wasDeleted(topicId)) await this.forgetPromise(topicId, partition)
     }
     for (const topicId of unknown) logger.warn({ topicId }, 'a topic on disk is not known to the cluster; it is left alone')
     this.unsubscribe = placements.subscribe((topicId, partition) => this.onChange(topicId, partition))
@@ -222,7 +238,7 @@ export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
     } else if (placement !== undefined && HostedReplica.concerns(placement.record, self)) {
       this.work(name, topicId, partition, () => this.open(placement))
     } else if (placement !== undefined && mayDelete(placement.record, self)) {
-      this.work(name, topicId, partition, () => this.removeFiles(topicId, partition))
+      this.work(name, topicId, partition, () => this.removeUnnamed(placement))
     }
   }
 
@@ -290,11 +306,30 @@ export class ReplicaTable<Hosted extends TableReplica = HostedReplica> {
     this.surroundings.logger.info({ partition: replica.label }, 'a replica that is not needed here any more was removed')
   }
 
-  private async removeFiles (topicId: string, partition: number): Promise<void> {
-    for (const kind of REPLICA_LOG_KINDS) await this.store.deleteLog({ topicId, partition, kind })
-    await this.surroundings.partitions.forgetPartition(topicId, partition)
-    await new Promise<void>((resolve, reject) => {
+  /** What is of a newer epoch than the control store knows of stays: that may have been put back to an older state. */
+  private async removeUnnamed ({ topic: { topicId }, partition, record }: PartitionPlacement): Promise<void> {
+    const promised = this.surroundings.promises.load(topicId, partition)?.promised ?? 0
+    if (promised <= record.epoch) await this.removeFiles(topicId, partition)
+  }
+
+  private forgetPromise (topicId: string, partition: number): Promise<void> {
+    return new Promise((resolve, reject) => {
       this.surroundings.promises.forget(topicId, partition, error => error === null ? resolve() : reject(error))
+    })
+  }
+
+  private async removeFiles (topicId: string, partition: number): Promise<void> {
+    const { partitions, placements, promises } = this.surroundings
+    for (const kind of REPLICA_LOG_KINDS) await this.store.deleteLog({ topicId, partition, kind })
+    await partitions.forgetPartition(topicId, partition)
+    if (placements.wasDeleted(topicId)) return await this.forgetPromise(topicId, partition)
+    const stored = promises.load(topicId, partition)
+    if (stored === null) return
+    // All but the epoch was about what is gone.
+    const bare = { promised: stored.promised, trusted: true, owed: [], suspectFrom: [], bootId: '' }
+    if (isDeepStrictEqual(stored, bare)) return
+    await new Promise<void>((resolve, reject) => {
+      promises.save(topicId, partition, bare, error => error === null ? resolve() : reject(error))
     })
   }
 }

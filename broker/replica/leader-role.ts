@@ -37,6 +37,8 @@ export class LeaderRole {
   record: PartitionRecord
   private readonly replica: Replica
   private readonly hasLosses: boolean
+  /** Where the log goes on after a forced recovery, once that is written down; null where this epoch follows none. */
+  private cutOffset: number | null = null
   /** Of each log: where this epoch begins; -1 while its first batch is not appended. */
   private readonly epochStarts: number[]
   /** Of each log: the high watermark from which on it holds all that was committed before. */
@@ -170,9 +172,11 @@ export class LeaderRole {
         continue
       }
       const timestampMs = Math.max(0, Math.floor(host.wallMs()))
-      const loss = loses ? { lossEpoch: this.record.lossEpoch, cutOffset: replicated.nextOffset } : null
+      const cutOffset = replicated.nextOffset
+      const loss = loses ? { lossEpoch: this.record.lossEpoch, cutOffset } : null
       const batch = epochStartBatch({ epoch: this.epoch, leader: host.self.brokerId, timestampMs }, loss)
       if (replicated.busy || !replicated.log.hasRoom(batch.length)) continue
+      if (loses) this.cutOffset = cutOffset
       this.epochStarts[index] = replicated.log.append(batch, this.epoch, replicated.log.durableOffset)
       this.openOffsets[index] = replicated.nextOffset
       this.scheduleWake()
@@ -190,7 +194,7 @@ export class LeaderRole {
 
   private activate (nowMs: number): void {
     this.activationMs = nowMs
-    this.replica.host.activate(this.record)
+    this.replica.host.activate(this.record, this.cutOffset)
   }
 
   // Committing.

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { type Member, majorityOf, majorityOffset, sameMember } from './member.js'
 import {
-  activate, failOver, firstRecord, forceRecover, mayDelete, reconfigure, withLearners,
+  activate, failOver, firstRecord, forceRecover, isOvertaken, mayDelete, overtake, reconfigure, withLearners,
 } from './partition-record.js'
 
 const [a, b, c, d, e] = [0, 1, 2, 3, 4].map((brokerId): Member => ({ brokerId, storeId: `s${brokerId}` })) as
@@ -64,4 +64,31 @@ t.test('PartitionRecord: a forced recovery asks the survivors only, and says so 
   t.match(forced, { epoch: 3, lossEpoch: 3, active: false, leader: c })
   t.same(forced.prev, [[c]])
   t.equal(failOver(forced, c, 'c2', 'n').lossEpoch, 3)
+})
+
+t.test('PartitionRecord: forced recoveries are remembered, with where the log went on', async t => {
+  const record = forceRecover(firstRecord([a, b, c], a, 'a1', 'n'), [c], c, 'c1', 'n', 1_000)
+  t.same(record.losses, [{ epoch: 2, atMs: 1_000, cutOffset: -1, givenUp: [0, 1] }])
+  const next = failOver(record, c, 'c2', 'n')
+  t.match(activate(next, 3, 'n', 40), { losses: [{ epoch: 2, cutOffset: 40 }] }, 'by the first that begins')
+  t.match(activate(next, 3, 'n'), { losses: [{ epoch: 2, cutOffset: -1 }] })
+  let last = record
+  for (let time = 0; time < 20; time++) last = forceRecover(last, [c], c, 'c1', 'n')
+  t.equal(last.losses!.length, 8)
+  t.equal(last.losses!.at(-1)!.epoch, last.epoch)
+})
+
+t.test('PartitionRecord: a record that forgot epochs says so, and goes on above them when somebody decides (overtaken)', async t => {
+  const old = activate(firstRecord([a, b, c], a, 'a1', 'n'), 1, 'n')!
+  t.equal(overtake(old, 1, b, 'n'), null, 'it knows that epoch')
+  const first = overtake(old, 4, d, 'n')!
+  const both = overtake(first, 6, b, 'n')!
+  t.same(both.overtaken, { epoch: 6, by: [d, b] })
+  t.equal(overtake(both, 5, b, 'n'), null, 'said already')
+  t.same(overtake(both, 7, b, 'n')!.overtaken, { epoch: 7, by: [d, b] })
+  t.notOk(mayDelete(both, { ...d, brokerId: 9 }))
+  t.equal(activate({ ...both, active: false }, 1, 'n'), null)
+  const decided = forceRecover(both, [d, b], d, 'd1', 'n')
+  t.match(decided, { epoch: 7, lossEpoch: 7, prev: [[d], [b]] })
+  t.notOk(isOvertaken(decided))
 })

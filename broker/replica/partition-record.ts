@@ -14,11 +14,38 @@
 //      │ fails, failOver to D      T1
 //   epoch 8  replicas BCD          inactive  prev [ABC, BCD]       … and of BCD, since 7 may have gone on after all
 //
+// A control store that is put back to an older state forgets epochs, and with them who took part. Whoever has promised
+// more than the record says writes that into it (`overtake`, T5): from then on nothing changes by itself, since an
+// epoch could come twice, and those whom the record names may have forgotten what they had. Somebody has to say who
+// goes on.
+//
 // Invariants: the epoch rises with every change of leader or replicas, so that within an epoch both are fixed; `prev`
 // holds every set that may have committed something that is not known to be in all logs of a later one.
 
 import assert from 'node:assert'
 import { memberName, type Member } from './member.js'
+
+/** Epochs that the control store has forgotten. */
+export interface Overtaken {
+  /** The newest that somebody has promised. */
+  readonly epoch: number
+  /** Who has promised more than the record says, and so may have records that those whom it names do not have. */
+  readonly by: readonly Member[]
+}
+
+/** A forced recovery, as it is remembered. */
+export interface RecordedLoss {
+  readonly epoch: number
+  /** Milliseconds since 1970-01-01 UTC. */
+  readonly atMs: number
+  /** Where the log went on; -1 while its leader has not begun. */
+  readonly cutOffset: number
+  /** Brokers whose replicas were given up. */
+  readonly givenUp: readonly number[]
+}
+
+/** How many forced recoveries of a partition are remembered, the newest ones. */
+const LOSSES_MAX = 8
 
 export interface PartitionRecord {
   readonly epoch: number
@@ -35,6 +62,10 @@ export interface PartitionRecord {
   readonly learners: readonly Member[]
   /** The epoch of the last forced recovery; 0: none. What may be lost with it is written into the log. */
   readonly lossEpoch: number
+  /** Forced recoveries, the newest last; left out where there was none. */
+  readonly losses?: readonly RecordedLoss[]
+  /** Left out where nobody knows of a newer epoch: as long as the control store has forgotten nothing. */
+  readonly overtaken?: Overtaken
   /** Drawn anew for each change: tells one's own change after an answer that was lost. */
   readonly nonce: string
 }
@@ -67,10 +98,19 @@ export function reconfigure (
   return { ...failOver(record, leader, leaderIncarnation, nonce), replicas, learners }
 }
 
-/** T3: the leader's epoch start is committed; null where the record is not of that epoch, or says so already. */
-export function activate (record: PartitionRecord, epoch: number, nonce: string): PartitionRecord | null {
-  if (record.epoch !== epoch || record.active) return null
-  return { ...record, active: true, prev: [record.replicas], nonce }
+/**
+ * T3: the leader's epoch start is committed; null where the record is not of that epoch, or says so already.
+ *
+ * @param cutOffset where the log went on after a forced recovery, by who has begun the epoch after it.
+ */
+export function activate (
+  record: PartitionRecord, epoch: number, nonce: string, cutOffset: number | null = null,
+): PartitionRecord | null {
+  if (record.epoch !== epoch || record.active || isOvertaken(record)) return null
+  const activated = { ...record, active: true, prev: [record.replicas], nonce }
+  if (cutOffset === null || record.losses === undefined) return activated
+  const losses = record.losses.map(loss => loss.epoch === record.lossEpoch ? { ...loss, cutOffset } : loss)
+  return { ...activated, losses }
 }
 
 /** T4: members that are to catch up, or none. */
@@ -79,23 +119,49 @@ export function withLearners (record: PartitionRecord, learners: readonly Member
 }
 
 /**
- * What an administrator asks for when a majority is gone for ever: `survivors` go on with what they have. Records that
- * were acknowledged may be lost, so it never happens by itself, and the new leader writes down that it did.
+ * T5: a member has promised an epoch that the record does not know; null where it knows it, or has been told so. Its
+ * record has to have been read after the promise was made.
+ */
+export function overtake (
+  record: PartitionRecord, promised: number, by: Member, nonce: string,
+): PartitionRecord | null {
+  if (promised <= record.epoch) return null
+  const { epoch = 0, by: known = [] } = record.overtaken ?? {}
+  const isKnown = known.some(member => memberName(member) === memberName(by))
+  if (isKnown && epoch >= promised) return null
+  return { ...record, overtaken: { epoch: Math.max(epoch, promised), by: isKnown ? known : [...known, by] }, nonce }
+}
+
+/** True where the control store has forgotten epochs: nobody leads, and nothing changes by itself. */
+export function isOvertaken ({ overtaken }: PartitionRecord): boolean { return overtaken !== undefined }
+
+/**
+ * What an administrator asks for when a majority is gone for ever, or the control store has forgotten epochs:
+ * `survivors` go on with what they have. Records that were acknowledged may be lost, so it never happens by itself, and
+ * the new leader writes down that it did.
+ *
+ * @param atMs milliseconds since 1970-01-01 UTC.
  */
 export function forceRecover (
-  record: PartitionRecord, survivors: readonly Member[], leader: Member, leaderIncarnation: string, nonce: string
+  record: PartitionRecord, survivors: readonly Member[], leader: Member, leaderIncarnation: string, nonce: string,
+  atMs = 0,
 ): PartitionRecord {
   assertPlacement(survivors)
-  const epoch = record.epoch + 1
+  const epoch = Math.max(record.epoch, record.overtaken?.epoch ?? 0) + 1
+  const kept = new Set(survivors.map(memberName))
+  const givenUp = record.replicas.filter(member => !kept.has(memberName(member))).map(({ brokerId }) => brokerId)
+  const loss: RecordedLoss = { epoch, atMs, cutOffset: -1, givenUp: givenUp.sort((a, b) => a - b) }
   return {
     epoch,
     leader,
     leaderIncarnation,
     replicas: survivors,
-    prev: [survivors],
+    // All of them have to answer, not a majority: any may be the only one that has something.
+    prev: survivors.map(survivor => [survivor]),
     active: false,
     learners: [],
     lossEpoch: epoch,
+    losses: [...record.losses ?? [], loss].slice(-LOSSES_MAX),
     nonce,
   }
 }
@@ -104,10 +170,12 @@ export function forceRecover (
 export function mayDelete (record: PartitionRecord, member: Member): boolean {
   const name = memberName(member)
   const isNamed = (set: readonly Member[]): boolean => set.some(each => memberName(each) === name)
-  return record.active && !isNamed(record.replicas) && !isNamed(record.learners) && !record.prev.some(isNamed)
+  return record.active && !isOvertaken(record) && !isNamed(record.replicas) && !isNamed(record.learners) &&
+    !record.prev.some(isNamed)
 }
 
-function setsToRead (record: PartitionRecord): readonly (readonly Member[])[] {
+/** The sets of which the next leader has to hear a majority each. */
+export function setsToRead (record: PartitionRecord): readonly (readonly Member[])[] {
   if (record.active) return [record.replicas]
   const sets = new Map<string, readonly Member[]>()
   for (const set of [...record.prev, record.replicas]) sets.set(set.map(memberName).sort().join(), set)

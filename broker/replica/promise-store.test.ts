@@ -60,3 +60,16 @@ t.test('PromiseStore: a damaged row is no promise, and no absence of one', async
   meta.write([{ table: 'replica', key, value: Buffer.from('x') }])
   t.throws(() => store.load('topic', 3), /damaged/)
 })
+
+t.test('PromiseStore: tells all epochs that were promised, without those of damaged rows', async t => {
+  const meta = new MemoryMetaStore()
+  const store = new PromiseStore(meta)
+  await save(store, PROMISE)
+  await save(store, { ...PROMISE, promised: 9 }, 300)
+  await openStore(store, 'fresh')
+  const expected = [{ topicId: 'topic', partition: 3, epoch: 7 }, { topicId: 'topic', partition: 300, epoch: 9 }]
+  t.same([...store.promisedEpochs()], expected)
+  const { key } = meta.range('replica')[0]!
+  meta.write([{ table: 'replica', key, value: Buffer.from('{}') }])
+  t.same([...store.promisedEpochs()], expected.slice(1))
+})

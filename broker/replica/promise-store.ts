@@ -17,6 +17,9 @@ const STORE_KEY = Buffer.from('id')
 /** The tables that promises use: to be made when the meta store is opened. */
 export const REPLICA_META_TABLES: readonly string[] = [TABLE, STORE_TABLE]
 
+/** What a broker has promised for a partition: it answers nothing of an older epoch. */
+export interface PromisedEpoch { readonly topicId: string, readonly partition: number, readonly epoch: number }
+
 export class PromiseStore {
   private readonly meta: MetaStore
 
@@ -32,16 +35,24 @@ export class PromiseStore {
     this.meta.write([change], { durable: true, done: error => done(error, fresh) })
   }
 
+  /** The epochs that were promised, of all partitions; damaged rows are left out, and told where they are loaded. */
+  * promisedEpochs (): IterableIterator<PromisedEpoch> {
+    for (const { key, value } of this.meta.range(TABLE)) {
+      const promise = read(key, value)
+      if (promise === null) continue
+      const topicId = key.toString('latin1', 0, key.length - 5)
+      yield { topicId, partition: key.readUInt32BE(key.length - 4), epoch: promise.promised }
+    }
+  }
+
   /** What was promised for a partition; null where nothing ever was. @throws where the row is damaged. */
   load (topicId: string, partition: number): StoredPromise | null {
     const key = rowKey(topicId, partition)
     const row = this.meta.get(TABLE, key)
     if (row === null) return null
-    const end = row.length - 4
-    if (end < 0 || crc32c(row.subarray(0, end), crc32c(key)) !== row.readUInt32BE(end)) {
-      throw new Error(`the promise of partition ${topicId}/${partition} is damaged: remove the store and let it start anew`)
-    }
-    return JSON.parse(row.toString('utf8', 0, end)) as StoredPromise
+    const promise = read(key, row)
+    if (promise !== null) return promise
+    throw new Error(`the promise of partition ${topicId}/${partition} is damaged: remove the store and let it start anew`)
   }
 
   /** Many calls share one commit; `done` runs when it is durable. */
@@ -58,6 +69,13 @@ export class PromiseStore {
   forget (topicId: string, partition: number, done: (error: Error | null) => void): void {
     this.meta.write([{ table: TABLE, key: rowKey(topicId, partition), value: null }], { durable: true, done })
   }
+}
+
+/** Null where the row is damaged. */
+function read (key: Buffer, row: Buffer): StoredPromise | null {
+  const end = row.length - 4
+  if (end < 0 || crc32c(row.subarray(0, end), crc32c(key)) !== row.readUInt32BE(end)) return null
+  return JSON.parse(row.toString('utf8', 0, end)) as StoredPromise
 }
 
 function rowKey (topicId: string, partition: number): Buffer {

@@ -57,6 +57,21 @@ export class RecoveryRole {
     this.members = [...members.values()]
   }
 
+  /** Whom it waits for; nobody, once it has enough to take over. */
+  get standing (): { readonly isBlocked: boolean, readonly waitsFor: number[], readonly untrusted: number[] } {
+    const { rules } = this.replica
+    const asked = new Map(rules.setsToRead(this.record).flat().map(member => [memberName(member), member]))
+    const members = this.copies === null ? [...asked.values()] : []
+    const isSilent = (member: Member): boolean => this.answerOf(member) === undefined
+    const isDoubtful = (member: Member): boolean => this.answerOf(member)?.trusted === false
+    const idsOf = (chosen: readonly Member[]): number[] => chosen.map(({ brokerId }) => brokerId)
+    return {
+      isBlocked: this.blockedReported && this.copies === null,
+      waitsFor: idsOf(members.filter(isSilent)),
+      untrusted: idsOf(members.filter(isDoubtful)),
+    }
+  }
+
   begin (): void {
     this.answerSelf()
     this.ask()

@@ -37,8 +37,12 @@ export interface ReplicaHost {
   send (brokerId: number, message: ReplicaMessage): void
   /** Makes it durable; `done` runs then, later than the call. Writes are in order. */
   savePromise (promise: StoredPromise, done: (error: Error | null) => void): void
-  /** Asks the control store to note that the epoch is active; tried again by the replica until its record says so. */
-  activate (record: PartitionRecord): void
+  /**
+   * Asks the control store to note that the epoch is active; tried again by the replica until its record says so.
+   *
+   * @param cutOffset where the log goes on after a forced recovery; null where this epoch follows none.
+   */
+  activate (record: PartitionRecord, cutOffset: number | null): void
   onRole (role: ReplicaRole, epoch: number): void
   /** This broker leads, and its log holds everything that was committed: it may be written to. */
   onOpen (epoch: number): void

@@ -3,7 +3,7 @@
 
 import t from 'tap'
 import { readControlBatch } from './control-batch.js'
-import { failOver, firstRecord, forceRecover, reconfigure, withLearners } from './partition-record.js'
+import { failOver, firstRecord, forceRecover, overtake, reconfigure, withLearners } from './partition-record.js'
 import { type Letter, TestGroup, testBatch } from './replica-group.test.double.js'
 
 /** Three members, the first of which leads epoch 1. */
@@ -255,6 +255,35 @@ t.test('Replica: a recovery stops where nobody has what was acknowledged, until 
   t.match(readControlBatch(slice.buffers[0]!), {
     epochStart: { epoch: 3, leader: 2 }, dataLoss: { lossEpoch: 3, cutOffset: 0 },
   })
+})
+
+t.test('Replica: says whom a recovery waits for, who is doubtful, and that it is stuck', async t => {
+  const group = await startThree()
+  const [, second, third] = group.members
+  t.equal(second!.replica.trouble, null)
+  group.loses = ({ from, to }) => [0, 1].includes(from) || [0, 1].includes(to)
+  await moveTo(group, 2, [third!])
+  t.match(third!.replica.trouble, { state: 'recovering', waitsFor: [0, 1], untrusted: [] })
+  group.loses = ({ from, to }) => from === 0 || to === 0
+  second!.replica.trusted = false
+  t.match(second!.replica.trouble, { state: 'repairing', untrusted: [1] })
+  await group.pass(200)
+  t.match(third!.replica.trouble, { state: 'recovering', waitsFor: [0], untrusted: [1] })
+  group.loses = () => false
+  await group.pass(200)
+  t.equal(third!.replica.trouble, null)
+})
+
+t.test('Replica: nobody does anything for a record that has forgotten epochs, not even who leads', async t => {
+  const group = await startThree()
+  const [leader] = group.members
+  const before = group.record
+  await group.tell(overtake(before, 9, group.members[1]!.member, 'n')!)
+  t.same(group.members.map(({ replica }) => replica.roleName), ['idle', 'idle', 'idle'])
+  t.same(leader!.replica.append(0, testBatch('one')), { ok: false, reason: 'not-leader' })
+  await group.tell(forceRecover(group.record, before.replicas, leader!.member, leader!.incarnation, 'n'))
+  t.equal(group.record.epoch, 10)
+  t.same(leader!.opened, [1, 10])
 })
 
 t.test('Replica: who acknowledged from the page cache is doubtful after a power cut, not after a stop', async t => {

@@ -18,7 +18,7 @@ import type { PartitionLog } from '@sluice/storage'
 import { FollowerRole } from './follower-role.js'
 import { type AppendResult, LeaderRole } from './leader-role.js'
 import type { Member } from './member.js'
-import type { PartitionRecord } from './partition-record.js'
+import { isOvertaken, type PartitionRecord } from './partition-record.js'
 import { RecoveryRole } from './recovery-role.js'
 import type { LogClaim, LogEnd, ReplicaMessage } from './replica-message.js'
 import {
@@ -37,6 +37,16 @@ export interface ReplicaOptions {
   readonly bootId: string
   readonly timing?: ReplicaTiming
   readonly rules?: SafetyRules
+}
+
+/** Why a replica does not work, or cannot be counted on. */
+export interface ReplicaTrouble {
+  /** As PartitionTrouble of describeCluster has it. */
+  readonly state: 'blocked' | 'recovering' | 'repairing'
+  /** Ids of brokers whose answer is missing. */
+  readonly waitsFor: readonly number[]
+  /** Ids of brokers that may have lost something. */
+  readonly untrusted: readonly number[]
 }
 
 type Role = FollowerRole | RecoveryRole | LeaderRole
@@ -125,6 +135,16 @@ export class Replica {
     return this.role?.name === 'lead' ? this.role as LeaderRole : null
   }
 
+  /** What it waits for, or what makes it one that cannot be counted on; null where all is well. */
+  get trouble (): ReplicaTrouble | null {
+    if (this.role?.name === 'recover') {
+      const { isBlocked, waitsFor, untrusted } = (this.role as RecoveryRole).standing
+      return { state: isBlocked ? 'blocked' : 'recovering', waitsFor, untrusted }
+    }
+    if (this.trusted && this.logs.every(log => log.damagedFrom < 0)) return null
+    return { state: 'repairing', waitsFor: [], untrusted: [this.host.self.brokerId] }
+  }
+
   // What comes in.
 
   /** After the record was read from the control store: a watch alone does not count. */
@@ -132,6 +152,8 @@ export class Replica {
     if (record.epoch < this.promised || (this.record !== null && record.epoch < this.record.epoch)) return
     this.record = record
     const { host, rules } = this
+    // Its epochs may come twice: nobody does anything before somebody has said who goes on.
+    if (isOvertaken(record)) return this.stepDown()
     if (rules.leads(record, host.self, host.incarnation)) {
       if (this.role?.name === 'lead' && this.epoch === record.epoch) return (this.role as LeaderRole).onRecord(record)
       if (record.epoch > this.ledEpoch) this.startRecovery(record)

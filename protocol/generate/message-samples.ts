@@ -198,6 +198,8 @@ export const TYPICAL: Readonly<Record<string, Record<string, unknown>>> = {
     }],
     topics: 2, partitions: 12, leaderless: 0, underReplicated: 0,
     moves: [{ topic: 'orders', partition: 3, from: [1, 2, 3], to: [4, 2, 3], state: 'copying' }],
+    troubles: [{ topic: 'orders', partition: 1, state: 'recovering', epoch: 7, leader: 2, waitsFor: [3], untrusted: [1] }],
+    losses: [{ topic: 'orders', partition: 2, epoch: 5, at: TIME, fromOffset: 1200, givenUp: [1, 3] }],
   },
   'changePlacement.v1.request': { action: 'drain', brokerId: 1, dryRun: false },
   'changePlacement.v1.response': {

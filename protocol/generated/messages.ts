@@ -652,6 +652,43 @@ export interface MoveDescription {
   state: MoveState
 }
 
+/** What holds it up, the worst first. */
+export type TroubleState = 'overtaken' | 'blocked' | 'recovering' | 'leaderless' | 'repairing'
+
+/** One partition that does not come back, or that has a replica which cannot be counted on. */
+export interface PartitionTrouble {
+  /** Topic name. */
+  topic: string
+  /** Partition number. */
+  partition: number
+  /** overtaken: brokers have promised a newer epoch than the control store knows, which was put back to an older state; blocked: a member has acknowledged more than anybody has now; recovering: its leader waits for other members; leaderless: the broker that is to lead it is not there; repairing: it works, and a replica that may have lost something is being filled. */
+  state: TroubleState
+  /** Leader epoch in the control store. */
+  epoch: number
+  /** Id of the broker that leads it, or is to. */
+  leader: number
+  /** Ids of the brokers without which it does not go on, as far as they are known; where it is overtaken, those that know of newer epochs. */
+  waitsFor: number[]
+  /** Ids of the brokers whose replica may have lost something that was acknowledged. */
+  untrusted: number[]
+}
+
+/** A forced recovery: records that were acknowledged may be lost. */
+export interface RecordedLoss {
+  /** Topic name. */
+  topic: string
+  /** Partition number. */
+  partition: number
+  /** Leader epoch in which the partition went on. */
+  epoch: number
+  /** When it was forced, in milliseconds since 1970-01-01 UTC. */
+  at: number
+  /** What was acknowledged from this offset on, in earlier epochs, is lost; -1 while its leader has not begun. */
+  fromOffset: number
+  /** Ids of the brokers whose replicas were given up. */
+  givenUp: number[]
+}
+
 /** The cluster. */
 export interface DescribeClusterResponse {
   /** Id of the cluster, a UUID. */
@@ -666,10 +703,14 @@ export interface DescribeClusterResponse {
   partitions: number
   /** Partitions that nobody leads now. */
   leaderless: number
-  /** Partitions with a replica on a broker that is not online. */
+  /** Partitions with fewer replicas on brokers that are there than they are to have, or whose change of replicas has not ended. */
   underReplicated: number
   /** Moves that are not done, by topic and partition. */
   moves: MoveDescription[]
+  /** What is not as it should be, by topic and partition. */
+  troubles: PartitionTrouble[]
+  /** Forced recoveries of the topics that there are, by topic, partition and epoch; the last eight of each partition. */
+  losses: RecordedLoss[]
 }
 
 /** Asks for members and assignments. */
@@ -2396,7 +2437,7 @@ export const SCHEMAS = {
   'describeBroker.v1.request': {"type":"record","name":"DescribeBrokerRequest","namespace":"sluice.v1","fields":[]},
   'describeBroker.v1.response': {"type":"record","name":"DescribeBrokerResponse","namespace":"sluice.v1","fields":[{"name":"brokerId","type":"int"},{"name":"clusterId","type":"string"},{"name":"version","type":"string"},{"name":"startedAt","type":"long"},{"name":"config","type":{"type":"array","items":{"type":"record","name":"BrokerSetting","fields":[{"name":"name","type":"string"},{"name":"value","type":"string"},{"name":"source","type":{"type":"enum","name":"BrokerSettingSource","symbols":["default","file","environment","flag"]}}]}}},{"name":"topics","type":"int"},{"name":"partitions","type":"int"},{"name":"failedPartitions","type":"int"},{"name":"connections","type":"int"},{"name":"dataBytes","type":"long"},{"name":"diskFreeBytes","type":"long"},{"name":"diskTotalBytes","type":"long"},{"name":"rssBytes","type":"long"},{"name":"eventLoopDelayP99Us","type":"long"}]},
   'describeCluster.v1.request': {"type":"record","name":"DescribeClusterRequest","namespace":"sluice.v1","fields":[]},
-  'describeCluster.v1.response': {"type":"record","name":"DescribeClusterResponse","namespace":"sluice.v1","fields":[{"name":"clusterId","type":"string"},{"name":"controllerId","type":"int"},{"name":"brokers","type":{"type":"array","items":{"type":"record","name":"BrokerDescription","fields":[{"name":"brokerId","type":"int"},{"name":"host","type":"string"},{"name":"port","type":"int"},{"name":"rack","type":["null","string"]},{"name":"capacity","type":"int"},{"name":"version","type":"string"},{"name":"startedAt","type":"long"},{"name":"state","type":{"type":"enum","name":"BrokerState","symbols":["online","impaired","suspected","gone"]}},{"name":"draining","type":"boolean"},{"name":"replicas","type":"int"},{"name":"leaders","type":"int"},{"name":"learners","type":"int"},{"name":"ringSharePermille","type":"int"}]}}},{"name":"topics","type":"int"},{"name":"partitions","type":"int"},{"name":"leaderless","type":"int"},{"name":"underReplicated","type":"int"},{"name":"moves","type":{"type":"array","items":{"type":"record","name":"MoveDescription","fields":[{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"from","type":{"type":"array","items":"int"}},{"name":"to","type":{"type":"array","items":"int"}},{"name":"state","type":{"type":"enum","name":"MoveState","symbols":["waiting","copying"]}}]}}}]},
+  'describeCluster.v1.response': {"type":"record","name":"DescribeClusterResponse","namespace":"sluice.v1","fields":[{"name":"clusterId","type":"string"},{"name":"controllerId","type":"int"},{"name":"brokers","type":{"type":"array","items":{"type":"record","name":"BrokerDescription","fields":[{"name":"brokerId","type":"int"},{"name":"host","type":"string"},{"name":"port","type":"int"},{"name":"rack","type":["null","string"]},{"name":"capacity","type":"int"},{"name":"version","type":"string"},{"name":"startedAt","type":"long"},{"name":"state","type":{"type":"enum","name":"BrokerState","symbols":["online","impaired","suspected","gone"]}},{"name":"draining","type":"boolean"},{"name":"replicas","type":"int"},{"name":"leaders","type":"int"},{"name":"learners","type":"int"},{"name":"ringSharePermille","type":"int"}]}}},{"name":"topics","type":"int"},{"name":"partitions","type":"int"},{"name":"leaderless","type":"int"},{"name":"underReplicated","type":"int"},{"name":"moves","type":{"type":"array","items":{"type":"record","name":"MoveDescription","fields":[{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"from","type":{"type":"array","items":"int"}},{"name":"to","type":{"type":"array","items":"int"}},{"name":"state","type":{"type":"enum","name":"MoveState","symbols":["waiting","copying"]}}]}}},{"name":"troubles","type":{"type":"array","items":{"type":"record","name":"PartitionTrouble","fields":[{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"state","type":{"type":"enum","name":"TroubleState","symbols":["overtaken","blocked","recovering","leaderless","repairing"]}},{"name":"epoch","type":"int"},{"name":"leader","type":"int"},{"name":"waitsFor","type":{"type":"array","items":"int"}},{"name":"untrusted","type":{"type":"array","items":"int"}}]}}},{"name":"losses","type":{"type":"array","items":{"type":"record","name":"RecordedLoss","fields":[{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"epoch","type":"int"},{"name":"at","type":"long"},{"name":"fromOffset","type":"long"},{"name":"givenUp","type":{"type":"array","items":"int"}}]}}}]},
   'describeGroups.v1.request': {"type":"record","name":"DescribeGroupsRequest","namespace":"sluice.v1","fields":[{"name":"groups","type":{"type":"array","items":"string"}}]},
   'describeGroups.v1.response': {"type":"record","name":"DescribeGroupsResponse","namespace":"sluice.v1","fields":[{"name":"groups","type":{"type":"array","items":{"type":"record","name":"GroupDescription","fields":[{"name":"group","type":"string"},{"name":"error","type":"int"},{"name":"message","type":"string"},{"name":"state","type":{"type":"enum","name":"GroupState","symbols":["empty","rebalancing","stable"]}},{"name":"generation","type":"int"},{"name":"assignor","type":"string"},{"name":"members","type":{"type":"array","items":{"type":"record","name":"GroupMember","fields":[{"name":"memberId","type":"string"},{"name":"instanceId","type":["null","string"]},{"name":"clientName","type":"string"},{"name":"clientAddress","type":"string"},{"name":"topics","type":{"type":"array","items":"string"}},{"name":"assigned","type":{"type":"array","items":{"type":"record","name":"MemberPartitions","fields":[{"name":"topic","type":"string"},{"name":"topicId","type":"string"},{"name":"partitions","type":{"type":"array","items":"int"}}]}}},{"name":"sessionTimeoutMs","type":"int"},{"name":"lastHeartbeatAgoMs","type":"int"}]}}}]}}}]},
   'describeRedrives.v1.request': {"type":"record","name":"DescribeRedrivesRequest","namespace":"sluice.v1","fields":[{"name":"redriveIds","type":{"type":"array","items":"string"}}]},

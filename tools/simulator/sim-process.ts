@@ -206,7 +206,7 @@ export class SimProcess {
     timers.every(RETENTION_MS, () => this.removeOld())
     const address = { host: `broker-${this.broker.id}`, port: 1 }
     await cluster.start({ member, incarnation, address, rack: '' }, addresses => this.peers.setAddresses(
-      [...addresses.keys()].filter(id => id !== this.broker.id)))
+      [...addresses.keys()].filter(id => id !== this.broker.id)), promises.promisedEpochs())
     this.speak()
     await this.table.start()
     this.isReady = true

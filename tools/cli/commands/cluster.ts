@@ -10,6 +10,7 @@ import type { RunAction } from '../command-module.js'
 import { confirm, type ConfirmationOptions } from '../confirm.js'
 import { EXIT } from '../exit-code.js'
 import { countOf, note } from '../messages.js'
+import { formatTime } from '../quantities.js'
 import { formatObject, formatRows, type Row } from '../rows.js'
 import { withClient } from '../session.js'
 import { startLocalCluster, type StartOptions } from '../cluster/start.js'
@@ -42,7 +43,7 @@ function start (run: RunAction): Command {
 }
 
 function status (run: RunAction): Command {
-  const command = newCommand('status', 'Show brokers, what they hold, and moves under way. Exit code 6 where something is amiss.', [
+  const command = newCommand('status', 'Show brokers, what they hold, moves under way, what does not come back, and what was lost. Exit code 6 where something is amiss.', [
     'sluice cluster status', 'sluice cluster status -o json', "sluice cluster status -o json | jq '.brokers[].state'",
   ])
   withOutput(withBrokers(command))
@@ -54,14 +55,15 @@ function status (run: RunAction): Command {
     })))
 }
 
-function isWell ({ brokers, leaderless, underReplicated, controllerId }: ClusterStatus): boolean {
-  return leaderless === 0 && underReplicated === 0 && controllerId >= 0 && brokers.every(({ state }) => state === 'online')
+function isWell ({ brokers, leaderless, underReplicated, controllerId, troubles }: ClusterStatus): boolean {
+  return leaderless === 0 && underReplicated === 0 && troubles.length === 0 && controllerId >= 0 &&
+    brokers.every(({ state }) => state === 'online')
 }
 
 /** One object for `json`; a row per broker for `jsonl` and `csv`; all of it for people. */
 function formatStatus (status: ClusterStatus, format: OutputOptions['output']): string {
   if (format === 'json') return `${JSON.stringify(status, null, 2)}\n`
-  const { clusterId, controllerId, topics, partitions, leaderless, underReplicated, moves } = status
+  const { clusterId, controllerId, topics, partitions, leaderless, underReplicated, moves, troubles, losses } = status
   const rows = status.brokers.map(({ brokerId, host, port, state, ringSharePermille: _, ...rest }): Row =>
     ({ brokerId, state, address: host === '' ? '' : `${host}:${port}`, ...rest }))
   if (format !== 'table') return formatRows(rows, format)
@@ -69,7 +71,10 @@ function formatStatus (status: ClusterStatus, format: OutputOptions['output']): 
     cluster: clusterId, controller: controllerId, topics, partitions, leaderless, underReplicated,
   }, 'table')
   const brokers = formatRows(rows, 'table', { hidden: ['startedAt'] })
-  return `${head}\n${brokers}${moves.length === 0 ? '' : `\n${formatMoves(moves, 'table')}`}`
+  const rowsOf = (title: string, rows: readonly object[]): string =>
+    rows.length === 0 ? '' : `\n${title}\n${formatRows(rows.map((row): Row => ({ ...row })), 'table')}`
+  return `${head}\n${brokers}${rowsOf('moves', moves)}${rowsOf('troubles', troubles)}` +
+    rowsOf('losses: acknowledged records from an offset on were given up', losses.map(loss => ({ ...loss, at: formatTime(loss.at) })))
 }
 
 function ring (run: RunAction): Command {
