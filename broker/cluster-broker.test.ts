@@ -7,9 +7,11 @@ import { ERROR } from '@sluice/protocol'
 import t from 'tap'
 import { Broker } from './broker.js'
 import { parseConfig } from './config.js'
+import { ControlStoreError } from './control/control-store.js'
 import { silentLogger } from './runtime/logger.js'
 import { TestClient } from './test-client.js'
 import { TestCluster } from './test-cluster.test.double.js'
+import { until } from './cluster-world.test.double.js'
 
 t.setTimeout(120_000)
 
@@ -122,6 +124,114 @@ t.test('Cluster: a partition goes on without a majority only where somebody asks
     await new Promise(resolve => setTimeout(resolve, 20))
   }
   t.match((await client.fetch(topicId, 0, 0)).records.map(({ value }) => value).filter(value => value !== null), ['a', 'b'])
+  const { losses } = await client.call('describeCluster', {})
+  t.match(losses, [{ topic: 'orders', partition: 0, givenUp: [2, 3] }])
+  t.ok(losses[0]!.fromOffset >= 1 && losses[0]!.at > 0, 'from where, and when')
+})
+
+t.test('Cluster: what was acknowledged outlives a control store that is put back, and waits for somebody to decide', async t => {
+  const cluster = await TestCluster.start(t, 3)
+  const topicId = await (await cluster.client(1)).createTopic('orders')
+  await cluster.produce(topicId, 0)
+  const key = `/partitions/${topicId}/0`
+  const { value: forgetful } = (await cluster.control.get(key))!
+  for (let sequence = 1; sequence <= 3; sequence++) {
+    await cluster.depose(topicId, 0)
+    await cluster.produce(topicId, sequence)
+  }
+  for (const id of [1, 2, 3]) await cluster.stopBroker(id)
+  await cluster.control.commit([{ key, value: forgetful }])
+  for (const id of [1, 2, 3]) await cluster.startBroker(id)
+  const client = await cluster.client(1)
+  const status = await client.call('describeCluster', {})
+  t.match(status, { leaderless: 1, troubles: [{ topic: 'orders', partition: 0, state: 'overtaken', waitsFor: [1, 2, 3] }] })
+  t.match((await client.call('describeTopics', { names: ['orders'] })).topics[0]!.partitions, [{ state: 'offline', leader: -1 }])
+  t.not((await client.produce(topicId, 0, ['lost'])).error, 0)
+  const asked = { topic: 'orders', partition: 0, survivors: [1, 2, 3], dryRun: false }
+  const { error, epoch } = await client.call('forceRecover', asked)
+  t.equal(error, 0)
+  await cluster.produce(topicId, 4)
+  const leader = await cluster.client(await cluster.leader(topicId))
+  const values = (await leader.fetch(topicId, 0, 0)).records.map(({ value }) => value).filter(value => value !== null)
+  t.strictSame(values.filter(value => /^v/.test(value!)), ['v0', 'v1', 'v2', 'v3', 'v4'])
+  t.match(await leader.call('describeCluster', {}), { leaderless: 0, troubles: [], losses: [{ epoch, givenUp: [] }] })
+})
+
+t.test('Cluster: a start waits for a control store that goes away between its opening and its joining', async t => {
+  const cluster = await TestCluster.start(t, 1)
+  const { control } = cluster
+  const { list, get } = control
+  const refused = new Set(['/groups/', '/session-secret', '/redrives/'])
+  const answers = (key: string): void => {
+    if (refused.delete(key)) throw new ControlStoreError('unavailable', 'nobody answers')
+  }
+  control.list = async prefix => {
+    answers(prefix)
+    return await list.call(control, prefix)
+  }
+  control.get = async key => {
+    answers(key)
+    return await get.call(control, key)
+  }
+  await cluster.startBroker(2)
+  t.same([...refused], [])
+  t.match(await (await cluster.client(2)).call('describeCluster', {}), { brokers: [{ brokerId: 1 }, { brokerId: 2 }] })
+})
+
+t.test('Cluster: a topic that is made anew while a broker is away is another one there too (stale replica)', async t => {
+  const cluster = await TestCluster.start(t, 3)
+  const client = await cluster.client(1)
+  const old = await client.createTopic('orders')
+  await cluster.produce(old, 0)
+  await cluster.settled(old)
+  await cluster.stopBroker(3)
+  t.match(await client.call('deleteTopics', { timeoutMs: 10_000, names: ['orders'] }), { topics: [{ error: 0 }] })
+  const topicId = await client.createTopic('orders')
+  t.not(topicId, old)
+  await cluster.produce(topicId, 0)
+  await cluster.produce(topicId, 1)
+  await cluster.startBroker(3)
+  const third = cluster.broker(3).services.replicas!
+  t.equal(third.find(old, 0), undefined, 'its files have gone with the start')
+  // It was made while there were two.
+  const more = { name: 'orders', partitions: 0, replicationFactor: 3, set: {}, unset: [] }
+  t.match(await client.call('alterTopics', { timeoutMs: 10_000, validateOnly: false, topics: [more] }), { topics: [{ error: 0 }] })
+  await until(() => third.find(topicId, 0)?.replica.leaderId !== undefined)
+  await cluster.settled(topicId)
+  t.ok(third.find(topicId, 0)!.log.nextOffset >= 2)
+  t.not((await (await cluster.client(3)).fetch(old, 0, 0)).response.partitions[0]!.error, 0)
+})
+
+t.test('Cluster: wall clocks that jump by days, each its own way, change who leads nothing, and lose nothing', async t => {
+  const cluster = await TestCluster.start(t, 3)
+  const dayMs = 24 * 3_600_000
+  const topicId = await (await cluster.client(1)).createTopic('orders')
+  const epoch = async (): Promise<unknown> => ((await cluster.control.get(`/partitions/${topicId}/0`))!.value as { epoch: number }).epoch
+  await cluster.produce(topicId, 0)
+  const before = await epoch()
+  let sequence = 1
+  for (let jump = 0; jump < 30; jump++) {
+    cluster.clockErrorMs[1 + jump % 3] = dayMs * (jump % 5 - 2)
+    for (let count = 0; count < 5; count++) await cluster.produce(topicId, sequence++)
+  }
+  t.equal(await epoch(), before, 'the same leader all the while')
+  const { brokers } = await (await cluster.client(1)).call('describeCluster', {})
+  t.ok(brokers.every(({ state }) => state === 'online'))
+  for (let count = 0; count < 3; count++) {
+    await cluster.depose(topicId, 0)
+    cluster.clockErrorMs.reverse()
+    await cluster.produce(topicId, sequence++)
+  }
+  await cluster.settled(topicId)
+  const leader = await cluster.client(await cluster.leader(topicId))
+  const values: (string | null)[] = []
+  for (let offset = 0; values.filter(value => value !== null).length < sequence;) {
+    const { records, nextOffset } = await leader.fetch(topicId, 0, offset)
+    values.push(...records.map(({ value }) => value))
+    offset = nextOffset
+  }
+  const sent = values.filter(value => /^v\d+$/.test(value ?? ''))
+  t.strictSame(sent, Array.from({ length: sequence }, (_, index) => `v${index}`), 'each once, in its order')
 })
 
 t.test('Cluster: a broker that is alone describes itself, and has nothing to move', async t => {

@@ -11,6 +11,7 @@ import { until } from './cluster-world.test.double.js'
 import { parseConfig, type OptionTexts } from './config.js'
 import { LmdbControlStore } from './control/lmdb-control-store.js'
 import { FaultyDisk } from './faulty-disk.test.double.js'
+import { systemClock, type Clock } from './runtime/clock.js'
 import { silentLogger } from './runtime/logger.js'
 import { TestClient } from './test-client.js'
 
@@ -19,6 +20,8 @@ export class TestCluster {
   readonly brokers: (Broker | null)[] = []
   readonly disks: FaultyDisk[] = []
   readonly control = new LmdbControlStore(new MemoryMetaStore())
+  /** How wrong the wall clocks of brokers are, by id, in milliseconds. */
+  readonly clockErrorMs: number[] = []
   private readonly folder: string
   private readonly options: OptionTexts
   private readonly clients: TestClient[] = []
@@ -38,7 +41,8 @@ export class TestCluster {
   async startBroker (id: number): Promise<void> {
     const flags = { ...this.options, data: join(this.folder, String(id)), listen: '127.0.0.1:0', id: String(id) }
     const disk = this.disks[id - 1] ??= new FaultyDisk()
-    const parts = { logger: silentLogger, control: this.control, disk }
+    const clock: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() + (this.clockErrorMs[id] ?? 0) }
+    const parts = { logger: silentLogger, control: this.control, disk, clock }
     this.brokers[id - 1] = await Broker.start(parseConfig({ flags }), parts)
   }
 

@@ -14,6 +14,8 @@ t.setTimeout(180_000)
 const skip = await isEtcdInstalled() ? false : 'etcd is not installed'
 
 const TEXT = { key: string(), value: string() }
+/** Longer than the lease of a broker, in milliseconds. */
+const LEASES_END_MS = 10_000
 
 /** One cluster for all tests, one after the other: what one of them does to brokers is made good at its end. */
 const folder = await mkdtemp(join(tmpdir(), 'sluice-cluster-'))
@@ -138,6 +140,37 @@ t.test('Cluster: replicas become more and fewer while records come, and no reque
   t.strictSame([...new Set(seen)].sort(), [...sent].sort(), 'and the group has read them all')
   // Its partitions would be without a leader while the next test has their only broker stopped.
   await client.admin.deleteTopic('ledger')
+})
+
+t.test('Cluster: records flow while etcd is away, for longer than any lease, and nobody else leads', { skip }, async t => {
+  const client = clientOf(t)
+  await client.admin.createTopic('outage', { partitions: 3, replicas: 3 })
+  const leading = async (): Promise<number[][]> => (await client.admin.describeTopic('outage')).partitions
+    .map(({ leader, leaderEpoch }) => [leader, leaderEpoch])
+  const before = await leading()
+  const producer = client.topic('outage', TEXT).producer()
+  const sent: string[] = []
+  const send = async (): Promise<void> => {
+    const value = String(sent.length)
+    await producer.send({ key: value, value })
+    sent.push(value)
+  }
+  const { etcd } = cluster!
+  await etcd.kill()
+  for (let count = 0; count < 100; count++) await send()
+  await t.rejects(client.admin.createTopic('not-now', { timeoutMs: 3_000 }), { code: /STORAGE|TIMEOUT/ }, 'changes wait')
+  await etcd.restart()
+  // Leases end while it stands still, all of them at once.
+  etcd.pause()
+  const untilMs = performance.now() + LEASES_END_MS
+  while (performance.now() < untilMs) await send()
+  etcd.resume()
+  await atRest(client)
+  for (let count = 0; count < 100; count++) await send()
+  while ((await client.admin.clusterStatus()).brokers.some(({ state }) => state !== 'online')) await send()
+  await producer.close()
+  t.strictSame(await leading(), before)
+  t.strictSame(await readAll(client, 'outage'), [...sent].sort(), 'each once')
 })
 
 t.test('Cluster: each broker is restarted, one joins and one is drained while records come, and no request fails', { skip }, async t => {
