@@ -1,5 +1,6 @@
 import { MemoryMetaStore } from '@sluice/storage/testing'
 import t from 'tap'
+import { ControlStoreError, type ControlEntry } from '../control/control-store.js'
 import { LmdbControlStore } from '../control/lmdb-control-store.js'
 import type { NewTopic } from '../control/topics.js'
 import { silentLogger } from '../runtime/logger.js'
@@ -235,4 +236,34 @@ t.test('Cluster: of two controllers that decide the same each change is made onc
   t.equal(made[0]! + made[1]!, 2, 'the two that broker 1 led')
   await metadata.refresh()
   t.same(metadata.partitionEntries().map(({ record: { epoch } }) => epoch).sort(), [1, 1, 1, 1, 2, 2])
+})
+
+t.test('Cluster: a broker that reaches everybody but the control store is replaced once, and is back when it reaches that', async t => {
+  const { control, peers } = await startCluster(t, 2)
+  let isCut = false
+  const cut = Object.create(control) as LmdbControlStore
+  for (const call of ['get', 'list', 'commit'] as const) {
+    Object.assign(cut, {
+      [call]: async (...args: never[]) => {
+        if (isCut) throw new ControlStoreError('unavailable', 'nobody answers')
+        return await (control[call] as (...given: never[]) => Promise<unknown>)(...args)
+      },
+    })
+  }
+  cut.watch = (prefix: string, onChange: (entry: ControlEntry) => void) =>
+    control.watch(prefix, entry => { if (!isCut) onChange(entry) })
+  const lone = await Peer.start(cut, 3)
+  peers.push(lone)
+  await peers[0]!.topics.create(TOPIC, false)
+  for (const peer of peers) await until(() => leadersOf(peer).length === 6)
+  isCut = true
+  // As when its lease ends.
+  await control.commit([{ key: '/brokers/3', value: null }])
+  await until(() => leadersOf(peers[0]!).length === 6 && !leadersOf(peers[0]!).includes(3))
+  t.ok(leadersOf(lone).includes(3), 'it has not heard of it, and its followers have')
+  isCut = false
+  await until(() => peers[0]!.cluster.metadata.brokersById().get(3)?.incarnation === lone.record.incarnation)
+  await lone.cluster.metadata.refresh()
+  t.same(leadersOf(lone), leadersOf(peers[0]!))
+  t.ok([...lone.cluster.placements.all()].every(({ record: { epoch } }) => epoch <= 2), 'one change each')
 })
