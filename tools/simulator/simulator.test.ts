@@ -6,7 +6,7 @@ import { MUTANTS } from './mutants.js'
 import { simulate } from './simulate.js'
 import type { SwarmOptions } from './swarm-options.js'
 
-const SEEDS = 24
+const SEEDS = 26
 
 /** What has to happen in so many seeds, or they prove nothing. */
 const COVERAGE = [
