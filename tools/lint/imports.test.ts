@@ -32,7 +32,8 @@ const BROKER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cluster: ['runtime', 'control', 'placement', 'replica', 'replica-host'],
   forward: ['runtime', 'net', 'control', 'placement'],
   api: [
-    'runtime', 'net', 'log', 'partition', 'control', 'group', 'queue', 'queue-host', 'replica-host', 'peer', 'cluster', 'forward',
+    'runtime', 'net', 'log', 'partition', 'control', 'group', 'queue', 'queue-host', 'replica', // of replica the control batches
+    'replica-host', 'peer', 'cluster', 'forward',
   ],
   security: ['runtime', 'control'],
 }
