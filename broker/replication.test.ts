@@ -91,6 +91,28 @@ t.test('Replication: nothing that was acknowledged is lost with the leader, and 
   t.same((await valuesAt(next, topicId)).at(-1), 'v20')
 })
 
+t.test('Replication: producers outlive their records at brokers that have never led, started anew or not (retention)', async t => {
+  const world = await clusterOf(t)
+  const topicId = await world.createTopic()
+  const client = await clientOf(t, world, 1)
+  for (let n = 0; n < 3; n++) t.equal((await client.produce(topicId, 0, [`v${n}`], { producer: producer(n) })).error, 0)
+  await settled(world, topicId)
+  const deleted = await client.call('deleteRecords', { timeoutMs: 10_000, partitions: [{ topicId, partition: 0, beforeOffset: 3 }] })
+  t.equal(deleted.partitions[0]!.error, 0)
+  await until(() => [2, 3].every(id => world.broker(id).replica(topicId).log.logStartOffset === 3))
+  await world.broker(3).stop()
+  await world.broker(3).start()
+  for (const id of [2, 3]) {
+    await until(() => world.broker(id).replica(topicId).highWatermark >= 3)
+    await world.failOver(topicId, id)
+    const next = await clientOf(t, world, id)
+    for (const n of [0, 2]) {
+      const { error, duplicate, baseOffset } = await next.produce(topicId, 0, [`v${n}`], { producer: producer(n) })
+      t.same([error, duplicate, baseOffset], [0, true, n], `batch ${n} again, at broker ${id}`)
+    }
+  }
+})
+
 t.test('Replication: what only the old leader had goes when it comes back (divergence)', async t => {
   const world = await clusterOf(t)
   const topicId = await world.createTopic()

@@ -191,6 +191,11 @@ export class HostedReplica implements ReplicaHost {
     this.leadership.onQuorum(hasQuorum)
   }
 
+  /** What is known of producers outlives their records, also over a restart. */
+  removableOffset (log: number, offset: number): number {
+    return log === 0 ? this.tracker.removableOffset(offset) : offset
+  }
+
   onHighWatermark (log: number): void {
     this.leadership.onAdvance(log)
     if (log === 0) this.wake()

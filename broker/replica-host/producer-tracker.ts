@@ -22,6 +22,10 @@ export class ProducerTracker {
   /** Where the log was cut while it was being read. */
   private cutOffset = Infinity
   private storedVersion = 0
+  /** Up to where a start finds the producers without the log. */
+  private storedOffset = 0
+  /** Up to where the log is to be removed. */
+  private wantedOffset = 0
   private storedMs = 0
 
   constructor (partitions: PartitionTable, topicId: string, index: number, log: PartitionLog) {
@@ -37,7 +41,10 @@ export class ProducerTracker {
   /** Takes in what is committed below `limitOffset`, in the background. */
   follow (limitOffset: number, nowMs: number): void {
     if (this.running !== null) return
-    if (this.known !== null && this.known.offset >= limitOffset) return this.store(nowMs)
+    if (this.known !== null) {
+      this.store(nowMs)
+      if (this.known.offset >= limitOffset) return
+    }
     this.running = this.takeIn(limitOffset).catch(() => { this.known = null }).then(() => { this.running = null })
   }
 
@@ -49,9 +56,19 @@ export class ProducerTracker {
     return known
   }
 
+  /**
+   * Up to where the log may be removed, at most `offset`: what it says of producers must be stored before. Where it is
+   * not, that is done as soon as can be.
+   */
+  removableOffset (offset: number): number {
+    this.wantedOffset = Math.max(this.wantedOffset, offset)
+    return Math.min(offset, this.storedOffset)
+  }
+
   /** The log was cut at `offset`. */
   onTruncate (offset: number): void {
     this.cutOffset = Math.min(this.cutOffset, offset)
+    this.storedOffset = Math.min(this.storedOffset, offset)
     if (this.known !== null && this.known.offset > offset) this.known = null
   }
 
@@ -62,6 +79,7 @@ export class ProducerTracker {
       if (offset > limitOffset) return
       this.known = { producers, offset }
       this.storedVersion = producers.version
+      this.storedOffset = offset
     }
     const { producers, offset } = this.known
     this.cutOffset = Infinity
@@ -78,9 +96,13 @@ export class ProducerTracker {
 
   private store (nowMs: number): void {
     const { producers, offset } = this.known!
-    if (producers.version === this.storedVersion || nowMs - this.storedMs < SNAPSHOT_MS) return
+    const isWanted = this.wantedOffset > this.storedOffset && offset > this.storedOffset
+    const isDue = producers.version !== this.storedVersion && nowMs - this.storedMs >= SNAPSHOT_MS
+    if (!isWanted && !isDue) return
     this.storedVersion = producers.version
     this.storedMs = nowMs
-    if (offset <= this.log.durableOffset) this.partitions.storeProducers(this.topicId, this.index, producers, offset)
+    if (offset > this.log.durableOffset) return
+    this.partitions.storeProducers(this.topicId, this.index, producers, offset)
+    this.storedOffset = offset
   }
 }

@@ -165,9 +165,12 @@ export class FollowerRole {
     if (verdict !== 'appended') this.held = true
     if (verdict === 'unsound') this.onUnsound(log, part.buffers)
     this.replica.setHighWatermark(log, Math.min(part.highWatermark, log.nextOffset))
-    const startOffset = Math.min(part.startOffset, log.highWatermark, log.log.durableOffset)
+    const { host } = this.replica
+    const ownOffset = Math.min(part.startOffset, log.highWatermark, log.log.durableOffset)
+    // Asked only where it matters: the host may have to do something about it.
+    const startOffset = ownOffset > log.startOffset ? host.removableOffset(log.index, ownOffset) : ownOffset
     if (startOffset > log.startOffset && !log.busy) {
-      log.log.setStartOffset(startOffset).catch(error => this.replica.host.report('storage-failed', error.message))
+      log.log.setStartOffset(startOffset).catch(error => host.report('storage-failed', error.message))
     }
   }
 

@@ -93,6 +93,7 @@ export class TestGroup {
         onOpen: (epoch) => { member.opened.push(epoch) },
         onQuorum: () => {},
         onHighWatermark: () => {},
+        removableOffset: (_log, offset) => offset,
         onLogAdvance: () => {},
         onTruncate: () => {},
         report: (kind) => { member.reports.push(kind) },

@@ -50,6 +50,8 @@ export interface ReplicaHost {
   onQuorum (hasQuorum: boolean): void
   /** Of each log: what is below is committed, and may be read. */
   onHighWatermark (log: number, offset: number): void
+  /** The leader's log begins at `offset`: up to where, at most there, a follower may remove its own. Asked again. */
+  removableOffset (log: number, offset: number): number
   /** More of a log is safe here by its flush policy, or the log takes more again. */
   onLogAdvance (log: number): void
   /** A log was cut: what was derived from it above `offset` is void. */

@@ -177,6 +177,8 @@ export class SimReplica implements ReplicaHost, TableReplica {
     this.partition.onQuorum(hasQuorum)
   }
 
+  removableOffset (_log: number, offset: number): number { return offset }
+
   onHighWatermark (log: number, offset: number): void {
     const { replica } = this
     // What lies below the start of the log came and went elsewhere.
