@@ -98,7 +98,7 @@ t.test('Queue notices: a cancelled record is told to who holds it, over a restar
   t.match(await noticesOf(worker), [{ kind: 'cancelRequested', offset: 0 }])
   await broker.restart()
   using again = await QueueTestClient.connect(broker.port, topicId, { resume: worker })
-  t.match(await noticesOf(again), [{ kind: 'cancelRequested', offset: 0 }])
+  t.match(await news(again), [{ kind: 'cancelRequested', offset: 0 }])
   t.same(await again.settle('release', leases), ['ok'])
   t.match(await again.explain(0), { state: 'terminal', cause: 'cancelled' })
   worker.close()

@@ -11,7 +11,7 @@ import {
   ERROR, REDRIVE_HEADER, RecordReader, checkBatch, decodeRedriveNote, errorRow, readBatchHeader,
   type LeaseMode, type MessageOf, type SettleKind,
 } from '@sluice/protocol'
-import { WireError, WirePeer } from '../wire-peer.js'
+import { ConnectionLostError, WireError, WirePeer } from '../wire-peer.js'
 import { isPassing } from '../wire-producer-load.js'
 import { lanesOf, meetFate, type Manner } from './fate.js'
 import type { Journal } from './journal.js'
@@ -63,7 +63,7 @@ export class WireWorker {
 
   /** Works until it is told to stop, and finishes what it has begun. @throws where trying again is of no use. */
   async run (stopping: AbortSignal): Promise<void> {
-    while (!stopping.aborted) {
+    while (!stopping.aborted || this.handling.size > 0) {
       try {
         await using peer = await WirePeer.connect(this.task.port)
         await this.serve(peer, stopping)
@@ -107,10 +107,11 @@ export class WireWorker {
 
   private async receiveAll (peer: WirePeer, stopping: AbortSignal): Promise<void> {
     while (!stopping.aborted) {
-      if (this.held.size >= CONCURRENCY) await delay(PAUSE_MS)
-      else await this.receive(peer)
+      if (this.held.size < CONCURRENCY) await this.receive(peer)
+      else await Promise.race([delay(PAUSE_MS), failWith(peer)])
     }
-    await Promise.all(this.handling)
+    // What is handled waits for a new connection where this one is lost.
+    await Promise.race([Promise.all(this.handling), failWith(peer)])
     await peer.request('closeSession', { sessionId: this.session!.sessionId })
     await peer.close()
   }
@@ -194,6 +195,12 @@ export class WireWorker {
       }
     }
   }
+}
+
+/** Rejects when the connection is gone. */
+async function failWith (peer: WirePeer): Promise<never> {
+  await peer.closed
+  throw new ConnectionLostError('connection lost while nothing was asked')
 }
 
 function nameOf ({ topicId, partition, offset, epoch, sequence }: WireHandle): string {
