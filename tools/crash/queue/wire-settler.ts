@@ -80,7 +80,8 @@ export class WireSettler {
 
 /** Whether something may have changed all the same. */
 function failureOf (code: number): WireAnswer {
-  const mayBeDone: readonly number[] = [ERROR.REQUEST_TIMED_OUT, ERROR.STORAGE_UNAVAILABLE, ERROR.STORAGE_FAILED]
+  const mayBeDone: readonly number[] =
+    [ERROR.REQUEST_TIMED_OUT, ERROR.OUTCOME_UNKNOWN, ERROR.STORAGE_UNAVAILABLE, ERROR.STORAGE_FAILED]
   if (mayBeDone.includes(code)) return 'unknown'
   if (!errorRow(code).retriable) throw new Error(`a settle was answered with error ${code}`)
   return 'busy'
