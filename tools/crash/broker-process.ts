@@ -6,12 +6,12 @@
 // Only processes started here are ever signalled, each by its own pid.
 
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { MemoryFigures } from '../soak/memory-probe.js'
-import type { SeededRandom } from './seeded-random.js'
 
 const PROBE = new URL('../soak/memory-probe.js', import.meta.url).href
 const COMMAND = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url))
@@ -200,11 +200,12 @@ export class BrokerProcess {
 /**
  * A free port of 127.0.0.1 to come back to after a restart. It lies below the range that the system takes for outgoing
  * connections: a client that keeps on connecting to a port of that range where nobody listens may end up connected
- * to itself, and then the broker cannot have its port back.
+ * to itself, and then the broker cannot have its port back. No seed says which: runs beside each other would want the
+ * same one.
  */
-export async function chooseLastingPort (random: SeededRandom): Promise<number> {
+export async function chooseLastingPort (): Promise<number> {
   for (;;) {
-    const port = random.between(12_000, 30_000)
+    const port = randomInt(12_000, 30_000)
     const free = await new Promise<boolean>(resolve => {
       const server = createServer()
       server.once('error', () => resolve(false))

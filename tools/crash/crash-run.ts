@@ -111,7 +111,7 @@ class CrashRun {
 
   async run (): Promise<CrashReport> {
     const { rounds, seed, powerLoss = false, mutant } = this.options
-    this.port = await chooseLastingPort(this.random.split())
+    this.port = await chooseLastingPort()
     if (powerLoss) this.disk = await PowerLossDisk.open(this.data, { lies: mutant === 'lying-disk' })
     await this.start()
     try {

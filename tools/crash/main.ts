@@ -128,8 +128,8 @@ async function power (): Promise<boolean> {
 }
 
 async function delayed (): Promise<boolean> {
-  const { records, seed } = values
-  return tell(await delayedRun({ records, seed, folder, overMs: DELAYED_OVER_MS, lateMsMax: DELAYED_LATE_MS_MAX }))
+  const { records } = values
+  return tell(await delayedRun({ records, folder, overMs: DELAYED_OVER_MS, lateMsMax: DELAYED_LATE_MS_MAX }))
 }
 
 /** A run with violations leaves its folder, and says how to have it again. */

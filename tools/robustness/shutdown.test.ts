@@ -19,7 +19,7 @@ t.setTimeout(300_000)
 t.test('Shutdown: SIGTERM under load loses nothing, tells clients to go, and exits 0 (three times)', async t => {
   await using folder = await scratchFolder()
   const random = new SeededRandom(3)
-  const port = await chooseLastingPort(random)
+  const port = await chooseLastingPort()
   const start = (): Promise<BrokerProcess> => BrokerProcess.start({
     data: `${folder.path}/data`, port, options: { 'shutdown-timeout': '5s' },
   })

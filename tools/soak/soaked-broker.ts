@@ -11,7 +11,6 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { connect, type Client } from '@sluice/client'
 import { BrokerProcess, chooseLastingPort, type BrokerProcessOptions } from '../crash/broker-process.js'
-import { SeededRandom } from '../crash/seeded-random.js'
 import type { MemoryFigures } from './memory-probe.js'
 
 const SAMPLE_MS = 100
@@ -51,7 +50,7 @@ export class SoakedBroker {
   static async start (data: string, checkpointMs: number): Promise<SoakedBroker> {
     const options = {
       data,
-      port: await chooseLastingPort(new SeededRandom(process.pid)),
+      port: await chooseLastingPort(),
       withMemoryProbe: true,
       readyTimeoutMs: WAIT_MS,
       options: { 'log-level': 'warn', 'checkpoint-interval': String(checkpointMs) },

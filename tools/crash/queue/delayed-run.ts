@@ -9,12 +9,10 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BrokerError, connect, string, type Client, type LeasedRecord, type Queue } from '@sluice/client'
 import { BrokerProcess, chooseLastingPort } from '../broker-process.js'
-import { SeededRandom } from '../seeded-random.js'
 
 export interface DelayedRunOptions {
   /** Those that come due; a tenth as many more are due in an hour. */
   readonly records: number
-  readonly seed: number
   readonly folder: string
   /** They come due over so many milliseconds. */
   readonly overMs: number
@@ -74,8 +72,8 @@ class DelayedRun {
   }
 
   async run (): Promise<DelayedRunReport> {
-    const { records, overMs, seed } = this.options
-    this.port = await chooseLastingPort(new SeededRandom(seed))
+    const { records, overMs } = this.options
+    this.port = await chooseLastingPort()
     await this.start()
     try {
       await using client = connect({ brokers: [`127.0.0.1:${this.port}`], retry: { initialDelayMs: 20, maxDelayMs: 200 } })

@@ -382,6 +382,15 @@ t.test('Queue checker: windows of dedup ids that end too early or too late are f
   t.match(one().after(3_000).duplicate('w', dedupId, 0).breaks(window), [/^dedup: w was refused for id x 1\d\d\d ms after its window|^dedup: w was refused for id x 20\d\d ms/])
   const restarted = one().after(3_000).add({ step: 'brokerReady', startMs: 500 }).duplicate('w', dedupId, 0)
   t.strictSame(restarted.breaks(window), [], 'windows begin anew')
+  const over = (downMs: number, restarts = true): string[] => {
+    const told = one().add({ step: 'sending', queue: 'q', value: 'v1', key: null, dedupId }).after(downMs)
+    if (restarts) told.add({ step: 'brokerReady', startMs: 0 })
+    return told.add({ step: 'sent', queue: 'q', value: 'v1', partition: 0, offset: 1, duplicate: false })
+      .given(1, 2).settled(1, 2, 'ack').breaks(window)
+  }
+  t.strictSame(over(500), [], 'a crash left it without an answer, and the broker was away for long')
+  t.match(over(100), [/^dedup: id x/], 'it was back soon enough to know')
+  t.match(over(500, false), [/^dedup: id x/], 'there was no crash')
   const expired = new Told().sent(0, { ttlMs: 10 })
   t.strictSame(expired.breaks(), [])
   t.match(expired.breaks({ ...PLAIN, expiredDie: true }), [/^lost: q 0:0/])

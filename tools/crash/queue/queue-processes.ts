@@ -73,7 +73,7 @@ export class QueueProcesses {
   static async start (
     folder: string, random: SeededRandom, queues: readonly string[], powerLoss: boolean,
   ): Promise<QueueProcesses> {
-    const port = await chooseLastingPort(random.split())
+    const port = await chooseLastingPort()
     const disk = powerLoss ? await PowerLossDisk.open(join(folder, 'data')) : null
     const processes = new QueueProcesses(folder, random, queues, port, await CuttingProxy.start(port), disk)
     await processes.startBroker()

@@ -40,7 +40,8 @@ export function checkDedup (
       const [first, second] = [taken[index - 1]!, taken[index]!]
       const isFree = dedup === 'until-settled'
         ? couldHaveEndedBy(first, second.sending?.answeredUs ?? Infinity)
-        : thereByUs(second) > (first.sending?.terms.atUs ?? 0) + dedup.windowMs * 1_000
+        : thereByUs(second) > (first.sending?.terms.atUs ?? 0) + dedup.windowMs * 1_000 ||
+          mayCountAsNew(first, second, dedup.windowMs, ready)
       if (!isFree) report(`dedup: id ${id} was taken by ${first.name} and once more by ${second.name}`)
     }
     for (const { outcome, place, terms } of sent) {
@@ -67,6 +68,18 @@ function sendingsById (sendings: readonly Sending[]): Map<string, Sending[]> {
     if (dedupId !== undefined) byId.set(dedupId, [...byId.get(dedupId) ?? [], sending])
   }
   return byId
+}
+
+/**
+ * A crash left `second` in the log without an answer, and the broker was back so late that it cannot tell any more
+ * whether the window was over when it came: its snapshots are up to a quarter of a window old, and half of one is its
+ * margin.
+ */
+function mayCountAsNew (first: RecordStory, second: RecordStory, windowMs: number, ready: readonly Ready[]): boolean {
+  const [from, sending] = [first.sending, second.sending]
+  if (from === null || sending === null) return false
+  const back = ready.find(({ atUs }) => atUs > sending.terms.atUs)
+  return back !== undefined && back.atUs < sending.answeredUs && back.atUs > from.terms.atUs + windowMs * 250
 }
 
 function couldHaveEndedBy (record: RecordStory, atUs: number): boolean {
