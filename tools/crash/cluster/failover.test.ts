@@ -156,6 +156,8 @@ t.test('Cluster: records flow while etcd is away, for longer than any lease, and
     sent.push(value)
   }
   const { etcd } = cluster!
+  // With an id of its own: brokers take ids for new producers from etcd, a block at a time.
+  await send()
   await etcd.kill()
   for (let count = 0; count < 100; count++) await send()
   await t.rejects(client.admin.createTopic('not-now', { timeoutMs: 3_000 }), { code: /STORAGE|TIMEOUT/ }, 'changes wait')
